@@ -1,0 +1,43 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What every module says of how it may be run."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and tell what would change, without changing the target.
+  diff_mode:
+    description: Shows what was changed, or would be in C(check_mode), when in diff mode.
+  idempotent:
+    description:
+      - A second run with the same arguments changes nothing, unless the target changed in between.
+  platform:
+    description: What the target may be.
+    platforms: linux
+    support: full
+"""
+
+    FACTS_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - This module observes, and never changes the target.
+  diff_mode:
+    support: N/A
+    details:
+      - This module observes, and never changes the target.
+  idempotent:
+    support: full
+  facts:
+    description: Returns facts of the host in C(ansible_facts).
+    support: full
+"""
