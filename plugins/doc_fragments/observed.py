@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What the facts modules are told of the device. Private to the collection."""
+
+    ROOT = r"""
+options:
+  root:
+    description:
+      - Directory that is taken for the root of the device, so that a captured tree can be looked at.
+    type: path
+    default: /
+"""
+
+    VOLUMES = r"""
+options:
+  volumes:
+    description:
+      - The volumes that are, or are to be, encrypted.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the volume, and of its device-mapper device.
+        type: str
+        required: true
+      device:
+        description: Path of the block device or file that holds it.
+        type: path
+        required: true
+      mount:
+        description: Directory that it is mounted on. Without one, the volume is opened and left at that.
+        type: path
+"""
+
+    CREDENTIAL_FILES = r"""
+options:
+  credential_files:
+    description:
+      - The files that hold credentials. Their contents are never read.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path, or shell pattern of such paths.
+        type: path
+        required: true
+      owner:
+        description: Name of the user that the file is to belong to.
+        type: str
+        default: root
+      group:
+        description: Name of the group that the file is to belong to.
+        type: str
+        default: root
+      mode:
+        description: Permissions that the file is to have, as octal digits.
+        type: str
+        default: "0600"
+      required:
+        description: Whether the device is at fault when there is no such file.
+        type: bool
+        default: false
+"""
+
+    BOOT_PATHS = r"""
+options:
+  boot_paths:
+    description:
+      - Where boot file systems may be mounted.
+    type: list
+    elements: path
+    default:
+      - /boot
+      - /boot/efi
+      - /efi
+      - /boot/firmware
+"""
+
+    TCTI = r"""
+options:
+  tcti:
+    description:
+      - How tpm2-tools reach the TPM, as E(TPM2TOOLS_TCTI) has it.
+      - Where it is left out, the resource manager of the kernel is used.
+    type: str
+"""

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The parameters that the facts modules share, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._boot import BOOT_PATHS
+from ._credentials import Declared
+from ._errors import EdgesecError
+from ._storage import Volume
+
+ROOT = {"type": "path", "default": "/"}
+TCTI = {"type": "str"}
+BOOT = {"type": "list", "elements": "path", "default": list(BOOT_PATHS)}
+VOLUMES = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "device": {"type": "path", "required": True},
+        "mount": {"type": "path"},
+    },
+}
+CREDENTIAL_FILES = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "path": {"type": "path", "required": True},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+        "mode": {"type": "str", "default": "0600"},
+        "required": {"type": "bool", "default": False},
+    },
+}
+
+
+def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
+    """The volumes that a module was given.
+
+    :raises EdgesecError: a path is not absolute, or a name is given twice.
+    """
+    volumes = [Volume(name=each["name"], device=each["device"], mount=each["mount"]) for each in parameter]
+    for volume in volumes:
+        _require_absolute(volume.device, f"device of the volume {volume.name}")
+        if volume.mount is not None:
+            _require_absolute(volume.mount, f"mount of the volume {volume.name}")
+    names = [volume.name for volume in volumes]
+    for name in names:
+        if names.count(name) > 1:
+            raise EdgesecError(f"the volume {name}", "is declared more than once", "Give each volume its own name")
+    return volumes
+
+
+def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared]]:
+    """The credential files that a module was given.
+
+    :raises EdgesecError: a path is not absolute, or a mode is not octal.
+    """
+    files = []
+    for each in parameter:
+        _require_absolute(each["path"], "credential file")
+        try:
+            mode = int(each["mode"], 8)
+        except ValueError:
+            mode = -1
+        if not 0 <= mode <= 0o7777:
+            raise EdgesecError(
+                f"the mode {each['mode']!r} of {each['path']}", "is not octal digits", 'Write it like "0600"'
+            )
+        files.append((each["path"], Declared(each["owner"], each["group"], f"{mode:04o}", each["required"])))
+    return files
+
+
+def _require_absolute(path: str, what: str) -> None:
+    if not path.startswith("/"):
+        raise EdgesecError(f"the {what}", f"has the path {path!r}, which is not absolute", "Begin it with a /")

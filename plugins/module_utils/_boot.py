@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Observing how the device boots: boot mounts, firmware, Secure Boot, what is measured, and the root file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, TypeVar
+
+from ._blocks import Blocks
+from ._efivars import GLOBAL, LOADER, flag, path_of, string
+from ._errors import Malformed
+from ._fstab import parse as parse_fstab
+from ._mountinfo import Mount, mounted_at, parse_mountinfo
+from ._observe import is_directory, json_clean, read_bytes, read_line, read_text, under
+from ._storage import FSTAB, MOUNTINFO, fstab_facts
+
+BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
+EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
+LOCKDOWN = "/sys/kernel/security/lockdown"
+CMDLINE = "/proc/cmdline"
+
+T = TypeVar("T")
+
+
+def collect(root: str, paths: Sequence[str] = BOOT_PATHS) -> dict[str, Any]:
+    """The fact C(edgesec_boot).
+
+    :param paths: where boot file systems may be mounted; those neither mounted nor in fstab are left out.
+    :raises Malformed: the kernel's mount table or fstab breaks its own format.
+    """
+    mounted = parse_mountinfo(read_text(root, MOUNTINFO) or "")
+    fstab = parse_fstab(read_text(root, FSTAB) or "")
+    mounts = []
+    for path in sorted(set(paths)):
+        mount = {"path": path, "runtime": _runtime(mounted, path), "fstab": fstab_facts(fstab, path)}
+        if mount["runtime"] is not None or mount["fstab"] is not None:
+            mounts.append(mount)
+    firmware = _firmware(root)
+    stub = _variable(root, "StubInfo", LOADER, string)
+    facts = {
+        "schema": 1,
+        "mounts": mounts,
+        "separate": any(mount["runtime"] is not None for mount in mounts),
+        "firmware": firmware,
+        "secure_boot": _variable(root, "SecureBoot", GLOBAL, flag),
+        "setup_mode": _variable(root, "SetupMode", GLOBAL, flag),
+        "uki": _unified(root, firmware, stub),
+        "stub": stub,
+        "cmdline": read_line(root, CMDLINE),
+        "event_log": os.path.exists(under(root, EVENT_LOG)),
+        "root": _root(root, mounted),
+        "lockdown": _chosen(read_line(root, LOCKDOWN)),
+        "source": [MOUNTINFO, FSTAB, "/sys/firmware", CMDLINE, EVENT_LOG, LOCKDOWN],
+    }
+    return dict(json_clean(facts))
+
+
+def _runtime(mounted: Sequence[Mount], path: str) -> Optional[dict[str, Any]]:
+    mount = mounted_at(mounted, path)
+    if mount is None:
+        return None
+    return {"source": mount.source, "fstype": mount.fstype, "options": list(mount.effective_options)}
+
+
+def _firmware(root: str) -> str:
+    if is_directory(root, "/sys/firmware/efi"):
+        return "uefi"
+    return "devicetree" if is_directory(root, "/sys/firmware/devicetree/base") else "bios"
+
+
+def _variable(root: str, name: str, vendor: str, reader: Callable[[bytes], T]) -> Optional[T]:
+    data = read_bytes(root, path_of(name, vendor))
+    if data is None:
+        return None
+    try:
+        return reader(data)
+    except Malformed:
+        return None
+
+
+def _unified(root: str, firmware: str, stub: Optional[str]) -> Optional[bool]:
+    """Whether the running kernel came out of a unified kernel image: systemd-stub says so in a variable."""
+    if stub is not None:
+        return True
+    if firmware == "uefi" and not is_directory(root, os.path.dirname(path_of("", ""))):
+        return None
+    return False
+
+
+def _root(root: str, mounted: Sequence[Mount]) -> dict[str, Any]:
+    mount = mounted_at(mounted, "/")
+    if mount is None:
+        return {"source": None, "fstype": None, "options": [], "verified": None}
+    blocks = Blocks(root)
+    block = blocks.numbered(mount.device) or (blocks.at(mount.source) if mount.source.startswith("/dev/") else None)
+    verified = None
+    if block is not None:
+        verified = "dm-verity" if blocks.lies_on(block, ("CRYPT-VERITY-",)) else "none"
+    return {
+        "source": mount.source,
+        "fstype": mount.fstype,
+        "options": list(mount.effective_options),
+        "verified": verified,
+    }
+
+
+def _chosen(line: Optional[str]) -> Optional[str]:
+    """Of C(none [integrity] confidentiality), the word in brackets."""
+    if line is None or "[" not in line:
+        return None
+    return line.split("[", 1)[1].split("]", 1)[0]

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Observing credential files: to whom they belong and who may read them. Their contents are never read."""
+
+from __future__ import annotations
+
+import glob
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Optional
+
+from ._observe import json_clean, under
+
+MOST_FILES = 10_000
+_TYPES = (
+    (stat.S_ISREG, "regular"),
+    (stat.S_ISLNK, "symlink"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISBLK, "block device"),
+    (stat.S_ISCHR, "character device"),
+    (stat.S_ISFIFO, "fifo"),
+    (stat.S_ISSOCK, "socket"),
+)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the operator wants of a file: names of owner and group, mode as four octal digits."""
+
+    owner: str
+    group: str
+    mode: str
+    required: bool
+
+
+def collect(root: str, files: Sequence[tuple[str, Declared]]) -> dict[str, Any]:
+    """The fact C(edgesec_credentials).
+
+    :param files: absolute paths or shell patterns, each with what is declared of it.
+    """
+    return {
+        "schema": 1,
+        "files": [
+            json_clean(observed) for pattern, declared in files for observed in _matching(root, pattern, declared)
+        ],
+        "source": "lstat",
+    }
+
+
+def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str, Any]]:
+    found = list(islice(glob.iglob(under(glob.escape(root), pattern)), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        yield _unseen(pattern, declared, None, f"more than {MOST_FILES} files match")
+        return
+    paths = ["/" + os.path.relpath(path, root) for path in sorted(found)]
+    # glob leaves out what a dangling link names; the link itself is still worth reporting.
+    if not paths and os.path.lexists(under(root, pattern)):
+        paths = [pattern]
+    if not paths:
+        reason = "the required file is missing" if declared.required else "there is no such file"
+        yield _unseen(pattern, declared, False if declared.required else None, reason)
+    for path in paths:
+        yield _file(root, path, declared)
+
+
+def _unseen(path: str, declared: Declared, compliant: Optional[bool], reason: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "declared": asdict(declared),
+        "exists": False,
+        "type": None,
+        "owner": None,
+        "group": None,
+        "uid": None,
+        "gid": None,
+        "mode": None,
+        "nlink": None,
+        "exposed_directory": None,
+        "compliant": compliant,
+        "reason": reason,
+    }
+
+
+def _file(root: str, path: str, declared: Declared) -> dict[str, Any]:
+    try:
+        info = os.lstat(under(root, path))
+    except FileNotFoundError:
+        return _unseen(path, declared, None, "it vanished while it was looked at")
+    except OSError as error:
+        return _unseen(path, declared, None, f"it cannot be looked at: {error.strerror}")
+    facts = {
+        "path": path,
+        "declared": asdict(declared),
+        "exists": True,
+        "type": next((name for is_type, name in _TYPES if is_type(info.st_mode)), "other"),
+        "owner": _user(info.st_uid),
+        "group": _group(info.st_gid),
+        "uid": info.st_uid,
+        "gid": info.st_gid,
+        "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+        "nlink": info.st_nlink,
+        "exposed_directory": _exposed_directory(root, path),
+    }
+    problems = _problems(facts, declared)
+    return {**facts, "compliant": not problems, "reason": "; ".join(problems) or None}
+
+
+def _problems(facts: dict[str, Any], declared: Declared) -> list[str]:
+    problems = []
+    if facts["type"] != "regular":
+        problems.append(f"it is a {facts['type']}, not a regular file")
+    elif facts["nlink"] > 1:
+        problems.append(f"it has {facts['nlink']} names (hard links)")
+    for what, wanted in (("owner", declared.owner), ("group", declared.group), ("mode", declared.mode)):
+        if facts[what] != wanted:
+            problems.append(f"{what} is {facts[what]}, not {wanted}")
+    if facts["exposed_directory"] is not None:
+        problems.append(f"everybody may replace files in {facts['exposed_directory']}")
+    return problems
+
+
+def _exposed_directory(root: str, path: str) -> Optional[str]:
+    """The directory nearest to the file in which everybody may replace what lies there, if there is one."""
+    directory = os.path.dirname(path)
+    while directory != "/":
+        try:
+            mode = os.stat(under(root, directory)).st_mode
+        except OSError:
+            return None
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return directory
+        directory = os.path.dirname(directory)
+    return None
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

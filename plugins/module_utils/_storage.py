@@ -1,0 +1,236 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Observing storage: the declared volumes, what else is written to in clear, and swap."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
+
+from ._blocks import Block, Blocks
+from ._errors import EdgesecError, Malformed
+from ._fstab import Line
+from ._fstab import find as find_in_fstab
+from ._fstab import parse as parse_fstab
+from ._luks_header import describe, header_of
+from ._mountinfo import Mount, mounted_at, parse_mountinfo
+from ._observe import json_clean, read_text, resolve, under
+from ._signatures import probe
+
+MOUNTINFO = "/proc/self/mountinfo"
+FSTAB = "/etc/fstab"
+SWAPS = "/proc/swaps"
+# Prefixes that cryptsetup gives to the device-mapper uuid of what encrypts (not of what only verifies).
+ENCRYPTED = ("CRYPT-LUKS", "CRYPT-PLAIN", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-FVAULT2")
+_HOLDER_USES = (("md", "md"), ("loop", "loop"), ("bcache", "bcache"), ("drbd", "drbd"))
+_DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-verity"))
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume as the operator declared it; one without a mount is opened and left at that."""
+
+    name: str
+    device: str
+    mount: Optional[str] = None
+
+
+class _Device:
+    """What is known of one device before its volumes are looked at."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.blocks = Blocks(root)
+        self.mounts = parse_mountinfo(read_text(root, MOUNTINFO) or "")
+        self.fstab = parse_fstab(read_text(root, FSTAB) or "")
+        self.swaps = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
+
+    def mounts_of(self, block: Optional[Block], real: str) -> list[Mount]:
+        return [
+            mount
+            for mount in self.mounts
+            if (block is not None and mount.device == block.number)
+            or (mount.source.startswith("/") and resolve(self.root, mount.source) == real)
+        ]
+
+    def block_of(self, mount: Mount) -> Optional[Block]:
+        # btrfs and overlay show an anonymous number of their own; the source still names a device then.
+        block = self.blocks.numbered(mount.device)
+        return self.blocks.at(mount.source) if block is None and mount.source.startswith("/dev/") else block
+
+
+def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
+    """The fact C(edgesec_storage).
+
+    :raises Malformed: the kernel's mount table or fstab breaks its own format.
+    """
+    device = _Device(root)
+    facts = {
+        "schema": 1,
+        "volumes": [_volume(device, volume) for volume in volumes],
+        "plain_writable_mounts": _plain_writable_mounts(device),
+        "swap": [_swap(device, path) for path in device.swaps if not _is_compressed_memory(device, path)],
+        "source": [MOUNTINFO, FSTAB, SWAPS, "/sys/class/block"],
+    }
+    return dict(json_clean(facts))
+
+
+def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
+    path = under(device.root, volume.device)
+    facts: dict[str, Any] = {
+        "name": volume.name,
+        "device": volume.device,
+        "exists": os.path.exists(path),
+        "realpath": None,
+        "size_bytes": None,
+        "blank": None,
+        "signatures": None,
+        "partition_table": False,
+        "holders": [],
+        "mounted_at": [],
+        "in_use_as": [],
+        "luks": None,
+        "mapping": None,
+        "mount": _mount_at(device, volume.mount),
+        "fstab": fstab_facts(device.fstab, volume.mount),
+        "recovery_escrowed": None,
+        "reason": None,
+        "source": [volume.device],
+    }
+    if not facts["exists"]:
+        facts["reason"] = "there is no such device"
+        return facts
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
+        facts["reason"] = "it is neither a block device nor a regular file"
+        return facts
+    real = resolve(device.root, volume.device)
+    block = device.blocks.at(volume.device)
+    facts["realpath"] = real
+    facts["size_bytes"] = block.size_bytes if block is not None else os.path.getsize(path)
+    if block is not None:
+        facts["holders"] = list(block.holders)
+        facts["partition_table"] = bool(block.partitions)
+        facts["mapping"] = _mapping(device, block)
+    facts["mounted_at"] = sorted({mount.mount_point for mount in device.mounts_of(block, real)})
+    facts["in_use_as"] = _uses(device, block, real)
+    _look_inside(path, facts)
+    return facts
+
+
+def _look_inside(path: str, facts: dict[str, Any]) -> None:
+    """What is written on the device: its LUKS header, or else what blkid and wipefs know."""
+    try:
+        header = header_of(path)
+    except Malformed as error:
+        facts.update(blank=False, reason=str(error))
+        return
+    except OSError as error:
+        facts["reason"] = f"it cannot be read: {error.strerror}"
+        return
+    if header is not None:
+        facts.update(
+            blank=False,
+            luks=describe(header),
+            signatures=[
+                {
+                    "type": "crypto_LUKS",
+                    "usage": "crypto",
+                    "uuid": header.uuid or None,
+                    "label": header.label or None,
+                    "offset": 0,
+                }
+            ],
+        )
+        return
+    facts["source"] = facts["source"] + ["blkid -p", "wipefs -n"]
+    try:
+        contents = probe(path)
+    except EdgesecError as error:
+        facts["reason"] = str(error)
+        return
+    facts["signatures"] = [asdict(signature) for signature in contents.signatures]
+    facts["partition_table"] = facts["partition_table"] or contents.partition_table
+    facts["blank"] = not (
+        contents.something or facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
+    )
+
+
+def _mapping(device: _Device, block: Block) -> Optional[dict[str, Any]]:
+    for holder in map(device.blocks.named, block.holders):
+        if holder is not None and (holder.dm_uuid or "").startswith("CRYPT-LUKS"):
+            return {"path": f"/dev/mapper/{holder.dm_name}", "uuid": holder.dm_uuid}
+    return None
+
+
+def _uses(device: _Device, block: Optional[Block], real: str) -> list[str]:
+    """Other than by a file system or a LUKS mapping, by what is the device in use?"""
+    found = {"swap" for path in device.swaps if resolve(device.root, path) == real}
+    for name in block.holders if block is not None else ():
+        holder = device.blocks.named(name)
+        uuid = (holder.dm_uuid if holder is not None else None) or ""
+        found.update(use for prefix, use in _HOLDER_USES if name.startswith(prefix))
+        found.update(use for prefix, use in _DM_USES if uuid.startswith(prefix))
+    return sorted(found)
+
+
+def _mount_at(device: _Device, mount_point: Optional[str]) -> Optional[dict[str, Any]]:
+    mount = mounted_at(device.mounts, mount_point) if mount_point else None
+    if mount is None or mount.fstype == "autofs":
+        return None
+    block = device.blocks.numbered(mount.device)
+    return {
+        "path": mount.mount_point,
+        "source": f"/dev/mapper/{block.dm_name}" if block is not None and block.dm_name else mount.source,
+        "fstype": mount.fstype,
+        "options": list(mount.effective_options),
+    }
+
+
+def fstab_facts(lines: Sequence[Line], mount_point: Optional[str]) -> Optional[dict[str, Any]]:
+    """The line of fstab that holds for a mount point, as facts."""
+    line = find_in_fstab(lines, mount_point) if mount_point else None
+    if line is None or line.entry is None:
+        return None
+    return {"source": line.entry.source, "options": list(line.entry.options), "line": line.number}
+
+
+def _plain_writable_mounts(device: _Device) -> list[dict[str, Any]]:
+    """One mount for each block device that is written to and does not lie on dm-crypt."""
+    found: dict[str, dict[str, Any]] = {}
+    for mount in device.mounts:
+        if "ro" in mount.effective_options:
+            continue
+        block = device.block_of(mount)
+        if block is not None and block.name not in found and not device.blocks.lies_on(block, ENCRYPTED):
+            found[block.name] = {"path": mount.mount_point, "source": mount.source, "fstype": mount.fstype}
+    return sorted(found.values(), key=lambda each: str(each["path"]))
+
+
+def _is_compressed_memory(device: _Device, path: str) -> bool:
+    block = device.blocks.at(path)
+    if block is None or not block.name.startswith("zram"):
+        return False
+    return (read_text(device.root, f"/sys/class/block/{block.name}/backing_dev") or "none").strip() == "none"
+
+
+def _swap(device: _Device, path: str) -> dict[str, Any]:
+    block = device.blocks.at(path)
+    if block is None:
+        block = _block_under(device, path)
+    return {"device": path, "encrypted": None if block is None else device.blocks.lies_on(block, ENCRYPTED)}
+
+
+def _block_under(device: _Device, path: str) -> Optional[Block]:
+    """The device of the file system that a swap file lies on."""
+    around = [mount for mount in device.mounts if os.path.commonpath([mount.mount_point, path]) == mount.mount_point]
+    if not around:
+        return None
+    return device.block_of(max(around, key=lambda mount: len(mount.mount_point)))

@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compliance_facts
+short_description: Observe everything of a device that controls are judged by
+version_added: 1.0.0
+description:
+  - Returns what the facts modules of this collection return, all areas in one call.
+  - Nothing is changed on the device.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.attributes.facts_module
+  - edgesec.hardening.observed.root
+  - edgesec.hardening.observed.volumes
+  - edgesec.hardening.observed.credential_files
+  - edgesec.hardening.observed.boot_paths
+  - edgesec.hardening.observed.tcti
+options:
+  gather_subset:
+    description:
+      - Areas to observe. V(all) names every one, and an area with a V(!) before it is left out.
+      - Areas are V(boot), V(credentials), V(platform), V(storage) and V(tpm).
+    type: list
+    elements: str
+    default: [all]
+seealso:
+  - module: edgesec.hardening.storage_facts
+"""
+
+EXAMPLES = r"""
+- name: Observe the whole device
+  edgesec.hardening.compliance_facts:
+    volumes:
+      - name: data
+        device: /dev/disk/by-partlabel/data
+        mount: /data
+    credential_files:
+      - path: /etc/ssh/ssh_host_*_key
+
+- name: Observe all but the TPM
+  edgesec.hardening.compliance_facts:
+    gather_subset:
+      - all
+      - "!tpm"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: What was observed. A value that could not be determined is V(none).
+  returned: success
+  type: dict
+  contains:
+    edgesec_boot:
+      description: As from M(edgesec.hardening.boot_facts).
+      returned: when the area is in O(gather_subset)
+      type: dict
+    edgesec_credentials:
+      description: As from M(edgesec.hardening.credential_facts).
+      returned: when the area is in O(gather_subset)
+      type: dict
+    edgesec_platform:
+      description: As from M(edgesec.hardening.platform_facts).
+      returned: when the area is in O(gather_subset)
+      type: dict
+    edgesec_storage:
+      description: As from M(edgesec.hardening.storage_facts).
+      returned: when the area is in O(gather_subset)
+      type: dict
+    edgesec_tpm:
+      description: As from M(edgesec.hardening.tpm_facts).
+      returned: when the area is in O(gather_subset)
+      type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+    BOOT,
+    CREDENTIAL_FILES,
+    ROOT,
+    TCTI,
+    VOLUMES,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._compliance import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
+            "volumes": VOLUMES,
+            "credential_files": CREDENTIAL_FILES,
+            "boot_paths": BOOT,
+            "tcti": TCTI,
+            "root": ROOT,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        observed = collect(module.params)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(ansible_facts=observed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: storage_facts
+short_description: Observe the volumes of a device
+version_added: 1.0.0
+description:
+  - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount and fstab line.
+  - Lists what else is written to in clear, and swap.
+  - Only a declared device without a LUKS header is shown to blkid and wipefs; everything else is read from files.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.attributes.facts_module
+  - edgesec.hardening.observed.root
+  - edgesec.hardening.observed.volumes
+seealso:
+  - module: edgesec.hardening.compliance_facts
+"""
+
+EXAMPLES = r"""
+- name: See what is on the data partition
+  edgesec.hardening.storage_facts:
+    volumes:
+      - name: data
+        device: /dev/disk/by-partlabel/data
+        mount: /data
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: What was observed. A value that could not be determined is V(none).
+  returned: success
+  type: dict
+  contains:
+    edgesec_storage:
+      description: The volumes in the order in which they were declared, mounts that are written to in clear, and swap.
+      returned: success
+      type: dict
+      sample:
+        volumes: [{"name": "data", "exists": true, "blank": true, "luks": null}]
+        plain_writable_mounts: []
+        swap: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ROOT, VOLUMES, volumes_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "root": ROOT,
+            "volumes": VOLUMES,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        observed = collect(module.params["root"], volumes_of(module.params["volumes"]))
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(ansible_facts={"edgesec_storage": observed})
+
+
+if __name__ == "__main__":
+    main()
