@@ -3,3 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The virtual edge device: a Debian machine with UEFI Secure Boot and a TPM 2.0, in QEMU."""
+
+from __future__ import annotations
+
+from .device import Device
+from .errors import LabError
+
+__all__ = ["Device", "LabError"]

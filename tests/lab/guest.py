@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands on the virtual device: its packages, its settings, and its weak spots for the hardening to find."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = (
+    "cryptsetup-bin",
+    "dbus",
+    "dmsetup",
+    "e2fsprogs",
+    "fdisk",
+    "initramfs-tools",
+    "iproute2",
+    "kmod",
+    "linux-image-cloud-amd64",
+    "mount",
+    "openssh-server",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd-boot-efi",
+    "systemd-sysv",
+    "tpm2-tools",
+    "udev",
+    "util-linux",
+    "zstd",
+)
+
+COMMAND_LINE = "root=PARTLABEL=root ro console=ttyS0 quiet panic=10 systemd.show_status=1"
+
+EDGE_UID = 1000
+
+# The initrd holds what this machine's disk needs and no more: it is read, measured and unpacked at every boot.
+SETUP = r"""
+mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/initramfs-tools/hooks"
+echo MODULES=list > "$1/etc/initramfs-tools/conf.d/edge"
+cat > "$1/etc/initramfs-tools/hooks/edge" <<'END'
+#!/bin/sh
+test "$1" != prereqs || exit 0
+. /usr/share/initramfs-tools/hook-functions
+force_load virtio_pci
+force_load virtio_blk
+force_load ext4
+END
+chmod 0755 "$1/etc/initramfs-tools/hooks/edge"
+"""
+
+CUSTOMIZE = rf"""
+useradd --create-home --shell /bin/bash --uid {EDGE_UID} edge
+echo 'edge ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/edge
+chmod 0440 /etc/sudoers.d/edge
+rm -f /etc/ssh/ssh_host_*
+systemctl --quiet enable systemd-networkd.service
+systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+  e2scrub_reap.service fstrim.timer getty@tty1.service man-db.timer serial-getty@ttyS0.service \
+  systemd-networkd-wait-online.service
+mkdir -p /boot/efi
+"""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to add to the root file system; directories have no content."""
+
+    path: str
+    content: bytes | None
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+def files(authorized_key: str, host_key: bytes, tls_key: bytes, tls_certificate: bytes, machine_id: str) -> list[File]:
+    """The files of one image.
+
+    :param authorized_key: public SSH key that may log in as root and as edge.
+    :param host_key: private SSH host key (OpenSSH format).
+    :param tls_key: private key (PEM), put in place deliberately readable by everyone.
+    :param tls_certificate: its certificate (PEM).
+    :param machine_id: 32 hexadecimal digits.
+    """
+    key = authorized_key.encode()
+    fstab = b"PARTLABEL=root / ext4 defaults 0 1\nPARTLABEL=esp /boot/efi vfat umask=0077 0 2\n"
+    network = b"[Match]\nType=ether\n\n[Network]\nDHCP=ipv4\n"
+    return [
+        File("etc/fstab", fstab),
+        File("etc/hostname", b"edge\n"),
+        File("etc/hosts", b"127.0.0.1 localhost\n127.0.1.1 edge\n"),
+        File("etc/machine-id", f"{machine_id}\n".encode(), 0o444),
+        File("etc/systemd/network/80-dhcp.network", network),
+        File("etc/ssh/ssh_host_ed25519_key", host_key, 0o600),
+        File("root/.ssh", None, 0o700),
+        File("root/.ssh/authorized_keys", key, 0o600),
+        File("home/edge/.ssh", None, 0o700, EDGE_UID, EDGE_UID),
+        File("home/edge/.ssh/authorized_keys", key, 0o600, EDGE_UID, EDGE_UID),
+        File("etc/edge", None, 0o755),
+        File("etc/edge/tls", None, 0o755),
+        File("etc/edge/tls/device.key", tls_key, 0o644),
+        File("etc/edge/tls/device.crt", tls_certificate, 0o644),
+        File("etc/edge/mqtt.password", b"correct horse battery staple\n", 0o664, EDGE_UID, EDGE_UID),
+    ]
+
+
+def archive(contents: list[File], target: Path) -> None:
+    """Write `contents` as a tar archive with exactly these owners and modes."""
+    with tarfile.open(target, "w") as tar:
+        for file in contents:
+            member = tarfile.TarInfo(file.path)
+            member.mtime = int(time.time())
+            member.mode, member.uid, member.gid = file.mode, file.uid, file.gid
+            if file.content is None:
+                member.type = tarfile.DIRTYPE
+                tar.addfile(member)
+            else:
+                member.size = len(file.content)
+                tar.addfile(member, io.BytesIO(file.content))

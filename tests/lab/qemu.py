@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line of the machine: q35 with Secure Boot firmware, a TPM, a disk and a network card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import host
+
+# Names of the block nodes that a snapshot must cover.
+DISK, VARIABLES = "disk0", "vars0"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What distinguishes one start of a machine from another.
+
+    :param accelerator: "kvm" or "tcg".
+    :param memory: MiB.
+    :param tpm_socket: control socket of swtpm, None for a machine without a TPM.
+    :param port: TCP port on the loopback interface that leads to the guest's port 22.
+    :param paused: do not run the processors yet, since a snapshot will be loaded.
+    """
+
+    accelerator: str
+    memory: int
+    tpm_socket: str | None
+    port: int
+    paused: bool = False
+
+
+def argv(machine: Machine) -> list[str]:
+    """The command line of `machine`; paths are relative to the directory of the device."""
+    words = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-user-config"]
+    words += firmware(machine.accelerator, "vars.qcow2")
+    words += ["-m", str(machine.memory), "-smp", "2", "-rtc", "base=utc"]
+    words += ["-drive", f"if=none,id=disk,node-name={DISK},format=qcow2,file=disk.qcow2,discard=unmap"]
+    words += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+    words += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{machine.port}-:22"]
+    words += ["-device", "virtio-net-pci,netdev=net,romfile="]
+    words += ["-device", "virtio-rng-pci"]
+    if machine.tpm_socket:
+        words += ["-chardev", f"socket,id=tpm,path={machine.tpm_socket}"]
+        words += ["-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm"]
+    words += ["-chardev", "file,id=serial,path=serial.log,append=on", "-serial", "chardev:serial"]
+    words += ["-qmp", "unix:run/qmp.sock,server=on,wait=off", "-pidfile", "run/qemu.pid", "-daemonize"]
+    return words + (["-S"] if machine.paused else [])
+
+
+def firmware(accelerator: str, variables: str) -> list[str]:
+    """The board and its firmware; only code in system management mode may write the variables."""
+    words = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
+    words += ["-global", "ICH9-LPC.disable_s3=1"]
+    words += ["-accel", "tcg,thread=multi" if accelerator == "tcg" else accelerator]
+    words += ["-cpu", "max" if accelerator == "tcg" else "host"]
+    words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={host.OVMF_CODE}"]
+    return [*words, "-drive", f"if=pflash,unit=1,node-name={VARIABLES},format=qcow2,file={variables}"]
