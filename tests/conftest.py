@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Puts the collection where Python and Ansible look for it, wherever it was cloned to."""
+"""What every test needs: the collection and the tests themselves can be imported, and Ansible finds the collection."""
 
 from __future__ import annotations
 
@@ -10,20 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-COLLECTIONS = ROOT / "build" / "collections"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.setup.collection import place
 
-def place_collection() -> None:
-    """Make build/collections/ansible_collections/edgesec/hardening a link to this repository."""
-    link = COLLECTIONS / "ansible_collections" / "edgesec" / "hardening"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to(os.path.relpath(ROOT, link.parent))
-
-
-place_collection()
-for _entry in (str(ROOT), str(COLLECTIONS)):
-    if _entry not in sys.path:
-        sys.path.insert(0, _entry)
-os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
+_collections = str(place())
+sys.path.insert(0, _collections)
+os.environ["ANSIBLE_COLLECTIONS_PATH"] = _collections

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target does its own set-up, by tests/setup/host.sh.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format test-unit test-functional test-container test-device setup clean
+
+VENV := .venv/bin
+export PATH := $(CURDIR)/$(VENV):$(PATH)
+PARTS := unit functional container device
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
+
+demo: setup  ## Build a virtual device, audit, harden, reboot and audit it again
+	$(VENV)/python tests/demo/run.py
+
+test: lint  ## Everything: lint and sanity, then all tests in one run of pytest
+	$(VENV)/pytest $(PYTEST_ARGS) $(PARTS:%=tests/%)
+
+lint: setup  ## Formatting, code quality, types, documentation, licences, ansible-lint, ansible-test sanity
+	CI=true $(VENV)/nox $(NOX_ARGS)
+
+format: setup  ## Put Python files into shape
+	$(VENV)/ruff check --fix-only -q
+	$(VENV)/ruff format
+
+test-unit: setup  ## Pure functions, captured texts, hostile input
+	$(VENV)/pytest $(PYTEST_ARGS) tests/unit
+
+test-functional: setup  ## Real cryptsetup on files and a software TPM, no root
+	$(VENV)/pytest $(PYTEST_ARGS) tests/functional
+
+test-container: setup  ## Molecule: the playbooks on a systemd container with a software TPM
+	$(VENV)/pytest $(PYTEST_ARGS) tests/container
+
+test-device: setup  ## Molecule: the playbooks on the virtual device
+	$(VENV)/pytest $(PYTEST_ARGS) tests/device
+
+setup:  ## Only install what the other targets need
+	@sh tests/setup/host.sh
+
+clean:  ## Remove what was built, but neither .venv nor the cached images in .lab
+	rm -rf build .nox .ansible .mypy_cache .ruff_cache .hypothesis
