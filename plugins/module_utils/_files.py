@@ -1,0 +1,194 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Writing files so that a power cut leaves the old or the new one, and permissions by descriptor, never by path."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+
+from ._errors import Refused
+
+_SHARED_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Owner, group and permission bits (with setuid, setgid and sticky) of a file."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """Permissions of a file before and after; the same where nothing is to do."""
+
+    path: str
+    before: Permissions
+    after: Permissions
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
+    """Put a file in place whole: after a power cut at any moment there is the old one or the new one.
+
+    :param path: a symbolic link here is replaced, not followed.
+    :raises OSError: the directory cannot be written; the old file stands.
+    """
+    directory = os.path.dirname(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            # chown before chmod: chown clears bits.
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_directory(directory)
+
+
+def sync_directory(path: str) -> None:
+    """Wait until the names in a directory are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool) -> Change:
+    """Give a regular file its owner, group and mode, by a descriptor that no rename can redirect.
+
+    Permissions are tightened first, so at no instant can anyone read the file who could do so neither before nor after.
+
+    :param path: absolute and plain, without ``..``.
+    :param check: look and judge only.
+    :raises Refused: the file is a link, has further names, is no regular file, or stands where someone other than root,
+        this process and the wanted owner could put another one in its place.
+    :raises OSError: the system did not allow it.
+    """
+    descriptor = _open_regular(path, uid)
+    try:
+        seen = os.fstat(descriptor)
+        before = Permissions(seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode))
+        change = Change(path, before, Permissions(uid, gid, mode))
+        if change.changed and not check:
+            _change(descriptor, change)
+        return change
+    finally:
+        os.close(descriptor)
+
+
+def _change(descriptor: int, change: Change) -> None:
+    before, after = change.before, change.after
+    if (before.uid, before.gid) != (after.uid, after.gid):
+        os.fchmod(descriptor, before.mode & after.mode)
+        try:
+            os.fchown(descriptor, after.uid, after.gid)
+        except OSError:
+            os.fchmod(descriptor, before.mode)
+            raise
+    # chown clears setuid and setgid, so the mode comes after it.
+    os.fchmod(descriptor, after.mode)
+
+
+def _open_regular(path: str, uid: int) -> int:
+    if not path.startswith("/") or path.startswith("//") or path == "/" or os.path.normpath(path) != path:
+        raise Refused(
+            path, "is not the plain absolute path of a file", "Write it without '.', '..' and doubled slashes"
+        )
+    *parents, name = path.split("/")[1:]
+    trusted = {0, os.geteuid(), uid}
+    directory = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _check_directory("/", directory, trusted)
+        walked = ""
+        for parent in parents:
+            walked += "/" + parent
+            inner = _open_directory(walked, parent, directory)
+            os.close(directory)
+            directory = inner
+            _check_directory(walked, directory, trusted)
+        # Looked at before it is opened: opening a device node can already do something.
+        _check_file(path, os.stat(name, dir_fd=directory, follow_symlinks=False), directory, trusted)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=directory)
+        try:
+            _check_file(path, os.fstat(descriptor), directory, trusted)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+    finally:
+        os.close(directory)
+
+
+def _open_directory(path: str, name: str, directory: int) -> int:
+    if stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        raise Refused(
+            path, "is a symbolic link on the way to the file", f"Name the file below {os.path.realpath(path)}"
+        )
+    return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+
+
+def _check_directory(path: str, directory: int, trusted: set[int]) -> None:
+    seen = os.fstat(directory)
+    if seen.st_uid not in trusted:
+        raise Refused(
+            path,
+            f"the directory belongs to user id {seen.st_uid}, who could put another file in place",
+            f"Give it to root or to the owner wanted for the file (chown root {path})",
+        )
+    if seen.st_mode & _SHARED_WRITE and not seen.st_mode & stat.S_ISVTX:
+        raise Refused(
+            path,
+            f"the directory has mode {stat.S_IMODE(seen.st_mode):04o}: others could put another file in place",
+            f"Take the write permission away (chmod go-w {path})",
+        )
+
+
+def _check_file(path: str, seen: os.stat_result, directory: int, trusted: set[int]) -> None:
+    if stat.S_ISLNK(seen.st_mode):
+        raise Refused(path, "is a symbolic link", f"Name the file that it leads to ({os.path.realpath(path)})")
+    if not stat.S_ISREG(seen.st_mode):
+        raise Refused(path, f"is a {file_type(seen.st_mode)}, not a regular file", "Name a regular file")
+    if seen.st_nlink > 1:
+        raise Refused(
+            path,
+            f"has {seen.st_nlink} names (hard links): changing it changes a file elsewhere",
+            f"Remove the other names, or replace it by a copy; find / -xdev -samefile {path} lists them",
+        )
+    if os.fstat(directory).st_mode & _SHARED_WRITE and seen.st_uid not in trusted:
+        raise Refused(
+            path,
+            f"belongs to user id {seen.st_uid} in a directory where everybody can create files",
+            "Look where it comes from, and keep it in a directory of its owner",
+        )
+
+
+def file_type(mode: int) -> str:
+    """The kind of a file in words, from its st_mode: regular, symlink, directory, socket, pipe or device."""
+    kinds = {
+        stat.S_IFREG: "regular",
+        stat.S_IFLNK: "symlink",
+        stat.S_IFDIR: "directory",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFIFO: "pipe",
+    }
+    return kinds.get(stat.S_IFMT(mode), "device")
