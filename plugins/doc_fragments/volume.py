@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What the modules that change a volume have in common. Private to the collection."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - Name of the volume, and of its device-mapper device.
+      - Letters, digits and the characters C(_.-).
+    type: str
+    required: true
+  device:
+    description:
+      - Absolute path of the device, best one that stays the same, such as C(/dev/disk/by-partlabel/data).
+    type: path
+    required: true
+  store:
+    description:
+      - Directory on the controller with the recovery keys and approvals of the fleet. It is made where it is missing.
+      - Read on the controller alone; the device is not told.
+    type: path
+  recovery_key:
+    description:
+      - The recovery key of the volume. It comes from the fleet store on the controller, and is not for playbooks to
+        set.
+      - It is sent only to a device that needs it, and only when pipelining keeps it off the device's disk.
+    type: str
+"""

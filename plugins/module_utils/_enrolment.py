@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the device keeps of a volume sealed to its TPM: C(/etc/edgesec/tpm/NAME.json). All of it is public."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ._errors import Malformed
+from ._luks2_check import Pins
+from ._token import Token, parse_token
+
+DIRECTORY = "etc/edgesec/tpm"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A volume by its mapper name, the stable path of its device, what its header must be, and its token."""
+
+    name: str
+    device: str
+    pins: Pins
+    token: Token
+
+    def to_bytes(self) -> bytes:
+        """The content of the file."""
+        document = {
+            "v": VERSION,
+            "name": self.name,
+            "device": self.device,
+            "pins": asdict(self.pins),
+            "token": self.token.to_json(),
+        }
+        return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def path_of(name: str, root: str = "/") -> str:
+    """Where the enrolment of a volume is kept."""
+    return os.path.join(root, DIRECTORY, f"{name}.json")
+
+
+def parse_enrolment(data: bytes) -> Enrolment:
+    """An enrolment from the content of its file.
+
+    :raises Malformed: it is none, or of a version this code does not know.
+    """
+    subject = "the enrolment file"
+    try:
+        document: Any = json.loads(data)
+        if document["v"] != VERSION:
+            raise Malformed(subject, f"has version {document['v']!r}")
+        pins = dict(document["pins"])
+        pins["keyslots"] = tuple(pins["keyslots"])
+        pins["token_types"] = tuple(pins["token_types"])
+        return Enrolment(
+            name=str(document["name"]),
+            device=str(document["device"]),
+            pins=Pins(**pins),
+            token=parse_token(document["token"]),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Malformed(subject, "lacks a field or has one of a wrong type", "Run harden again to write it") from None
+
+
+def read_enrolment(name: str, root: str = "/") -> Enrolment:
+    """The enrolment of a volume.
+
+    :raises Malformed: there is none that can be read.
+    """
+    path = path_of(name, root)
+    try:
+        with open(path, "rb") as file:
+            return parse_enrolment(file.read())
+    except OSError as error:
+        raise Malformed(path, f"cannot be read: {error.strerror}", "Run harden again to write it") from None
+
+
+def enrolled_names(root: str = "/") -> list[str]:
+    """The names of all volumes that have an enrolment."""
+    try:
+        files = os.listdir(os.path.join(root, DIRECTORY))
+    except OSError:
+        return []
+    return sorted(file[: -len(".json")] for file in files if file.endswith(".json"))

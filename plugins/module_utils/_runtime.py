@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The part of this library that is copied to the device and runs at boot, and its systemd unit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+DIRECTORY = "usr/lib/edgesec"
+PACKAGE = "usr/lib/edgesec/edgesec"
+LAUNCHER = "usr/lib/edgesec/unlock"
+UNIT = "etc/systemd/system/edgesec-unlock@.service"
+
+# What the unlocker imports, itself included: a unit test holds this list against the imports.
+MODULES = (
+    "_cli",
+    "_cryptsetup",
+    "_enrolment",
+    "_errors",
+    "_luks2",
+    "_luks2_check",
+    "_sealing",
+    "_token",
+    "_tpm2",
+    "_tpm_policy",
+    "_unlock",
+)
+
+LAUNCHER_TEXT = """\
+#!/usr/bin/python3 -I
+# Managed by the edgesec.hardening collection: opens a volume that is sealed to the TPM.
+import sys
+
+sys.path.insert(0, "/usr/lib/edgesec")
+
+from edgesec._unlock import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+# Not ordered before anything but the mount: a failure must not hold up the boot. Its own waiting is bounded.
+UNIT_TEXT = """\
+# Managed by the edgesec.hardening collection.
+[Unit]
+Description=Unlock the encrypted volume %i with the TPM
+Documentation=man:cryptsetup(8)
+DefaultDependencies=no
+After=systemd-remount-fs.service systemd-udevd.service systemd-tmpfiles-setup-dev.service
+Before=shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/edgesec/unlock %i
+TimeoutStartSec=120
+StandardInput=null
+MemoryMax=256M
+TasksMax=32
+UMask=0077
+PrivateTmp=no
+PrivateNetwork=yes
+ProtectSystem=strict
+ReadWritePaths=/run
+ProtectHome=yes
+ProtectClock=no
+NoNewPrivileges=yes
+RestrictSUIDSGID=yes
+RestrictRealtime=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def file_names() -> list[str]:
+    """The files of the package on the device."""
+    return ["__init__.py", *(f"{module}.py" for module in MODULES)]
+
+
+def digest_of(sources: dict[str, bytes]) -> str:
+    """One SHA-256 over sources by file name."""
+    total = hashlib.sha256()
+    for name in sorted(sources):
+        total.update(name.encode() + b"\0" + hashlib.sha256(sources[name]).digest())
+    return total.hexdigest()
+
+
+def digest(root: str = "/") -> str | None:
+    """The digest of what is installed below C(root), or None where nothing is."""
+    package = os.path.join(root, PACKAGE)
+    try:
+        names = [name for name in os.listdir(package) if name.endswith(".py")]
+        sources = {}
+        for name in names:
+            with open(os.path.join(package, name), "rb") as file:
+                sources[name] = file.read()
+    except OSError:
+        return None
+    return digest_of(sources)

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The TPM of a device, and the volumes that are sealed to it, as facts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from ._enrolment import Enrolment, read_enrolment
+from ._errors import EdgesecError, Malformed
+from ._luks_header import header_of
+from ._observe import names_in, read_line, under
+from ._storage import Volume
+from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
+from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2
+from ._tpm_policy import p256_key_name
+from ._unlock import read_outcome
+
+# PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
+# (UEFI PC Client Platform Firmware Profile, table 1; systemd-stub(7); shim README.tpm; GRUB manual "Measured Boot").
+DEFAULT_PCRS: Mapping[str, tuple[int, ...]] = {"uki": (4, 7), "shim-grub": (4, 7, 8, 9, 14), "other": (4, 7, 9)}
+# Never 16 or 23, which software can reset.
+LATCH_CANDIDATES = (15, 14, 13)
+
+_TPM = "/sys/class/tpm/tpm0"
+_EFIVARS = "/sys/firmware/efi/efivars"
+_EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
+_LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+_SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
+_PCRS = range(24)
+
+
+def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[str, Any]:
+    """The C(edgesec_tpm) fact.
+
+    :param root: prefix of every path.
+    :param volumes: the declared volumes.
+    :param tcti: how tpm2-tools reach the TPM; None is the kernel's resource manager.
+    """
+    facts = _device(root, tcti)
+    srk_name = bytes.fromhex(facts["srk"]["name"]) if facts["srk"] else None
+    values = {int(number): bytes.fromhex(value) for number, value in facts["pcrs"].get(BANK, {}).items()}
+    facts["volumes"] = [_volume(root, volume, values, srk_name, facts["responding"]) for volume in volumes]
+    return facts
+
+
+def _device(root: str, tcti: Optional[str]) -> dict[str, Any]:
+    boot_type = _boot_type(root)
+    facts: dict[str, Any] = {
+        "schema": 1,
+        "present": tcti is not None or os.path.exists(under(root, _TPM)),
+        "version": None,
+        "responding": None,
+        "reason": None,
+        "device": None,
+        "tcti": tcti or RESOURCE_MANAGER,
+        "active_banks": [],
+        "pcrs": {},
+        "event_log": os.path.exists(under(root, _EVENT_LOG)),
+        "srk": None,
+        "boot_type": boot_type,
+        "default_pcrs": list(DEFAULT_PCRS[boot_type]),
+        "source": under(root, _TPM),
+    }
+    if not facts["present"]:
+        facts["reason"] = f"{_TPM} does not exist: the kernel has found no TPM"
+        return facts
+    facts["device"] = "/dev/tpmrm0" if os.path.exists(under(root, "/dev/tpmrm0")) else None
+    facts["version"] = "2.0" if tcti else _version(root)
+    if facts["version"] == "1.2":
+        facts["reason"] = "the TPM is of version 1.2, which cannot seal to a signed policy"
+        return facts
+    banks = {name[len("pcr-") :] for name in names_in(root, _TPM) if name.startswith("pcr-")}
+    facts["active_banks"] = sorted(banks)
+    if BANK in banks:
+        facts["pcrs"] = {BANK: _sysfs_pcrs(root)}
+    _ask(facts, tcti)
+    return facts
+
+
+def _ask(facts: dict[str, Any], tcti: Optional[str]) -> None:
+    """What only the TPM itself can answer: whether it does, the storage root key, and PCRs where sysfs has none."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgesec-") as directory:
+            tpm = Tpm2(facts["tcti"], directory)
+            name = tpm.srk_name()
+            facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
+            if tcti and not facts["pcrs"]:
+                facts["active_banks"] = sorted(tpm.active_banks())
+                facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, _PCRS).items()}}
+        facts["responding"] = True
+    except EdgesecError as error:
+        facts["responding"] = False
+        facts["reason"] = str(error)
+
+
+def _version(root: str) -> Optional[str]:
+    major = read_line(root, f"{_TPM}/tpm_version_major")
+    return {"1": "1.2", "2": "2.0"}.get(major or "")
+
+
+def _sysfs_pcrs(root: str) -> dict[str, str]:
+    values = {}
+    for number in _PCRS:
+        line = read_line(root, f"{_TPM}/pcr-{BANK}/{number}")
+        if line and len(line) == 2 * len(UNEXTENDED) and set(line.lower()) <= set("0123456789abcdef"):
+            values[str(number)] = line.lower()
+    return values
+
+
+def default_pcrs(root: str) -> tuple[int, ...]:
+    """The PCRs to seal to, by how the device booted."""
+    return DEFAULT_PCRS[_boot_type(root)]
+
+
+def _boot_type(root: str) -> str:
+    names = names_in(root, _EFIVARS)
+    if f"StubInfo-{_LOADER_VENDOR}" in names:
+        return "uki"
+    return "shim-grub" if any(name.endswith(f"-{_SHIM_VENDOR}") for name in names) else "other"
+
+
+def _volume(
+    root: str,
+    volume: Volume,
+    values: Mapping[int, bytes],
+    srk_name: Optional[bytes],
+    responding: Optional[bool],
+) -> dict[str, Any]:
+    name = volume.name
+    outcome = read_outcome(name, root)
+    facts: dict[str, Any] = {
+        "name": name,
+        "enrolled": False,
+        "reason": None,
+        "keyslot": None,
+        "bank": None,
+        "pcrs": [],
+        "latch_pcr": None,
+        "latch_set": None,
+        "authority": None,
+        "authority_pem_sha256": None,
+        "srk_matches": None,
+        "approvals": [],
+        "approval_match": None,
+        "unmeasured_pcrs": [],
+        "last_unlock": None,
+        "unlock_unit_enabled": _unit_enabled(root, name),
+    }
+    if outcome is not None:
+        facts["last_unlock"] = {"reason": outcome.reason, "at": outcome.at, "approval": outcome.approval}
+    try:
+        enrolment = read_enrolment(name, root)
+        token = _token_in_header(root, enrolment)
+        facts["authority"] = p256_key_name(token.authority).hex()
+    except (EdgesecError, OSError) as error:
+        facts["reason"] = str(error)
+        return facts
+    approval = token.approval_for({**values, token.latch_pcr: UNEXTENDED})
+    facts.update(
+        enrolled=True,
+        keyslot=token.keyslot,
+        bank=BANK,
+        pcrs=list(token.pcrs),
+        latch_pcr=token.latch_pcr,
+        authority_pem_sha256=hashlib.sha256(token.authority.encode()).hexdigest(),
+        approvals=[each.id for each in token.approvals],
+        approval_match=approval.id if approval else None,
+        unmeasured_pcrs=[pcr for pcr in token.pcrs if not is_measured(values.get(pcr))],
+    )
+    if token.latch_pcr in values:
+        facts["latch_set"] = values[token.latch_pcr] != UNEXTENDED
+    if responding:
+        facts["srk_matches"] = srk_name == token.srk_name
+    return facts
+
+
+def is_measured(value: Optional[bytes]) -> bool:
+    """Whether a PCR value tells anything: neither missing, nor all zeros, nor all ones."""
+    return value is not None and value not in (UNEXTENDED, b"\xff" * len(UNEXTENDED))
+
+
+def _token_in_header(root: str, enrolment: Enrolment) -> Token:
+    """The token as the volume carries it.
+
+    :raises Malformed: the header has none that is bound to a keyslot it has.
+    """
+    subject = f"the header of {enrolment.device}"
+    header = header_of(under(root, enrolment.device))
+    if header is None:
+        raise Malformed(subject, "is gone")
+    for data in header.tokens.values():
+        if isinstance(data, dict) and data.get("type") == TYPE:
+            token = parse_token(data)
+            if token.keyslot not in header.keyslots:
+                raise Malformed(subject, f"has a TPM token for keyslot {token.keyslot}, which it has not")
+            return token
+    raise Malformed(subject, "has no TPM token", "Run harden again to seal it")
+
+
+def _unit_enabled(root: str, name: str) -> bool:
+    return os.path.lexists(under(root, f"/etc/systemd/system/multi-user.target.wants/edgesec-unlock@{name}.service"))

@@ -1,0 +1,297 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Binding a keyslot of a LUKS2 volume to the TPM: prove first, add before remove, never without the recovery slot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from . import _cryptsetup
+from ._enrolment import DIRECTORY, Enrolment, enrolled_names, path_of, read_enrolment
+from ._errors import EdgesecError, Malformed, Refused
+from ._files import sync_directory, write_atomic
+from ._luks2 import Header
+from ._luks2_check import pins_of
+from ._sealing import SECRET_BYTES, luks_key, seal, unseal
+from ._storage import Volume
+from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
+from ._tpm import LATCH_CANDIDATES, is_measured
+from ._tpm2 import Tpm2
+from ._volume import RECOVERY_SLOT, require_header, require_recovery
+
+SEAL, APPROVE = "seal", "approve"
+# Keyslots for the TPM: while one is replaced, the other is in use.
+_SLOTS = ("1", "2")
+_KEPT_APPROVALS = 8
+
+
+@dataclass(frozen=True)
+class Status:
+    """What was found of a volume and its TPM, and what is to be done about it (C(seal), C(approve) or nothing)."""
+
+    volume: Volume
+    header: Header
+    srk_name: bytes
+    values: dict[int, bytes]
+    latch_pcr: int
+    enrolment: Optional[Enrolment]
+    action: Optional[str]
+    why: str
+    root: str
+
+    def as_result(self) -> dict[str, Any]:
+        """As the module returns it; the controller signs from this."""
+        before = "not sealed\n" if self.enrolment is None else f"sealed to PCRs {list(self.enrolment.token.pcrs)}\n"
+        pcrs = [pcr for pcr in self.values if pcr != self.latch_pcr]
+        return {
+            "changed": self.action is not None,
+            "action": self.action or "",
+            "why": self.why,
+            "uuid": self.header.uuid,
+            "srk_name": self.srk_name.hex(),
+            "pcr_values": {str(pcr): value.hex() for pcr, value in self.values.items()},
+            "latch_pcr": self.latch_pcr,
+            "kernel": os.uname().release,
+            "diff": {"before": before, "after": f"sealed to PCRs {pcrs}\n" if self.action else before},
+        }
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What the controller signed: the approvals to keep, and one of the running state that proves the seal now."""
+
+    authority: str
+    approvals: tuple[Approval, ...]
+    proof: Approval
+
+
+def preview(volume: Volume, tpm: Tpm2, pcrs: Sequence[int], accept: Sequence[str]) -> dict[str, Any]:
+    """What :func:`look` would lead to where the volume or the storage root key is still to be made, in check mode.
+
+    :raises Refused: sealing would be worth nothing.
+    """
+    latch = _latch_pcr(tpm, pcrs, None, "/")
+    values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
+    refuse_worthless(pcrs, values, accept)
+    nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
+    why = "the volume is not sealed to the TPM"
+    return {**Status(volume, nothing_yet, b"", values, latch, None, SEAL, why, "/").as_result(), "needs_key": True}
+
+
+def look(
+    volume: Volume,
+    tpm: Tpm2,
+    srk_name: bytes,
+    pcrs: Sequence[int],
+    accept: Sequence[str],
+    latch_pcr: Optional[int] = None,
+    root: str = "/",
+) -> Status:
+    """Find out what is to be done.
+
+    :param pcrs: the PCRs to seal to.
+    :param latch_pcr: the latch of an earlier look, which the controller has signed; None to choose one.
+    :param root: prefix of the enrolment's path.
+    :param accept: risks that the operator accepts: C(pcr7_only), C(boot_change), C(tpm_change).
+    :raises Refused: sealing would be worth nothing, or the change needs a person's word.
+    """
+    header = require_header(volume.device)
+    enrolment = _enrolment_of(volume, header, root)
+    latch = latch_pcr if latch_pcr is not None else _latch_pcr(tpm, pcrs, enrolment, root)
+    values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
+    refuse_worthless(pcrs, values, accept)
+    status = Status(volume, header, srk_name, values, latch, enrolment, None, "", root)
+    if enrolment is None:
+        return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
+    if enrolment.token.srk_name != srk_name:
+        _need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
+        return replace(status, action=SEAL, why="the volume is sealed to another TPM")
+    if tuple(sorted(pcrs)) != enrolment.token.pcrs:
+        return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(enrolment.token.pcrs)}")
+    if enrolment.token.approval_for({**values, latch: UNEXTENDED}) is None:
+        _need(accept, "boot_change", "the boot state", f"has changed: no approval fits the PCRs {list(pcrs)}")
+        return replace(status, action=APPROVE, why="the running boot state is not approved")
+    return status
+
+
+def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
+    """Do what is to be done; the recovery key opens its keyslot before and after.
+
+    :raises EdgesecError: a proof failed; the ways in that worked before still do.
+    """
+    require_recovery(status.volume.device, recovery_key)
+    if status.action == APPROVE and status.enrolment is not None:
+        _approve(status, status.enrolment, signed)
+    else:
+        _seal(status, tpm, signed, recovery_key)
+    require_recovery(status.volume.device, recovery_key)
+
+
+def refuse_worthless(pcrs: Sequence[int], values: dict[int, bytes], accept: Sequence[str]) -> None:
+    """Refuse PCRs that bind to nothing.
+
+    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
+    """
+    unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
+    if not pcrs or unmeasured:
+        raise Refused(
+            f"the PCRs {list(pcrs)}",
+            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
+            "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
+        )
+    if list(pcrs) == [7] and "pcr7_only" not in accept:
+        raise Refused(
+            "PCR 7 alone",
+            "any kernel that the same Secure Boot keys signed could unseal the volume",
+            "Add PCR 4 (tpm_sealing_pcrs), or accept it with tpm_sealing_accept: [pcr7_only]",
+        )
+
+
+def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
+    if risk not in accept:
+        raise Refused(
+            subject,
+            seen,
+            f"Find out why. If the change is yours, run once with tpm_sealing_accept: [{risk}]. Nothing was changed",
+        )
+
+
+def _enrolment_of(volume: Volume, header: Header, root: str) -> Optional[Enrolment]:
+    """The enrolment, with the token as the header has it, if both are whole and of this volume."""
+    try:
+        enrolment = read_enrolment(volume.name, root)
+    except Malformed:
+        return None
+    tokens = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]
+    if len(tokens) != 1 or enrolment.device != volume.device or enrolment.pins.uuid != header.uuid:
+        return None
+    try:
+        token = parse_token(tokens[0])
+    except Malformed:
+        return None
+    return replace(enrolment, token=token) if token.keyslot in header.keyslots else None
+
+
+def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], enrolment: Optional[Enrolment], root: str) -> int:
+    """The latch on record for this host, or else the first candidate that nothing extends before the unlocker."""
+    if enrolment is not None and enrolment.token.latch_pcr not in pcrs:
+        return enrolment.token.latch_pcr
+    for name in enrolled_names(root):
+        with suppress(Malformed):
+            latch = read_enrolment(name, root).token.latch_pcr
+            if latch not in pcrs:
+                return latch
+    values = tpm.read_pcrs(BANK, sorted(LATCH_CANDIDATES))
+    for candidate in LATCH_CANDIDATES:
+        if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
+            return candidate
+    raise Refused(
+        "the TPM",
+        f"none of the PCRs {list(LATCH_CANDIDATES)} is unextended, so that none can be the latch",
+        "Reboot the device, and see what extends them",
+    )
+
+
+def _approve(status: Status, enrolment: Enrolment, signed: Signed) -> None:
+    if enrolment.token.authority != signed.authority:
+        raise Refused(
+            "the policy key",
+            "is not the one that the volume was sealed to",
+            "Use the store that the volume was sealed from",
+        )
+    kept = (*signed.approvals, *enrolment.token.approvals)[:_KEPT_APPROVALS]
+    token = replace(enrolment.token, approvals=kept)
+    _cryptsetup.import_token(status.volume.device, token.keyslot, token.to_json())
+    _write(replace(enrolment, token=token), status.root)
+
+
+def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
+    device, name = status.volume.device, status.volume.name
+    secret = os.urandom(SECRET_BYTES)
+    public, private = seal(tpm, secret, signed.authority, status.srk_name)
+    _remove_unfinished(status, recovery_key)
+    old = [slot for slot in _slots_of_tokens(status.header) if slot != RECOVERY_SLOT]
+    slot = next((slot for slot in _SLOTS if slot not in _used_slots(device)), None)
+    if slot is None:
+        raise Refused(
+            device,
+            f"the keyslots {', '.join(_SLOTS)} are in use, and not by the TPM",
+            f"See whose they are (cryptsetup luksDump {device}), and free one",
+        )
+    token = Token(slot, status.srk_name, public, private, signed.authority, status.latch_pcr, signed.approvals)
+    if unseal(tpm, token, signed.proof) != secret:
+        raise EdgesecError("the TPM", "gave back another secret than was sealed; nothing was changed")
+    key = luks_key(secret, status.header.uuid)
+    _begin(name, slot, status.root)
+    _cryptsetup.add_key(device, recovery_key, key, slot=slot)
+    if not _cryptsetup.opens(device, key, slot=slot):
+        raise EdgesecError(
+            device, f"the new key does not open keyslot {slot}", "The recovery key still opens keyslot 0"
+        )
+    _cryptsetup.import_token(device, slot, token.to_json())
+    for stale in old:
+        if stale != slot and stale in _used_slots(device):
+            _cryptsetup.kill_slot(device, stale, recovery_key)
+    _remove_stale_tokens(device, slot)
+    header = require_header(device)
+    # Both TPM slots: while one replaces the other, a power cut must not make the header look foreign.
+    pins = replace(pins_of(header), keyslots=tuple(sorted({RECOVERY_SLOT, *_SLOTS, *header.keyslots})))
+    _write(Enrolment(name=name, device=device, pins=pins, token=token), status.root)
+    _end(name, status.root)
+
+
+def _used_slots(device: str) -> set[str]:
+    return set(require_header(device).keyslots)
+
+
+def _slots_of_tokens(header: Header) -> list[str]:
+    """The keyslots of our tokens, readable or not."""
+    ours = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]
+    return [str(slot) for data in ours for slot in data.get("keyslots") or []]
+
+
+def _remove_stale_tokens(device: str, current: str) -> None:
+    for number, data in require_header(device).tokens.items():
+        if isinstance(data, dict) and data.get("type") == TYPE and number != current:
+            _cryptsetup.remove_token(device, number)
+
+
+def _write(enrolment: Enrolment, root: str) -> None:
+    path = path_of(enrolment.name, root)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    write_atomic(path, enrolment.to_bytes(), 0o644, os.geteuid(), os.getegid())
+
+
+def _intent(name: str, root: str) -> str:
+    """Names the keyslot that is being added, so that after a power cut the next run knows it for its own."""
+    return os.path.join(root, DIRECTORY, f"{name}.adding")
+
+
+def _begin(name: str, slot: str, root: str) -> None:
+    os.makedirs(os.path.dirname(_intent(name, root)), mode=0o755, exist_ok=True)
+    write_atomic(_intent(name, root), slot.encode(), 0o644, os.geteuid(), os.getegid())
+
+
+def _end(name: str, root: str) -> None:
+    os.unlink(_intent(name, root))
+    sync_directory(os.path.dirname(_intent(name, root)))
+
+
+def _remove_unfinished(status: Status, recovery_key: bytes) -> None:
+    try:
+        with open(_intent(status.volume.name, status.root), encoding="ascii") as file:
+            slot = file.read().strip()
+    except FileNotFoundError:
+        return
+    bound = _slots_of_tokens(status.header)
+    if slot in _SLOTS and slot in status.header.keyslots and slot not in bound:
+        _cryptsetup.kill_slot(status.volume.device, slot, recovery_key)
+    _end(status.volume.name, status.root)

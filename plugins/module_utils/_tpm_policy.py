@@ -1,0 +1,122 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""TPM 2.0 policy arithmetic without a TPM (TPM 2.0 Library Specification, parts 2 and 3; SHA-256 throughout).
+
+Every digest here is what the TPM itself would compute; the functional tests hold them against one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from ._errors import Malformed
+
+DIGEST_BYTES = 32
+
+_ALG_SHA256 = 0x000B
+_ALG_ECC = 0x0023
+_ALG_NULL = 0x0010
+_CURVE_P256 = 0x0003
+_CC_POLICY_PCR = 0x0000017F
+_CC_POLICY_AUTHORIZE = 0x0000016A
+# userWithAuth, decrypt, sign: what tpm2_loadexternal gives to a public key read from PEM.
+_EXTERNAL_KEY_ATTRIBUTES = 0x00060040
+_PCR_SELECT_BYTES = 3
+_PCR_COUNT = 24
+
+# SubjectPublicKeyInfo of an uncompressed point on P-256, up to the point itself (RFC 5480).
+_P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+
+
+def policy_pcr(values: Mapping[int, bytes], start: bytes = bytes(DIGEST_BYTES)) -> bytes:
+    """Policy digest after TPM2_PolicyPCR over the SHA-256 bank.
+
+    :param values: what each selected PCR must hold, by PCR number.
+    :param start: the policy digest before.
+    """
+    concatenated = b"".join(values[number] for number in sorted(values))
+    return _sha256(start, _u32(_CC_POLICY_PCR), pcr_selection(sorted(values)), _sha256(concatenated))
+
+
+def policy_authorize(key_name: bytes, reference: bytes) -> bytes:
+    """Policy digest after TPM2_PolicyAuthorize: whatever came before is discarded.
+
+    :param key_name: TPM name of the key whose signatures are accepted.
+    :param reference: the policyRef that a signature must cover.
+    """
+    return _sha256(_sha256(bytes(DIGEST_BYTES), _u32(_CC_POLICY_AUTHORIZE), key_name), reference)
+
+
+def pcr_selection(pcrs: Sequence[int]) -> bytes:
+    """TPML_PCR_SELECTION of some PCRs of the SHA-256 bank."""
+    bitmap = bytearray(_PCR_SELECT_BYTES)
+    for number in pcrs:
+        if not 0 <= number < _PCR_COUNT:
+            raise ValueError(f"there is no PCR {number}")
+        bitmap[number // 8] |= 1 << (number % 8)
+    return _u32(1) + _u16(_ALG_SHA256) + bytes([_PCR_SELECT_BYTES]) + bytes(bitmap)
+
+
+def unseal_reference(srk_name: bytes) -> bytes:
+    """The policyRef of unseal approvals: purpose, and the one TPM they are meant for."""
+    return _sha256(b"edgesec:unseal:v1|" + srk_name.hex().encode())
+
+
+def p256_key_name(pem: str) -> bytes:
+    """TPM name of an external P-256 public key.
+
+    :param pem: SubjectPublicKeyInfo in PEM.
+    :raises Malformed: it is not such a key.
+    """
+    point = _p256_point(pem)
+    public = b"".join(
+        (
+            _u16(_ALG_ECC),
+            _u16(_ALG_SHA256),
+            _u32(_EXTERNAL_KEY_ATTRIBUTES),
+            _u16(0),
+            _u16(_ALG_NULL),
+            _u16(_ALG_NULL),
+            _u16(_CURVE_P256),
+            _u16(_ALG_NULL),
+            _u16(32) + point[:32],
+            _u16(32) + point[32:],
+        )
+    )
+    return _u16(_ALG_SHA256) + _sha256(public)
+
+
+def _p256_point(pem: str) -> bytes:
+    problem = Malformed(
+        "the policy public key", "is not an ECDSA P-256 key in PEM", "Make one with: openssl ecparam -name prime256v1"
+    )
+    lines = pem.strip().splitlines()
+    if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----" or lines[-1] != "-----END PUBLIC KEY-----":
+        raise problem
+    try:
+        der = base64.b64decode("".join(lines[1:-1]), validate=True)
+    except binascii.Error:
+        raise problem from None
+    prefix = len(_P256_PREFIX)
+    if der[:prefix] != _P256_PREFIX or len(der) != prefix + 65 or der[prefix] != 4:
+        raise problem
+    return der[prefix + 1 :]
+
+
+def _sha256(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def _u16(number: int) -> bytes:
+    return number.to_bytes(2, "big")
+
+
+def _u32(number: int) -> bytes:
+    return number.to_bytes(4, "big")

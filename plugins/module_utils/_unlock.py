@@ -1,0 +1,260 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Opening sealed volumes at boot, with nobody present: check the header, unseal, open, latch.
+
+Runs on the device as C(/usr/lib/edgesec/unlock NAME), from a systemd unit or any init script. Whatever fails, the
+volume stays closed, the reason is left in C(/run/edgesec/unlock/NAME.json), and the boot goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from . import _cryptsetup
+from ._cli import run
+from ._enrolment import Enrolment, enrolled_names, read_enrolment
+from ._errors import EdgesecError, Malformed, ToolFailed
+from ._luks2 import HEADER_BYTES, Header, NotLuks, read_primary, read_secondary
+from ._luks2_check import violations
+from ._sealing import luks_key, unseal
+from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
+from ._tpm2 import BANK_BYTES, RESOURCE_MANAGER, Tpm2, TpmError
+
+RUN_DIRECTORY = "/run/edgesec"
+OUTCOME_DIRECTORY = "/run/edgesec/unlock"
+
+_WAIT_SECONDS = 30.0
+# Outcomes after which the secret must not be unsealed again in this boot.
+_LATCHING = ("ok", "header_foreign")
+
+
+class UnlockError(EdgesecError):
+    """A volume was not opened; C(reason) is one word that facts carry."""
+
+    def __init__(self, reason: str, name: str, seen: str, remedy: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"volume {name}", seen, remedy)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt to open a volume ended; C(at) in seconds since the epoch."""
+
+    name: str
+    reason: str
+    at: int
+    approval: Optional[str] = None
+    message: str = ""
+    latched: bool = False
+
+    @property
+    def opened(self) -> bool:
+        """Whether the volume is open now."""
+        return self.reason in ("ok", "already_open")
+
+
+def main(arguments: list[str]) -> int:
+    """Open one volume; 0 when it is open, 1 when it is not, 2 for a wrong call."""
+    if len(arguments) != 1 or not re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0]):
+        print("usage: unlock NAME", file=sys.stderr)
+        return 2
+    outcome = unlock(arguments[0], os.environ.get("TPM2TOOLS_TCTI", RESOURCE_MANAGER))
+    print(f"{outcome.name}: {outcome.reason}{': ' + outcome.message if outcome.message else ''}", file=sys.stderr)
+    return 0 if outcome.opened else 1
+
+
+def unlock(name: str, tcti: str) -> Outcome:
+    """Open a volume and leave its outcome where facts find it. Never raises for what a device may do."""
+    os.makedirs(OUTCOME_DIRECTORY, mode=0o700, exist_ok=True)
+    os.chmod(RUN_DIRECTORY, 0o700)
+    with _one_at_a_time(), tempfile.TemporaryDirectory(prefix="tpm-", dir=RUN_DIRECTORY) as directory:
+        tpm = Tpm2(tcti, directory)
+        outcome = _attempt(name, tpm)
+        _record(outcome)
+        if _all_attempted() and any(past.reason in _LATCHING for past in _outcomes()):
+            outcome = _latch(outcome, tpm)
+            _record(outcome)
+    return outcome
+
+
+def _attempt(name: str, tpm: Tpm2) -> Outcome:
+    at = int(time.time())
+    try:
+        if os.path.exists(f"/dev/mapper/{name}"):
+            return Outcome(name, "already_open", at)
+        enrolment = read_enrolment(name)
+        _wait_for(name, enrolment.device, tpm.tcti)
+        approval = _open(enrolment, tpm)
+        return Outcome(name, "ok", at, approval=approval.id)
+    except (UnlockError, TpmError) as error:
+        return Outcome(name, error.reason, at, message=str(error))
+    except EdgesecError as error:
+        return Outcome(name, "failed", at, message=str(error))
+
+
+def _open(enrolment: Enrolment, tpm: Tpm2) -> Approval:
+    name = enrolment.name
+    copy = os.path.join(RUN_DIRECTORY, f"{name}.hdr")
+    try:
+        header = checked_header(enrolment, copy)
+        token = _trusted_token(enrolment, header)
+        approval = token.approval_for(tpm.read_pcrs(BANK, sorted({*token.pcrs, token.latch_pcr})))
+        if approval is None:
+            raise UnlockError(
+                "pcr_mismatch",
+                name,
+                f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
+                "If this boot state is wanted, approve it from the controller by running harden",
+            )
+        key = luks_key(unseal(tpm, token, approval), header.uuid)
+        try:
+            _cryptsetup.open_volume(enrolment.device, name, key, header=copy, slot=token.keyslot)
+        except ToolFailed as error:
+            raise UnlockError("key_rejected", name, f"the unsealed key did not open it ({error.stderr})") from None
+        _verify_mapping(enrolment)
+        return approval
+    finally:
+        if os.path.lexists(copy):
+            os.unlink(copy)
+
+
+def checked_header(enrolment: Enrolment, copy: str) -> Header:
+    """Copy the header of a volume to a file, and check the copy: it, not the device, is what is opened with.
+
+    :raises UnlockError: C(header_foreign), with every rule that is broken.
+    """
+    try:
+        _cryptsetup.backup_header(enrolment.device, copy)
+    except ToolFailed as error:
+        raise _foreign(enrolment.name, [f"no LUKS header can be copied ({error.stderr})"]) from None
+    with open(copy, "rb") as file:
+        data = file.read(HEADER_BYTES)
+    headers = list(_copies(enrolment.name, data))
+    broken = [rule for header in headers for rule in violations(header, enrolment.pins)]
+    if broken:
+        raise _foreign(enrolment.name, broken)
+    return max(headers, key=lambda header: header.seqid)
+
+
+def _copies(name: str, data: bytes) -> Iterator[Header]:
+    """The header copies that hold together: libcryptsetup would pass over the others."""
+    readers: tuple[Callable[[bytes], Header], ...] = (read_primary, read_secondary)
+    problems = []
+    for reader in readers:
+        try:
+            yield reader(data)
+        except (NotLuks, Malformed) as error:
+            problems.append(str(error))
+    if len(problems) == len(readers):
+        raise _foreign(name, problems)
+
+
+def _foreign(name: str, broken: list[str]) -> UnlockError:
+    return UnlockError(
+        "header_foreign",
+        name,
+        f"its header is not the one that was sealed ({'; '.join(broken[:5])})",
+        "Find out who changed it; if it was damaged, restore the escrowed header backup",
+    )
+
+
+def _trusted_token(enrolment: Enrolment, header: Header) -> Token:
+    """The token in the header, which is the newest, if it names the authority and the TPM that are on record."""
+    for data in header.tokens.values():
+        if data.get("type") == TYPE:
+            try:
+                token = parse_token(data)
+            except Malformed:
+                continue
+            if (token.authority, token.srk_name) == (enrolment.token.authority, enrolment.token.srk_name):
+                return token
+    return enrolment.token
+
+
+def _verify_mapping(enrolment: Enrolment) -> None:
+    """Hold what the kernel maps against what was checked; on a difference close the volume."""
+    text = run(["cryptsetup", "status", enrolment.name]).stdout.decode("utf-8", "replace")
+    seen = dict(re.findall(r"^\s+([a-z ]+):\s+(.*?)\s*$", text, re.MULTILINE))
+    if seen.get("cipher") != enrolment.pins.cipher:
+        _cryptsetup.close_volume(enrolment.name)
+        raise UnlockError(
+            "mapping_differs",
+            enrolment.name,
+            f"the kernel maps it with cipher {seen.get('cipher')!r}, expected {enrolment.pins.cipher!r}",
+        )
+
+
+def _wait_for(name: str, device: str, tcti: str) -> None:
+    """Wait until the device and the TPM have appeared: this may run before udev has seen either."""
+    node = tcti[len("device:") :] if tcti.startswith("device:") else None
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        if os.path.exists(device) and (node is None or os.path.exists(node)):
+            return
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.1)
+    if not os.path.exists(device):
+        raise UnlockError("device_missing", name, f"{device} did not appear within {_WAIT_SECONDS:g} s")
+    raise UnlockError("tpm_absent", name, f"{node} did not appear within {_WAIT_SECONDS:g} s")
+
+
+def _latch(outcome: Outcome, tpm: Tpm2) -> Outcome:
+    """Extend the latch in every active bank; where that fails, close what this attempt opened."""
+    try:
+        enrolment = read_enrolment(outcome.name)
+        pcr = enrolment.token.latch_pcr
+        if tpm.read_pcrs(BANK, [pcr])[pcr] == UNEXTENDED:
+            # A value nobody can foresee, so that no approval of a latched state is ever good for a later boot.
+            tpm.extend(pcr, {bank: os.urandom(BANK_BYTES[bank]) for bank in tpm.active_banks()})
+        return Outcome(outcome.name, outcome.reason, outcome.at, outcome.approval, outcome.message, latched=True)
+    except (EdgesecError, KeyError) as error:
+        if outcome.reason == "ok":
+            _cryptsetup.close_volume(outcome.name)
+        return Outcome(outcome.name, "latch_failed", outcome.at, outcome.approval, str(error))
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with open(os.path.join(RUN_DIRECTORY, "unlock.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _record(outcome: Outcome) -> None:
+    path = os.path.join(OUTCOME_DIRECTORY, f"{outcome.name}.json")
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(outcome.__dict__, file)
+    os.replace(path + ".new", path)
+
+
+def _outcomes() -> list[Outcome]:
+    return [outcome for outcome in map(read_outcome, enrolled_names()) if outcome is not None]
+
+
+def _all_attempted() -> bool:
+    return len(_outcomes()) == len(enrolled_names())
+
+
+def read_outcome(name: str, root: str = "/") -> Optional[Outcome]:
+    """How the last attempt of this boot to open a volume ended, or None where there was none."""
+    try:
+        with open(os.path.join(root, OUTCOME_DIRECTORY.lstrip("/"), f"{name}.json"), encoding="utf-8") as file:
+            document: Any = json.load(file)
+        return Outcome(**document)
+    except (OSError, ValueError, TypeError):
+        return None

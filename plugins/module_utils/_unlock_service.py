@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Putting the unlocker on the device: its code, its launcher, its unit, and the links that enable it."""
+
+from __future__ import annotations
+
+import compileall
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Optional
+
+from ._cli import run
+from ._errors import EdgesecError
+from ._files import write_atomic
+from ._runtime import LAUNCHER, LAUNCHER_TEXT, MODULES, PACKAGE, UNIT, UNIT_TEXT
+
+_WANTS = "etc/systemd/system/multi-user.target.wants"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target)."""
+
+    path: str
+    before: str
+    after: str
+    mode: Optional[int]
+
+
+def sources_of(unlock: ModuleType) -> dict[str, str]:
+    """The sources that run here and now, by file name: from files, or from the archive that Ansible sent.
+
+    :raises EdgesecError: one of them cannot be found.
+    """
+    package = str(unlock.__package__)
+    sources = {"__init__.py": ""}
+    for name in MODULES:
+        loader: Any = import_module(f"{package}.{name}").__loader__
+        source = loader.get_source(f"{package}.{name}")
+        if source is None:
+            raise EdgesecError(f"the module {name}", "has no source to install")
+        sources[f"{name}.py"] = source
+    return sources
+
+
+def missing(root: str, sources: dict[str, str], volumes: Sequence[str]) -> list[Change]:
+    """What differs on the device from what is to be there."""
+    wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources.items()]
+    wanted += [(LAUNCHER, LAUNCHER_TEXT, 0o755), (UNIT, UNIT_TEXT, 0o644)]
+    changes = []
+    for name, text, mode in wanted:
+        path = os.path.join(root, name)
+        before = _content(path)
+        if before != text or os.stat(path).st_mode & 0o7777 != mode:
+            changes.append(Change(path, before or "", text, mode))
+    for volume in volumes:
+        link = os.path.join(root, _WANTS, f"edgesec-unlock@{volume}.service")
+        if not os.path.islink(link):
+            changes.append(Change(link, "", f"/{UNIT}", None))
+    return changes
+
+
+def install(root: str, changes: Sequence[Change]) -> None:
+    """Write what differs."""
+    for change in changes:
+        os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+        if change.mode is None:
+            os.symlink(change.after, change.path)
+        else:
+            write_atomic(change.path, change.after.encode(), change.mode, os.geteuid(), os.getegid())
+    if changes:
+        # The unit may not write there, and compiling is a good part of a small board's boot.
+        compileall.compile_dir(os.path.join(root, PACKAGE), quiet=1)
+    if changes and root == "/" and os.path.isdir("/run/systemd/system"):
+        run(["systemctl", "daemon-reload"])
+
+
+def _content(path: str) -> Optional[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return None

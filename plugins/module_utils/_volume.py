@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Making a LUKS2 volume on a blank device, and never on any other."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import tempfile
+from typing import Any, Optional
+
+from . import _cryptsetup
+from ._errors import EdgesecError, Refused
+from ._luks2 import HEADER_BYTES, Header, read_header
+from ._luks_header import header_of
+from ._observe import read_text
+from ._platform import cpu_has_aes
+from ._storage import Volume
+from ._storage import collect as collect_storage
+
+RECOVERY_SLOT = "0"
+# Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
+# volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
+UNUSED = "edgesec-unused"
+
+_TMPFS = "/run"
+# Cipher and volume key size in bits: with AES instructions, and without (Adiantum is five times faster there).
+_WITH_AES = ("aes-xts-plain64", 512)
+_WITHOUT_AES = ("xchacha12,aes-adiantum-plain64", 256)
+_SECTOR = 4096
+
+
+def label_of(name: str) -> str:
+    """The LUKS2 label of a volume that this collection made."""
+    return f"edgesec-{name}"
+
+
+def observe(volume: Volume) -> dict[str, Any]:
+    """The facts of one volume."""
+    facts: dict[str, Any] = collect_storage("/", [volume])["volumes"][0]
+    return facts
+
+
+def plan(facts: dict[str, Any]) -> Optional[str]:
+    """What would be done to make the volume: words, or None where it is made already.
+
+    :raises Refused: the device is not there, or holds something.
+    """
+    device, name = facts["device"], facts["name"]
+    if not facts["exists"]:
+        raise Refused(
+            device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
+        )
+    luks = facts["luks"]
+    if luks is None:
+        if not facts["blank"]:
+            raise Refused(
+                device,
+                f"it is not blank: {contents(facts)}",
+                "Nothing was changed. Move the data away and wipe the device (wipefs --all) if it may go",
+            )
+        return f"format {device} ({facts['size_bytes']} bytes, blank) as LUKS2 volume {label_of(name)}"
+    if luks["version"] != 2 or luks["label"] != label_of(name):
+        raise Refused(
+            device,
+            f"it holds a LUKS{luks['version']} volume that was not made by this role (uuid {luks['uuid']}, "
+            f"label {luks['label']!r}, expected {label_of(name)!r})",
+            "Nothing was changed. Name the volume as its label says, or move the data away and wipe the device",
+        )
+    return None
+
+
+def contents(facts: dict[str, Any]) -> str:
+    """What was seen on a device that is not blank, in words."""
+    seen = [
+        " ".join(
+            [str(signature["type"])]
+            + [f"{field} {signature[field]}" for field in ("uuid", "label") if signature.get(field)]
+        )
+        for signature in facts["signatures"] or []
+    ]
+    if facts["partition_table"]:
+        seen.append("a partition table")
+    seen += [f"mounted at {path}" for path in facts["mounted_at"]]
+    seen += [f"held by {holder}" for holder in facts["holders"]]
+    seen += [f"in use as {use}" for use in facts["in_use_as"]]
+    return "; ".join(seen) or facts["reason"] or "something that was not recognised"
+
+
+def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
+    """Format the device, prove that the recovery key opens it, and return its header backup.
+
+    :raises Refused: it is not blank any more.
+    :raises EdgesecError: a tool failed, or the proof did.
+    """
+    facts = observe(volume)
+    if plan(facts) is None:
+        raise Refused(volume.device, "it has become a LUKS volume since it was looked at", "Run again")
+    cipher, key_bits = _WITHOUT_AES if cpu_has_aes(read_text("/", "/proc/cpuinfo") or "") is False else _WITH_AES
+    _cryptsetup.format_device(
+        volume.device,
+        key,
+        uuid=uuid,
+        label=label_of(volume.name),
+        subsystem=UNUSED,
+        cipher=cipher,
+        key_bits=key_bits,
+        sector_size=_SECTOR if facts["size_bytes"] % _SECTOR == 0 else 512,
+    )
+    require_recovery(volume.device, key)
+    return header_backup(volume.device)
+
+
+def require_recovery(device: str, key: bytes) -> None:
+    """Prove that the recovery key opens its keyslot.
+
+    :raises EdgesecError: it does not.
+    """
+    if not _cryptsetup.opens(device, key, slot=RECOVERY_SLOT):
+        raise EdgesecError(
+            device,
+            f"the escrowed recovery key does not open keyslot {RECOVERY_SLOT}",
+            "Use the store that the volume was encrypted with; nothing further was changed",
+        )
+
+
+def header_backup(device: str) -> bytes:
+    """A header backup that C(cryptsetup luksHeaderRestore) takes, gzipped.
+
+    Unused keyslot areas are random bytes after a format; as zeros they cost nothing to keep.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="edgesec-", dir=_TMPFS if os.access(_TMPFS, os.W_OK) else None
+    ) as directory:
+        path = os.path.join(directory, "header")
+        _cryptsetup.backup_header(device, path)
+        with open(path, "rb") as file:
+            data = file.read()
+    return gzip.compress(_without_unused_areas(data, read_header(data[:HEADER_BYTES])), mtime=0)
+
+
+def encoded_backup(device: str) -> str:
+    """The header backup as a module returns it."""
+    return base64.b64encode(header_backup(device)).decode()
+
+
+def _without_unused_areas(data: bytes, header: Header) -> bytes:
+    kept = bytearray(len(data))
+    spans = [(0, 2 * header.size)]
+    for slot in header.keyslots.values():
+        begin, size = int(slot["area"]["offset"]), int(slot["area"]["size"])
+        spans.append((begin, begin + size))
+    for begin, end in spans:
+        kept[begin:end] = data[begin:end]
+    return bytes(kept)
+
+
+def require_header(device: str) -> Header:
+    """The header of a volume.
+
+    :raises Refused: the device has none.
+    """
+    header = header_of(device)
+    if header is None:
+        raise Refused(device, "it has no LUKS header", "Encrypt it first with the role encrypted_storage")
+    return header

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Opening a volume, making its file system once, and mounting it by its mapper name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from . import _cryptsetup
+from ._cli import run
+from ._errors import Refused
+from ._fstab import Entry, find, parse, put_entry, set_options
+from ._fstab_file import FSTAB, put_in_place, read_fstab
+from ._luks2 import Header
+from ._luks_header import header_of
+from ._signatures import probe
+from ._storage import Volume
+from ._volume import RECOVERY_SLOT, UNUSED, observe, plan, require_recovery
+
+OPEN, MAKE, WRITE, MOUNT, REMOUNT = "open", "make file system", "write fstab", "mount", "remount"
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """How a volume is to be mounted; C(unlock) is C(tpm2) or C(controller)."""
+
+    volume: Volume
+    options: tuple[str, ...]
+    unlock: str
+    fstype: str
+
+    @property
+    def mapper(self) -> str:
+        """The device that is mounted."""
+        return f"/dev/mapper/{self.volume.name}"
+
+    @property
+    def path(self) -> str:
+        """The directory that it is mounted on."""
+        return str(self.volume.mount)
+
+    @property
+    def unit(self) -> str:
+        """The mount option that has the unlocker run first."""
+        return f"x-systemd.requires=edgesec-unlock@{self.volume.name}.service"
+
+
+@dataclass(frozen=True)
+class State:
+    """What was found, and the steps from there to a mounted volume."""
+
+    mounting: Mounting
+    header: Optional[Header]
+    steps: list[str]
+    fstab_before: str
+    fstab_after: str
+
+    @property
+    def closed(self) -> bool:
+        """Whether the recovery key is needed."""
+        return OPEN in self.steps
+
+    @property
+    def uuid(self) -> str:
+        """UUID of the LUKS2 volume, empty where there is none yet."""
+        return self.header.uuid if self.header else ""
+
+    @property
+    def diff(self) -> list[dict[str, str]]:
+        """As Ansible shows differences."""
+        fstab = {"before_header": FSTAB, "after_header": FSTAB, "before": self.fstab_before, "after": self.fstab_after}
+        path = self.mounting.path
+        steps = {
+            "before_header": path,
+            "after_header": path,
+            "before": "",
+            "after": "".join(f"{s}\n" for s in self.steps),
+        }
+        return [fstab, steps] if self.steps else []
+
+    def apply(self, key: bytes) -> None:
+        """Take the steps; each leaves a state that the next run goes on from.
+
+        :raises Refused: the volume is not made yet.
+        """
+        mounting, device = self.mounting, self.mounting.volume.device
+        if self.header is None:
+            raise Refused(device, "it has no LUKS header", "Encrypt it first (edgesec.hardening.luks_volume)")
+        if OPEN in self.steps:
+            require_recovery(device, key)
+            _cryptsetup.open_volume(device, mounting.volume.name, key, slot=RECOVERY_SLOT)
+        if MAKE in self.steps:
+            _make_file_system(mounting, self.header)
+        if WRITE in self.steps:
+            put_in_place(self.fstab_before, self.fstab_after)
+        if MOUNT in self.steps:
+            os.makedirs(mounting.path, mode=0o755, exist_ok=True)
+            run(["mount", mounting.path])
+        elif REMOUNT in self.steps:
+            run(["mount", "-o", f"remount,{','.join(mounting.options)}", mounting.path])
+
+
+def look(mounting: Mounting) -> State:
+    """Find out what is to be done.
+
+    :raises Refused: the device is not this volume, or something else stands in the way.
+    """
+    facts = observe(mounting.volume)
+    header = header_of(mounting.volume.device) if plan(facts) is None else None
+    fstab = read_fstab()
+    wanted = _fstab_with(fstab, mounting)
+    steps = []
+    if not _is_open(facts, mounting):
+        steps.append(OPEN)
+    if header is None or header.subsystem == UNUSED:
+        steps.append(MAKE)
+    if wanted != fstab:
+        steps.append(WRITE)
+    mount = facts["mount"]
+    if mount is None:
+        steps.append(MOUNT)
+    elif mount["source"] != mounting.mapper:
+        raise Refused(
+            mounting.path,
+            f"{mount['source']} is mounted there, not {mounting.mapper}",
+            "Unmount it, or give the volume another directory",
+        )
+    elif not set(mounting.options) <= set(mount["options"]):
+        steps.append(REMOUNT)
+    return State(mounting, header, steps, fstab, wanted)
+
+
+def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
+    mapping = facts["mapping"]
+    if mapping is not None and mapping["path"] != mounting.mapper:
+        raise Refused(
+            mounting.volume.device,
+            f"it is open as {mapping['path']}, not as {mounting.mapper}",
+            "Close it, or name the volume as it is open",
+        )
+    return mapping is not None
+
+
+def _fstab_with(text: str, mounting: Mounting) -> str:
+    options = (*mounting.options, "nofail")
+    if mounting.unlock == "tpm2":
+        options += (mounting.unit,)
+    entry = Entry(mounting.mapper, mounting.path, mounting.fstype, options, 0, 2)
+    line = find(parse(text), mounting.path)
+    if line is None or line.entry is None:
+        return put_entry(text, entry)
+    if line.entry.source == mounting.volume.device:
+        return put_entry(text, replace(entry, options=tuple(dict.fromkeys((*line.entry.options, *options)))))
+    if line.entry.source != mounting.mapper:
+        raise Refused(
+            FSTAB,
+            f"line {line.number} mounts {line.entry.source} on {mounting.path}",
+            "Remove the line, or give the volume another directory",
+        )
+    drop = [] if mounting.unlock == "tpm2" else [mounting.unit]
+    return set_options(text, mounting.path, add=options, drop=drop)
+
+
+def _make_file_system(mounting: Mounting, header: Header) -> None:
+    # After a power cut in mkfs's wake there is a file system, and the mark is still to be cleared.
+    if not probe(mounting.mapper).something:
+        run([f"mkfs.{mounting.fstype}", "-q", mounting.mapper], timeout=3600)
+    _cryptsetup.set_label(mounting.volume.device, header.label, "")

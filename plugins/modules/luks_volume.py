@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: luks_volume
+short_description: Make a LUKS2 volume on a blank device
+version_added: 1.0.0
+description:
+  - Formats a device as a LUKS2 volume if it is blank, with a recovery key that the controller made and escrowed before.
+  - A device with any signature, partition table, holder or mount is refused, and stays as it is.
+  - A volume that this module made before is left alone.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.volume
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  uuid:
+    description:
+      - UUID for a new volume. It comes from the controller, which escrows the recovery key under it.
+    type: str
+notes:
+  - The cipher is AES-XTS where the processor has AES instructions, and Adiantum where it has none.
+  - Needs C(cryptsetup) 2.5 or newer, C(blkid) and C(wipefs) on the device.
+seealso:
+  - module: edgesec.hardening.encrypted_mount
+  - module: edgesec.hardening.tpm_keyslot
+"""
+
+EXAMPLES = r"""
+- name: Encrypt the data partition
+  edgesec.hardening.luks_volume:
+    name: data
+    device: /dev/disk/by-partlabel/data
+    store: /srv/edgesec-store
+"""
+
+RETURN = r"""
+plan:
+  description: What is to be done, in words. Empty where the volume is there.
+  returned: success
+  type: str
+  sample: format /dev/disk/by-partlabel/data (402653184 bytes, blank) as LUKS2 volume edgesec-data
+needs_key:
+  description: Whether the module was called without the recovery key that the plan takes.
+  returned: success
+  type: bool
+  sample: false
+uuid:
+  description: UUID of the LUKS2 volume, where it is known.
+  returned: success
+  type: str
+  sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
+header_backup:
+  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  returned: never by the action
+  type: str
+  sample: H4sIAAAA
+"""
+
+import base64
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import label_of, make, observe, plan
+
+
+def run(module: AnsibleModule) -> dict[str, object]:
+    volume = volume_of(module.params)
+    require_tool("cryptsetup")
+    facts = observe(volume)
+    intent = plan(facts)
+    key = module.params["recovery_key"]
+    result: dict[str, object] = {
+        "changed": intent is not None,
+        "plan": intent or "",
+        "needs_key": intent is not None and key is None,
+        "uuid": facts["luks"]["uuid"] if facts["luks"] else module.params["uuid"] or "",
+        "diff": {
+            "before": "blank\n" if intent else f"LUKS2 {label_of(volume.name)}\n",
+            "after": f"LUKS2 {label_of(volume.name)}\n",
+        },
+    }
+    if intent and key is not None and not module.check_mode:
+        backup = make(volume, uuid=module.params["uuid"], key=key.encode())
+        result["header_backup"] = base64.b64encode(backup).decode()
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "device": {"type": "path", "required": True},
+            "store": {"type": "path"},
+            "uuid": {"type": "str"},
+            "recovery_key": {"type": "str", "no_log": True},
+        },
+        required_by={"recovery_key": "uuid"},
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tpm_keyslot
+short_description: Bind a keyslot of a LUKS2 volume to the TPM and to approved boot states
+version_added: 1.0.0
+description:
+  - Makes a secret on the device, seals it to the TPM under a policy that accepts every boot state which the controller
+    signs (TPM2_PolicyAuthorize), proves by unsealing that it comes back, and only then adds the keyslot it opens.
+  - The running boot state is approved with the seal. A later boot state is approved only if O(accept) says so.
+  - The recovery keyslot is tested before and after, and is never removed.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.volume
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  pcrs:
+    description:
+      - PCRs of the SHA-256 bank to seal to. Empty chooses by how the device boots, V(4) and V(7) for a unified kernel
+        image, V(4), V(7), V(8), V(9) and V(14) for shim and GRUB.
+    type: list
+    elements: int
+    default: []
+  accept:
+    description:
+      - Risks that are accepted by name.
+      - V(pcr7_only) seals to PCR 7 alone; V(boot_change) approves a running boot state that differs from the approved
+        ones; V(tpm_change) seals anew where the TPM was cleared or replaced.
+    type: list
+    elements: str
+    choices: [pcr7_only, boot_change, tpm_change]
+    default: []
+  tcti:
+    description:
+      - How tpm2-tools reach the TPM, as in E(TPM2TOOLS_TCTI).
+    type: str
+    default: device:/dev/tpmrm0
+  authority:
+    description:
+      - Public key that signs approvals, PEM. It comes from the controller.
+    type: str
+  approvals:
+    description:
+      - Signed boot states. They come from the controller.
+    type: list
+    elements: dict
+    default: []
+  proof:
+    description:
+      - The running boot state, signed to prove the seal and not kept. It comes from the controller.
+    type: dict
+  latch_pcr:
+    description:
+      - The PCR that is extended after unlocking. It comes from the controller, as the device proposed it.
+    type: int
+notes:
+  - Needs C(cryptsetup) 2.5 or newer and C(tpm2-tools) 5.4 or newer on the device.
+seealso:
+  - module: edgesec.hardening.luks_volume
+  - module: edgesec.hardening.unlock_service
+"""
+
+EXAMPLES = r"""
+- name: Seal the data volume to this board and its boot state
+  edgesec.hardening.tpm_keyslot:
+    name: data
+    device: /dev/disk/by-partlabel/data
+    store: /srv/edgesec-store
+"""
+
+RETURN = r"""
+action:
+  description: What is to be done, or was done; empty for nothing.
+  returned: success
+  type: str
+  sample: seal
+why:
+  description: Why it is to be done.
+  returned: success
+  type: str
+  sample: the volume is not sealed to the TPM
+needs_key:
+  description: Whether the module was called without the recovery key and the signatures that the action takes.
+  returned: success
+  type: bool
+  sample: false
+uuid:
+  description: UUID of the LUKS2 volume. Empty where it is not made yet, as can be in check mode.
+  returned: success
+  type: str
+  sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
+srk_name:
+  description: Name of the storage root key. Empty in check mode where the TPM has none yet.
+  returned: success
+  type: str
+  sample: 000b8e5b
+pcr_values:
+  description: The PCRs to seal to, and the latch, as they are now.
+  returned: success
+  type: dict
+  sample: {"4": "9f8e", "7": "65ca"}
+latch_pcr:
+  description: The PCR that is extended after unlocking.
+  returned: success
+  type: int
+  sample: 14
+kernel:
+  description: Release of the running kernel.
+  returned: success
+  type: str
+  sample: 6.12.57+deb13-cloud-amd64
+header_backup:
+  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  returned: never by the action
+  type: str
+  sample: H4sIAAAA
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply, look, preview
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
+
+
+def run(module: AnsibleModule, directory: str) -> dict[str, object]:
+    params = module.params
+    volume = volume_of(params)
+    tpm = Tpm2(params["tcti"], directory)
+    pcrs = sorted(set(params["pcrs"])) or list(default_pcrs("/"))
+    srk_name = tpm.srk_name()
+    if module.check_mode and (srk_name is None or header_of(volume.device) is None):
+        return preview(volume, tpm, pcrs, params["accept"])
+    status = look(volume, tpm, srk_name or tpm.create_srk(), pcrs, params["accept"], params["latch_pcr"])
+    key = params["recovery_key"]
+    result = status.as_result()
+    result["needs_key"] = status.action is not None and key is None
+    if status.action and key is not None and not module.check_mode:
+        signed = Signed(
+            authority=params["authority"],
+            approvals=tuple(parse_approval(approval) for approval in params["approvals"]),
+            proof=parse_approval(params["proof"]),
+        )
+        apply(status, tpm, signed, key.encode())
+        result["header_backup"] = encoded_backup(volume.device)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "device": {"type": "path", "required": True},
+            "store": {"type": "path"},
+            "recovery_key": {"type": "str", "no_log": True},
+            "pcrs": {"type": "list", "elements": "int", "default": []},
+            "accept": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["pcr7_only", "boot_change", "tpm_change"],
+                "default": [],
+            },
+            "tcti": {"type": "str", "default": "device:/dev/tpmrm0"},
+            "authority": {"type": "str"},
+            "approvals": {"type": "list", "elements": "dict", "default": []},
+            "proof": {"type": "dict"},
+            "latch_pcr": {"type": "int"},
+        },
+        required_by={"recovery_key": ("authority", "proof", "latch_pcr")},
+        supports_check_mode=True,
+    )
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None
+        ) as directory:
+            result = run(module, directory)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

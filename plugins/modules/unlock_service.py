@@ -1,0 +1,80 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: unlock_service
+short_description: Install the unlocker, and have it open volumes at boot
+version_added: 1.0.0
+description:
+  - Copies to C(/usr/lib/edgesec) the same code that this collection's modules run, with the systemd unit
+    C(edgesec-unlock@.service), and enables the unit for each volume.
+  - Nothing is started. The volumes are opened at the next boot.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  volumes:
+    description:
+      - Names of the volumes to open at boot.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - module: edgesec.hardening.tpm_keyslot
+"""
+
+EXAMPLES = r"""
+- name: Open the data volume at boot
+  edgesec.hardening.unlock_service:
+    volumes: [data]
+"""
+
+RETURN = r"""
+files:
+  description: Paths that are to be written, or were written.
+  returned: success
+  type: list
+  elements: str
+  sample: ["/usr/lib/edgesec/unlock", "/etc/systemd/system/edgesec-unlock@.service"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils import _unlock
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources_of
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"volumes": {"type": "list", "elements": "str", "required": True}},
+        supports_check_mode=True,
+    )
+    try:
+        changes = missing("/", sources_of(_unlock), module.params["volumes"])
+        if not module.check_mode:
+            install("/", changes)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(changes),
+        files=[change.path for change in changes],
+        diff=[
+            {"before_header": each.path, "after_header": each.path, "before": each.before, "after": each.after}
+            for each in changes
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the action plugins share: probe a host first, and let a secret travel only to one that needs it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+
+
+class SecretAction(ActionBase):
+    """The controller half of a module that may need a secret.
+
+    The module is called without the secret first. It says what it would change, and in C(needs_key) whether that
+    takes the secret; only then, and never in check mode, it is called again with it.
+    """
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Called by ansible-core."""
+        super().run(tmp, task_vars)
+        self._variables = task_vars or {}
+        arguments = dict(self._task.args)
+        store = FleetStore(arguments.pop("store", None) or "edgesec-store")
+        self.probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        if self.probed.get("failed") or not self.probed.get("needs_key") or self._task.check_mode:
+            return self.probed
+        try:
+            return self.with_secret(arguments, store)
+        except EdgesecError as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
+        raise NotImplementedError
+
+    @property
+    def host(self) -> str:
+        """The host as the inventory names it."""
+        return str(self._variables["inventory_hostname"])
+
+    def call(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
+        """Run the module with secrets among its arguments; returns its result, and the header backup in it.
+
+        :raises AnsibleActionFail: the arguments would be written to the device's disk.
+        """
+        if not self._is_pipelining_enabled("new"):
+            raise AnsibleActionFail(
+                f"{self.host}: a recovery key would be written to the device's disk, since pipelining is off. "
+                "Set ansible_pipelining to true for this host, and unset ANSIBLE_KEEP_REMOTE_FILES."
+            )
+        # Connections print what a module returns from -vvv on, unless the task is one that must not be logged.
+        logged = self._play_context.no_log
+        self._play_context.no_log = True
+        try:
+            result = self._execute_module(module_args=arguments, task_vars=self._variables)
+        finally:
+            self._play_context.no_log = logged
+        backup = result.pop("header_backup", None)
+        return result, base64.b64decode(backup) if backup else None

@@ -1,0 +1,273 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sealing a real LUKS2 volume to a real (software) TPM, and everything that must be refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import luks_key, unseal
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_token
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, Status, apply, look
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, new_policy_key, public_part
+from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
+
+PCRS = (4, 7)
+ZERO = bytes(32)
+
+
+class Controller:
+    """The policy key and what is done with it, as the action plugin does it."""
+
+    def __init__(self, tpm: SoftwareTpm, volume: Volume, root: Path) -> None:
+        self.tpm, self.volume, self.root = tpm, volume, str(root)
+        self.key = new_policy_key()
+
+    def look(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
+        client = self.tpm.client
+        return look(self.volume, client, client.srk_name() or client.create_srk(), pcrs, accept, root=self.root)
+
+    def sign(self, status: Status) -> Signed:
+        latch = {status.latch_pcr: ZERO}
+        kept = approve(self.key, status.srk_name, {**status.values, **latch}, "test")
+        proof = approve(self.key, status.srk_name, {**latch, **status.values}, "test")
+        return Signed(public_part(self.key), (kept,), proof)
+
+    def harden(self, *accept: str) -> Status:
+        status = self.look(*accept)
+        if status.action:
+            apply(status, self.tpm.client, self.sign(status), RECOVERY_KEY)
+        return status
+
+    @property
+    def token(self) -> Token:
+        return read_enrolment("data", self.root).token
+
+    def unlock(self) -> bool:
+        """What the boot does, short of mapping: whether an approval fits and the unsealed key opens the keyslot."""
+        token = self.token
+        values = self.tpm.client.read_pcrs("sha256", sorted({*token.pcrs, token.latch_pcr}))
+        approval = token.approval_for(values)
+        if approval is None:
+            return False
+        key = luks_key(unseal(self.tpm.client, token, approval), UUID)
+        return _cryptsetup.opens(self.volume.device, key, slot=token.keyslot)
+
+
+@pytest.fixture
+def controller(tpm: SoftwareTpm, volume: Volume, tmp_path: Path) -> Controller:
+    return Controller(tpm, volume, tmp_path)
+
+
+def digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_a_sealed_volume_opens_after_every_reboot_into_the_approved_state(controller: Controller) -> None:
+    assert controller.harden().action == "seal"
+    for _boot in range(2):
+        controller.tpm.reboot()
+        boot(controller.tpm)
+        assert controller.unlock()
+
+
+def test_a_second_run_has_nothing_to_do_and_writes_nothing(controller: Controller) -> None:
+    controller.harden()
+    before = digest(controller.volume.device)
+    assert controller.harden().action is None
+    assert digest(controller.volume.device) == before
+
+
+def test_the_header_holds_the_recovery_slot_the_tpm_slot_and_one_token(controller: Controller) -> None:
+    controller.harden()
+    header = header_of(controller.volume.device)
+    assert header is not None
+    assert sorted(header.keyslots) == ["0", "1"]
+    assert [data["type"] for data in header.tokens.values()] == ["edgesec-tpm2"]
+    assert parse_token(header.tokens["1"]) == controller.token
+    assert _cryptsetup.opens(controller.volume.device, RECOVERY_KEY, slot="0")
+
+
+def test_another_kernel_does_not_open_until_its_state_is_approved_by_name(controller: Controller) -> None:
+    controller.harden()
+    sealed = controller.token.private
+    controller.tpm.reboot()
+    boot(controller.tpm, kernel="kernel 2")
+    assert not controller.unlock()
+    with pytest.raises(Refused, match="boot_change"):
+        controller.harden()
+    assert controller.harden("boot_change").action == "approve"
+    assert controller.unlock()
+    assert controller.token.private == sealed, "an approval must not seal anew"
+    controller.tpm.reboot()
+    boot(controller.tpm)
+    assert controller.unlock(), "the state before must stay approved"
+
+
+def test_the_latch_keeps_the_secret_sealed_until_the_next_boot(controller: Controller) -> None:
+    controller.harden()
+    controller.tpm.reboot()
+    boot(controller.tpm)
+    token = controller.token
+    approval = token.approvals[0]
+    assert unseal(controller.tpm.client, token, approval)
+    controller.tpm.measure(token.latch_pcr, "latched")
+    with pytest.raises(TpmError) as refused:
+        unseal(controller.tpm.client, token, approval)
+    assert refused.value.reason == "pcr_mismatch"
+
+
+def test_sealing_while_the_latch_is_set_is_proven_and_opens_after_the_reboot(controller: Controller) -> None:
+    controller.harden()
+    controller.tpm.measure(controller.token.latch_pcr, "latched")
+    latch = controller.token.latch_pcr
+    status = dataclasses.replace(controller.look(), action="seal")
+    apply(status, controller.tpm.client, controller.sign(status), RECOVERY_KEY)
+    assert controller.token.latch_pcr == latch
+    assert controller.token.keyslot == "2"
+    assert not controller.unlock(), "what proved the seal must not be kept"
+    controller.tpm.reboot()
+    boot(controller.tpm)
+    assert controller.unlock()
+
+
+def test_a_cleared_tpm_is_told_apart_and_sealed_anew_only_by_name(controller: Controller) -> None:
+    controller.harden()
+    controller.tpm.client.call("tpm2_clear")
+    with pytest.raises(TpmError) as refused:
+        controller.unlock()
+    assert refused.value.reason == "tpm_changed"
+    with pytest.raises(Refused, match="tpm_change"):
+        controller.harden()
+    assert controller.harden("tpm_change").action == "seal"
+    assert controller.unlock()
+    header = header_of(controller.volume.device)
+    assert header is not None
+    assert len(header.keyslots) == 2, "the dead keyslot is collected"
+    assert len(header.tokens) == 1, "the dead token is collected"
+
+
+def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> None:
+    controller.harden()
+    token = controller.token
+    forged = dataclasses.replace(
+        token.approvals[0],
+        signature=approve(new_policy_key(), token.srk_name, {4: ZERO}, "x").signature,
+    )
+    with pytest.raises(TpmError) as refused:
+        unseal(controller.tpm.client, token, forged)
+    assert refused.value.reason == "bad_signature"
+
+
+def test_an_approval_by_another_key_is_refused_by_the_tpm(controller: Controller) -> None:
+    controller.harden()
+    stranger = new_policy_key()
+    values = controller.tpm.client.read_pcrs("sha256", [*PCRS, controller.token.latch_pcr])
+    token = dataclasses.replace(
+        controller.token,
+        authority=public_part(stranger),
+        approvals=(approve(stranger, controller.token.srk_name, values, "x"),),
+    )
+    with pytest.raises(TpmError) as refused:
+        unseal(controller.tpm.client, token, token.approvals[0])
+    assert refused.value.reason == "wrong_key"
+
+
+def test_an_approval_for_another_device_is_refused(controller: Controller) -> None:
+    controller.harden()
+    token = controller.token
+    values = controller.tpm.client.read_pcrs("sha256", [*PCRS, token.latch_pcr])
+    elsewhere = approve(controller.key, b"\x00\x0b" + b"x" * 32, values, "x")
+    with pytest.raises(TpmError) as refused:
+        unseal(controller.tpm.client, token, elsewhere)
+    assert refused.value.reason == "bad_signature"
+
+
+def test_a_wrong_recovery_key_changes_nothing(controller: Controller) -> None:
+    status = controller.look()
+    before = digest(controller.volume.device)
+    with pytest.raises(EdgesecError, match="does not open keyslot 0"):
+        apply(status, controller.tpm.client, controller.sign(status), b"another key")
+    assert digest(controller.volume.device) == before
+    assert not Path(path_of("data", controller.root)).exists()
+
+
+def test_a_seal_that_cannot_be_proven_changes_nothing(controller: Controller) -> None:
+    status = controller.look()
+    signed = controller.sign(status)
+    useless = dataclasses.replace(signed, proof=approve(controller.key, status.srk_name, {4: ZERO}, "x"))
+    before = digest(controller.volume.device)
+    with pytest.raises(TpmError):
+        apply(status, controller.tpm.client, useless, RECOVERY_KEY)
+    assert digest(controller.volume.device) == before
+
+
+@pytest.mark.parametrize(
+    ("pcrs", "message"),
+    [((), "measured nothing"), ((7,), "pcr7_only"), ((4, 7, 12), r"\[12\]")],
+)
+def test_worthless_pcrs_are_refused(controller: Controller, pcrs: tuple[int, ...], message: str) -> None:
+    before = digest(controller.volume.device)
+    with pytest.raises(Refused, match=message):
+        controller.look(pcrs=pcrs)
+    assert digest(controller.volume.device) == before
+
+
+def test_pcr_7_alone_can_be_accepted_by_name(controller: Controller) -> None:
+    assert controller.look("pcr7_only", pcrs=(7,)).action == "seal"
+
+
+def test_what_a_power_cut_left_half_done_is_finished_by_the_next_run(controller: Controller) -> None:
+    _cryptsetup.add_key(controller.volume.device, RECOVERY_KEY, b"lost", slot="1")
+    intent = Path(path_of("data", controller.root)).with_suffix(".adding")
+    intent.parent.mkdir(parents=True)
+    intent.write_text("1")
+    assert controller.harden().action == "seal"
+    assert not intent.exists()
+    header = header_of(controller.volume.device)
+    assert header is not None
+    assert sorted(header.keyslots) == ["0", "1"]
+    assert controller.unlock()
+
+
+def test_keyslots_of_other_people_are_left_alone(controller: Controller) -> None:
+    for slot in ("1", "2"):
+        _cryptsetup.add_key(controller.volume.device, RECOVERY_KEY, b"mine", slot=slot)
+    before = digest(controller.volume.device)
+    with pytest.raises(Refused, match="not by the TPM"):
+        controller.harden()
+    assert digest(controller.volume.device) == before
+
+
+def test_the_sealed_object_and_its_parent_do_not_count_power_cuts_as_guesses(controller: Controller) -> None:
+    controller.harden()
+    client = controller.tpm.client
+    parent = client.call("tpm2_readpublic", "-c", "0x81000001").stdout.decode()
+    assert "noda" in parent
+    client.write("t.pub", controller.token.public)
+    client.write("t.priv", controller.token.private)
+    client.call(
+        "tpm2_load",
+        "-C",
+        "0x81000001",
+        "-u",
+        client.path("t.pub"),
+        "-r",
+        client.path("t.priv"),
+        "-c",
+        client.path("t.ctx"),
+    )
+    client.flush_transient()
+    sealed = client.call("tpm2_readpublic", "-c", client.path("t.ctx")).stdout.decode()
+    assert "value: fixedtpm|fixedparent|noda\n" in sealed
