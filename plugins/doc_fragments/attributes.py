@@ -18,6 +18,7 @@ attributes:
   idempotent:
     description:
       - A second run with the same arguments changes nothing, unless the target changed in between.
+    support: full
   platform:
     description: What the target may be.
     platforms: linux
@@ -35,8 +36,6 @@ attributes:
     support: N/A
     details:
       - This module observes, and never changes the target.
-  idempotent:
-    support: full
   facts:
     description: Returns facts of the host in C(ansible_facts).
     support: full

@@ -14,7 +14,7 @@ COLLECTIONS = ROOT / "build" / "collections"
 
 
 def place() -> Path:
-    """Make build/collections/ansible_collections/edgesec/hardening a link to this repository; return build/collections."""
+    """Link build/collections/ansible_collections/edgesec/hardening to this repository; return build/collections."""
     link = COLLECTIONS / "ansible_collections" / "edgesec" / "hardening"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
