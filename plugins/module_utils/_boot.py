@@ -16,9 +16,9 @@ from ._blocks import Blocks
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._errors import Malformed
 from ._fstab import parse as parse_fstab
-from ._mountinfo import Mount, mounted_at, parse_mountinfo
+from ._mountinfo import Mount, mounted_at
 from ._observe import is_directory, json_clean, read_bytes, read_line, read_text, under
-from ._storage import FSTAB, MOUNTINFO, fstab_facts
+from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts
 
 BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
 EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
@@ -32,9 +32,9 @@ def collect(root: str, paths: Sequence[str] = BOOT_PATHS) -> dict[str, Any]:
     """The fact C(edgesec_boot).
 
     :param paths: where boot file systems may be mounted; those neither mounted nor in fstab are left out.
-    :raises Malformed: the kernel's mount table or fstab breaks its own format.
+    :raises EdgesecError: the kernel's mount table cannot be read.
     """
-    mounted = parse_mountinfo(read_text(root, MOUNTINFO) or "")
+    mounted = read_mounts(root)
     fstab = parse_fstab(read_text(root, FSTAB) or "")
     mounts = []
     for path in sorted(set(paths)):

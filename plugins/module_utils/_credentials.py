@@ -59,7 +59,7 @@ def collect(root: str, files: Sequence[tuple[str, Declared]]) -> dict[str, Any]:
 def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str, Any]]:
     found = list(islice(glob.iglob(under(glob.escape(root), pattern)), MOST_FILES + 1))
     if len(found) > MOST_FILES:
-        yield _unseen(pattern, declared, None, f"more than {MOST_FILES} files match")
+        yield _unseen(pattern, declared, None, None, f"more than {MOST_FILES} files match")
         return
     paths = ["/" + os.path.relpath(path, root) for path in sorted(found)]
     # glob leaves out what a dangling link names; the link itself is still worth reporting.
@@ -67,16 +67,18 @@ def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str,
         paths = [pattern]
     if not paths:
         reason = "the required file is missing" if declared.required else "there is no such file"
-        yield _unseen(pattern, declared, False if declared.required else None, reason)
+        yield _unseen(pattern, declared, False, False if declared.required else None, reason)
     for path in paths:
         yield _file(root, path, declared)
 
 
-def _unseen(path: str, declared: Declared, compliant: Optional[bool], reason: str) -> dict[str, Any]:
+def _unseen(
+    path: str, declared: Declared, exists: Optional[bool], compliant: Optional[bool], reason: str
+) -> dict[str, Any]:
     return {
         "path": path,
         "declared": asdict(declared),
-        "exists": False,
+        "exists": exists,
         "type": None,
         "owner": None,
         "group": None,
@@ -94,9 +96,9 @@ def _file(root: str, path: str, declared: Declared) -> dict[str, Any]:
     try:
         info = os.lstat(under(root, path))
     except FileNotFoundError:
-        return _unseen(path, declared, None, "it vanished while it was looked at")
+        return _unseen(path, declared, False, None, "it vanished while it was looked at")
     except OSError as error:
-        return _unseen(path, declared, None, f"it cannot be looked at: {error.strerror}")
+        return _unseen(path, declared, None, None, f"it cannot be looked at: {error.strerror}")
     facts = {
         "path": path,
         "declared": asdict(declared),

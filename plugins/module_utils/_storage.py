@@ -48,7 +48,7 @@ class _Device:
     def __init__(self, root: str) -> None:
         self.root = root
         self.blocks = Blocks(root)
-        self.mounts = parse_mountinfo(read_text(root, MOUNTINFO) or "")
+        self.mounts = read_mounts(root)
         self.fstab = parse_fstab(read_text(root, FSTAB) or "")
         self.swaps = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
 
@@ -66,10 +66,21 @@ class _Device:
         return self.blocks.at(mount.source) if block is None and mount.source.startswith("/dev/") else block
 
 
+def read_mounts(root: str) -> list[Mount]:
+    """The mounts of the device.
+
+    :raises EdgesecError: the kernel's mount table cannot be read, or breaks its own format.
+    """
+    text = read_text(root, MOUNTINFO)
+    if text is None:
+        raise EdgesecError(MOUNTINFO, "cannot be read", "Mount /proc")
+    return parse_mountinfo(text)
+
+
 def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
     """The fact C(edgesec_storage).
 
-    :raises Malformed: the kernel's mount table or fstab breaks its own format.
+    :raises EdgesecError: the kernel's mount table cannot be read.
     """
     device = _Device(root)
     facts = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
 

@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -20,6 +21,7 @@ class Tree:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.root = str(path)
+        self.mounts()
 
     def write(self, name: str, content: str | bytes) -> None:
         target = self.path / name.lstrip("/")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.edgesec.hardening.plugins.module_utils import _credentials
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import Declared, collect
 

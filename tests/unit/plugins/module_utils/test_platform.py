@@ -7,6 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import files_of, volumes_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._platform import (
@@ -15,8 +18,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._platform import
     memory_bytes,
     parse_os_release,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 RASPBIAN = """PRETTY_NAME="Raspbian GNU/Linux 12 (bookworm)"
 ID=raspbian
@@ -90,5 +91,5 @@ def test_wrong_volumes_are_refused_by_name() -> None:
     good = {"name": "data", "device": "/dev/vda3", "mount": "/data"}
     with pytest.raises(EdgesecError, match="'vda3'"):
         volumes_of([{**good, "device": "vda3"}])
-    with pytest.raises(EdgesecError, match="data is declared more than once|data: is declared more than once"):
+    with pytest.raises(EdgesecError, match="declared more than once"):
         volumes_of([good, {**good, "mount": "/other"}])

@@ -172,7 +172,8 @@ def test_swap_is_encrypted_by_what_lies_below_it(tree: Any) -> None:
     tree.write("/swapfile", "")
     tree.write(
         "/proc/swaps",
-        "Filename\tType\n/dev/vda2 partition\n/dev/dm-0 partition\n/data/swapfile file\n/swapfile file\n/dev/zram0 partition\n",
+        "Filename Type\n/dev/vda2 partition\n/dev/dm-0 partition\n"
+        "/data/swapfile file\n/swapfile file\n/dev/zram0 partition\n",
     )
     assert collect(tree.root, [])["swap"] == [
         {"device": "/dev/vda2", "encrypted": False},

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The catalogue of controls, and its map to other catalogues (their ids only).
+
+The map is our own reading: NIST SP 800-53 revision 5, NISTIR 8259A (names of capabilities), ETSI EN 303 645 V2.1.1,
+IEC 62443-4-2, and Annex I, part I, point 2 of the Cyber Resilience Act. What is not sure is left out.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import Control
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot import CONTROLS as BOOT
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_credentials import CONTROLS as CREDENTIALS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import CONTROLS as STORAGE
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import CONTROLS as TPM
+
+_ORDER = ("storage", "boot", "tpm", "credentials", "platform")
+CONTROLS: tuple[Control, ...] = tuple(
+    sorted(
+        (*STORAGE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM),
+        key=lambda control: _ORDER.index(control.id.split(".", 1)[0]),
+    )
+)
+
+TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
+    "encrypted_storage": {
+        "nist_800_53": ("SC-28", "SC-28(1)", "SC-13"),
+        "nistir_8259a": ("Data Protection",),
+        "etsi_en_303_645": ("5.4-1",),
+        "iec_62443_4_2": ("CR 4.1", "CR 4.3"),
+        "cra_annex_i": ("I.2(e)",),
+    },
+    "key_management": {
+        "nist_800_53": ("SC-12", "SC-28(1)"),
+        "nistir_8259a": ("Data Protection",),
+        "etsi_en_303_645": ("5.4-1",),
+        "iec_62443_4_2": ("CR 4.3",),
+        "cra_annex_i": ("I.2(e)",),
+    },
+    "keys_in_hardware": {
+        "nist_800_53": ("SC-28(3)", "SC-12"),
+        "nistir_8259a": ("Data Protection",),
+        "etsi_en_303_645": ("5.4-1",),
+        "iec_62443_4_2": ("CR 4.1", "CR 1.5(1)"),
+        "cra_annex_i": ("I.2(d)", "I.2(e)"),
+    },
+    "secure_boot": {
+        "nist_800_53": ("SI-7(9)", "SI-7(1)"),
+        "nistir_8259a": ("Software Update",),
+        "etsi_en_303_645": ("5.7-1",),
+        "iec_62443_4_2": ("EDR 3.14", "EDR 3.14(1)"),
+        "cra_annex_i": ("I.2(f)",),
+    },
+    "read_only_boot": {
+        "nist_800_53": ("SC-34", "CM-5"),
+        "nistir_8259a": ("Device Configuration",),
+        "etsi_en_303_645": ("5.7-1",),
+        "iec_62443_4_2": ("CR 3.4",),
+        "cra_annex_i": ("I.2(f)", "I.2(j)"),
+    },
+    "mount_options": {
+        "nist_800_53": ("CM-6", "CM-7"),
+        "nistir_8259a": ("Device Configuration",),
+        "etsi_en_303_645": (),
+        "iec_62443_4_2": ("CR 7.7",),
+        "cra_annex_i": ("I.2(j)",),
+    },
+    "credential_files": {
+        "nist_800_53": ("IA-5(6)", "AC-3", "AC-6"),
+        "nistir_8259a": ("Data Protection", "Logical Access to Interfaces"),
+        "etsi_en_303_645": ("5.4-1",),
+        "iec_62443_4_2": ("CR 1.5", "CR 2.1"),
+        "cra_annex_i": ("I.2(d)", "I.2(e)"),
+    },
+    "configuration": {
+        "nist_800_53": ("CM-6",),
+        "nistir_8259a": ("Device Configuration",),
+        "etsi_en_303_645": (),
+        "iec_62443_4_2": (),
+        "cra_annex_i": (),
+    },
+}
+
+
+def mapping_of(control: Control) -> dict[str, list[str]]:
+    """The ids of other catalogues that a control serves."""
+    return {catalogue: list(ids) for catalogue, ids in TOPICS[control.topic].items()}

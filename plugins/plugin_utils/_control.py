@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What a control is, and how findings on several things make one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
+
+PASSED = "pass"
+FAIL = "fail"
+UNKNOWN = "unknown"
+NOT_APPLICABLE = "not_applicable"
+VERDICTS = (PASSED, FAIL, UNKNOWN, NOT_APPLICABLE)
+
+# The Lens's own priorities (AWS Well-Architected IoT Lens, 3.1.2).
+PRIORITIES = {"3.1.2.1": "Required", "3.1.2.2": "Highly Recommended", "3.1.2.3": "Recommended"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a control found.
+
+    :ivar actual: what was seen, in a few words.
+    :ivar reason: why the verdict is unknown or not applicable.
+    :ivar by_hand: set where no role can change it: what a person must do.
+    """
+
+    verdict: str
+    actual: str
+    reason: str = ""
+    by_hand: Optional[str] = None
+
+
+Check = Callable[[View, View], Finding]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One thing that is demanded of a device.
+
+    :ivar id: stable and never reused.
+    :ivar recommendation: of the Lens; its first four numbers are the best practice.
+    :ivar expected: what passes, in a few words.
+    :ivar remedy: the variable to set or what a person must do.
+    :ivar role: which brings it to pass; None where only a person can.
+    :ivar topic: key of the map to other catalogues.
+    :ivar source: fact that it is judged by.
+    :ivar check: facts and policy in, finding out; may raise Unseen.
+    """
+
+    id: str
+    title: str
+    recommendation: str
+    expected: str
+    remedy: str
+    role: Optional[str]
+    topic: str
+    source: str
+    check: Check
+
+    @property
+    def best_practice(self) -> str:
+        """Number of the best practice in the Lens."""
+        return ".".join(self.recommendation.split(".")[:4])
+
+    @property
+    def priority(self) -> str:
+        """The Lens's priority of the best practice."""
+        return PRIORITIES[self.best_practice]
+
+
+def passed(actual: str) -> Finding:
+    """It is as it should be."""
+    return Finding(PASSED, actual)
+
+
+def failed(actual: str, by_hand: Optional[str] = None) -> Finding:
+    """It is not as it should be."""
+    return Finding(FAIL, actual, by_hand=by_hand)
+
+
+def unknown(reason: str) -> Finding:
+    """It could not be determined."""
+    return Finding(UNKNOWN, "not known", reason)
+
+
+def not_applicable(reason: str) -> Finding:
+    """There is nothing it could apply to."""
+    return Finding(NOT_APPLICABLE, "-", reason)
+
+
+def combined(findings: Sequence[tuple[str, Finding]], nothing: str) -> Finding:
+    """One finding out of those on several things, each with its name: the worst verdict counts.
+
+    :param nothing: the reason where there are none to judge.
+    """
+    for verdict in (FAIL, UNKNOWN, PASSED):
+        chosen = [(name, finding) for name, finding in findings if finding.verdict == verdict]
+        if chosen:
+            hands = [finding.by_hand for _name, finding in chosen]
+            return Finding(
+                verdict,
+                "; ".join(dict.fromkeys(f"{name}: {finding.actual}" for name, finding in chosen)),
+                "; ".join(f"{name}: {finding.reason}" for name, finding in chosen if finding.reason),
+                # As long as a role can do something about one of them, it is to be run.
+                None if None in hands else "; ".join(dict.fromkeys(hand for hand in hands if hand)),
+            )
+    reasons = [f"{name}: {finding.reason}" for name, finding in findings]
+    return not_applicable("; ".join(reasons) or nothing)
+
+
+def guarded(check: Callable[[], Finding]) -> Finding:
+    """The finding of a check, unknown where it could not see what it needs."""
+    try:
+        return check()
+    except Unseen as unseen:
+        return unknown(str(unseen))
+
+
+def declared_volumes(facts: View, policy: View, area: str, check: Callable[[View, View], Finding]) -> Finding:
+    """A check of every declared volume, which is given what an area has observed of it and what was declared."""
+    findings = []
+    for declared in policy.children("encrypted_storage_volumes"):
+        name = declared.text("name")
+
+        def one(name: str = name, declared: View = declared) -> Finding:
+            for observed in facts.child(area).children("volumes"):
+                if observed.text("name") == name:
+                    return check(observed, declared)
+            raise Unseen(f"{area} has no volume {name}")
+
+        findings.append((name, guarded(one)))
+    return combined(findings, "no volume is declared in encrypted_storage_volumes")
+
+
+def is_controller_unlock(policy: View) -> bool:
+    """Whether volumes are opened from escrow by the controller, so that nothing is sealed."""
+    mode = policy.text("encrypted_storage_unlock")
+    if mode not in ("tpm2", "controller"):
+        raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not tpm2 or controller")
+    return mode == "controller"

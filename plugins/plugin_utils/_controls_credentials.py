@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Controls of the files that hold credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Optional
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
+    NOT_APPLICABLE,
+    PASSED,
+    Control,
+    Finding,
+    combined,
+    failed,
+    guarded,
+    not_applicable,
+    passed,
+    unknown,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
+
+AREA = "edgesec_credentials"
+NOTHING = "none of the declared credential files exists"
+
+
+def _each_file(facts: View, policy: View, check: Callable[[View], Optional[Finding]]) -> Finding:
+    """A check of every observed file; None is for a file that the control says nothing of."""
+    observed = facts.child(AREA).children("files")
+    paths = [file.text("path") for file in observed]
+    findings = []
+    for declared in policy.children("credentials_files") + policy.children("credentials_extra_files"):
+        pattern = declared.text("path")
+        if not any(path == pattern or fnmatchcase(path, pattern) for path in paths):
+            findings.append((pattern, unknown("it was not looked at")))
+    for path, file in zip(paths, observed, strict=True):
+        finding = guarded(lambda file=file: check(file) or not_applicable("nothing to judge"))  # type: ignore[misc]
+        findings.append((path, finding))
+    if all(finding.verdict == NOT_APPLICABLE for _name, finding in findings):
+        return not_applicable(NOTHING)
+    result = combined(findings, NOTHING)
+    if result.verdict == PASSED:
+        passing = sum(finding.verdict == PASSED for _name, finding in findings)
+        return passed(f"{passing} file{'s' if passing != 1 else ''}")
+    return result
+
+
+def _is_plain(file: View) -> bool:
+    return file.text("type") == "regular" and file.number("nlink") == 1
+
+
+def _permissions(facts: View, policy: View) -> Finding:
+    def check(file: View) -> Optional[Finding]:
+        if not file.flag("exists") or not _is_plain(file):
+            return None
+        declared = file.child("declared")
+        wrong = [
+            f"{what} {file.text(what)}, not {declared.text(what)}"
+            for what in ("owner", "group", "mode")
+            if file.text(what) != declared.text(what)
+        ]
+        return failed(", ".join(wrong)) if wrong else passed(file.text("mode"))
+
+    return _each_file(facts, policy, check)
+
+
+def _regular(facts: View, policy: View) -> Finding:
+    def check(file: View) -> Optional[Finding]:
+        if not file.flag("exists"):
+            return None
+        if file.text("type") != "regular":
+            return failed(f"is a {file.text('type')}")
+        names = file.number("nlink")
+        return failed(f"has {names} names") if names != 1 else passed("regular")
+
+    return _each_file(facts, policy, check)
+
+
+def _directories(facts: View, policy: View) -> Finding:
+    def check(file: View) -> Optional[Finding]:
+        if not file.flag("exists"):
+            return None
+        exposed = file.maybe_text("exposed_directory")
+        return failed(f"everybody may write to {exposed}") if exposed is not None else passed("closed")
+
+    return _each_file(facts, policy, check)
+
+
+def _present(facts: View, policy: View) -> Finding:
+    def check(file: View) -> Optional[Finding]:
+        if not file.child("declared").flag("required"):
+            return None
+        return passed("there") if file.flag("exists") else failed("missing")
+
+    finding = _each_file(facts, policy, check)
+    if finding.verdict == NOT_APPLICABLE:
+        return not_applicable("no credential file is declared as required")
+    return finding
+
+
+CONTROLS = (
+    Control(
+        id="credentials.files.permissions",
+        title="Credential files belong to the declared user and group, with the declared mode",
+        recommendation="3.1.2.1.1",
+        expected="owner, group and mode of credentials_files and credentials_extra_files",
+        remedy="Run harden, or change what is declared",
+        role="credentials",
+        topic="credential_files",
+        source=AREA,
+        check=_permissions,
+    ),
+    Control(
+        id="credentials.files.regular",
+        title="Credential files are regular files with one name",
+        recommendation="3.1.2.1.1",
+        expected="no symbolic links, hard links or other kinds",
+        remedy="Find out who made the link, and put a regular file in its place",
+        role=None,
+        topic="credential_files",
+        source=AREA,
+        check=_regular,
+    ),
+    Control(
+        id="credentials.files.directories",
+        title="Nobody else can replace a credential file",
+        recommendation="3.1.2.1.1",
+        expected="no directory above it that everybody may write to",
+        remedy="Take the write permission for others off the directory (chmod o-w)",
+        role=None,
+        topic="credential_files",
+        source=AREA,
+        check=_directories,
+    ),
+    Control(
+        id="credentials.files.present",
+        title="Required credential files are there",
+        recommendation="3.1.2.1.1",
+        expected="every file that is declared with required",
+        remedy="Provision the credential, or declare it without required",
+        role=None,
+        topic="credential_files",
+        source=AREA,
+        check=_present,
+    ),
+)

@@ -1,0 +1,297 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Controls of storage: the declared volumes and swap."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
+    Control,
+    Finding,
+    combined,
+    declared_volumes,
+    failed,
+    is_controller_unlock,
+    not_applicable,
+    passed,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
+
+AREA = "edgesec_storage"
+ROLE = "encrypted_storage"
+RECOVERY_SLOT = "0"
+TPM_SLOT = "1"
+
+
+def contents(volume: View) -> str:
+    """What a device that is not blank holds, in words."""
+    seen = [
+        " ".join(
+            [signature.text("type")]
+            + [f"{what} {value}" for what in ("label", "uuid") if (value := signature.maybe_text(what))]
+        )
+        for signature in volume.children("signatures")
+    ]
+    seen += [f"mounted at {path}" for path in volume.texts("mounted_at")]
+    seen += [f"in use as {use}" for use in volume.texts("in_use_as")]
+    if volume.flag("partition_table") and not seen:
+        seen.append("a partition table")
+    if not seen:
+        seen += [f"held by {holder}" for holder in volume.texts("holders")]
+    return ", ".join(dict.fromkeys(seen)) or "something that could not be named"
+
+
+def _without_luks2(volume: View) -> Optional[Finding]:
+    """The finding on a volume that has no LUKS2 header; None where it has one."""
+    if not volume.flag("exists"):
+        return failed(
+            f"there is no {volume.text('device')}",
+            "Correct the device in encrypted_storage_volumes, or make the partition",
+        )
+    luks = volume.maybe_child("luks")
+    if luks is not None and luks.number("version") == 2:
+        return None
+    if luks is not None:
+        return failed(f"LUKS{luks.number('version')}", "Convert it with cryptsetup convert --type luks2, or empty it")
+    return failed("blank, not encrypted" if volume.flag("blank") else f"not encrypted, holds {contents(volume)}")
+
+
+def _luks2(volume: View) -> View:
+    return volume.child("luks")
+
+
+def _encrypted(facts: View, policy: View) -> Finding:
+    def check(volume: View, declared: View) -> Finding:
+        missing = _without_luks2(volume)
+        if missing is not None:
+            return missing
+        requirements = _luks2(volume).texts("requirements")
+        if requirements:
+            return failed(
+                f"LUKS2 with {', '.join(requirements)} under way", "Finish it with cryptsetup reencrypt --resume-only"
+            )
+        mapping = volume.maybe_child("mapping")
+        if mapping is None:
+            return failed("LUKS2, but closed")
+        wanted = f"/dev/mapper/{volume.text('name')}"
+        if mapping.text("path") != wanted:
+            return failed(f"mapped as {mapping.text('path')}", f"Close that mapping; it should be {wanted}")
+        if not declared.has("mount"):
+            return passed("LUKS2, open")
+        mount = volume.maybe_child("mount")
+        if mount is None:
+            return failed("LUKS2 and open, but not mounted")
+        if mount.text("source") != wanted:
+            return failed(
+                f"{mount.text('path')} is mounted from {mount.text('source')}", f"Unmount {mount.text('path')} first"
+            )
+        return passed(f"LUKS2, mounted at {mount.text('path')}")
+
+    return declared_volumes(facts, policy, AREA, check)
+
+
+def _cipher(facts: View, policy: View) -> Finding:
+    allowed = policy.texts("encrypted_storage_ciphers")
+
+    def check(volume: View, _declared: View) -> Finding:
+        missing = _without_luks2(volume)
+        if missing is not None:
+            return missing
+        cipher = _luks2(volume).text("cipher")
+        if cipher not in allowed:
+            return failed(cipher, "Re-encrypt it: cryptsetup reencrypt --cipher " + (allowed[0] if allowed else "..."))
+        return passed(cipher)
+
+    return declared_volumes(facts, policy, AREA, check)
+
+
+def _slots(volume: View) -> list[str]:
+    return [slot.text("id") for slot in _luks2(volume).children("keyslots")]
+
+
+def _recovery(facts: View, policy: View) -> Finding:
+    def check(volume: View, _declared: View) -> Finding:
+        missing = _without_luks2(volume)
+        if missing is not None:
+            return missing
+        if RECOVERY_SLOT not in _slots(volume):
+            return failed("keyslot 0 is empty", "Add an escrowed recovery key to keyslot 0 with cryptsetup luksAddKey")
+        return passed("keyslot 0 is there")
+
+    return declared_volumes(facts, policy, AREA, check)
+
+
+def _keyslots(facts: View, policy: View) -> Finding:
+    def check(volume: View, _declared: View) -> Finding:
+        missing = _without_luks2(volume)
+        if missing is not None:
+            return missing
+        slots = _slots(volume)
+        foreign = [slot for slot in slots if slot not in (RECOVERY_SLOT, TPM_SLOT)]
+        if foreign:
+            return failed(
+                f"unexpected keyslots {', '.join(foreign)}",
+                "Find out whose they are, then remove them with cryptsetup luksKillSlot",
+            )
+        return passed(f"keyslots {', '.join(slots) or 'none'}")
+
+    return declared_volumes(facts, policy, AREA, check)
+
+
+def _mount_options(facts: View, policy: View) -> Finding:
+    wanted = policy.texts("encrypted_storage_mount_options")
+
+    def check(volume: View, declared: View) -> Finding:
+        if not declared.has("mount"):
+            return not_applicable("it is not to be mounted")
+        mount = volume.maybe_child("mount")
+        if mount is None:
+            return failed("not mounted")
+        missing = [option for option in wanted if option not in mount.texts("options")]
+        if missing:
+            return failed(f"mounted without {','.join(missing)}")
+        return passed(f"mounted with {','.join(wanted) or 'no demands'}")
+
+    return declared_volumes(facts, policy, AREA, check)
+
+
+def _fstab(facts: View, policy: View) -> Finding:
+    sealed = not is_controller_unlock(policy)
+    options = policy.texts("encrypted_storage_mount_options")
+
+    def check(volume: View, declared: View) -> Finding:
+        if not declared.has("mount"):
+            return not_applicable("it is not to be mounted")
+        line = volume.maybe_child("fstab")
+        if line is None:
+            return failed("no line in fstab")
+        name = volume.text("name")
+        mapper = f"/dev/mapper/{name}"
+        # A volume that stays closed must hold up neither the boot nor the way in by SSH.
+        wanted = [*options, "nofail"] + ([f"x-systemd.requires=edgesec-unlock@{name}.service"] if sealed else [])
+        if line.text("source") != mapper:
+            return failed(f"fstab mounts {line.text('source')} there")
+        missing = [option for option in wanted if option not in line.texts("options")]
+        if missing:
+            return failed(f"its line in fstab lacks {','.join(missing)}")
+        return passed(f"line {line.number('line')} of fstab")
+
+    return declared_volumes(facts, policy, AREA, check)
+
+
+def _swap(facts: View, _policy: View) -> Finding:
+    findings = []
+    for swap in facts.child(AREA).children("swap"):
+        encrypted = swap.maybe_flag("encrypted")
+        if encrypted is None:
+            raise Unseen(f"what {swap.text('device')} lies on could not be determined")
+        findings.append((swap.text("device"), passed("encrypted") if encrypted else failed("not encrypted")))
+    return combined(findings, "no swap is in use")
+
+
+def _plain(facts: View, _policy: View) -> Finding:
+    storage = facts.child(AREA)
+    plain = [
+        f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')})"
+        for mount in storage.children("plain_writable_mounts")
+    ]
+    if plain:
+        return failed(f"written in clear: {', '.join(plain)}")
+    return passed("none")
+
+
+CONTROLS = (
+    Control(
+        id="storage.writable.encrypted",
+        title="Every declared volume is a LUKS2 volume, open and mounted from its mapping",
+        recommendation="3.1.2.3.3",
+        expected="LUKS2, mapped and mounted",
+        remedy="Declare the volume in encrypted_storage_volumes and run harden",
+        role=ROLE,
+        topic="encrypted_storage",
+        source=AREA,
+        check=_encrypted,
+    ),
+    Control(
+        id="storage.volume.cipher",
+        title="Every declared volume is encrypted with an accepted cipher",
+        recommendation="3.1.2.3.3",
+        expected="one of encrypted_storage_ciphers",
+        remedy="Run harden; a volume that exists must be re-encrypted by hand",
+        role=ROLE,
+        topic="encrypted_storage",
+        source=AREA,
+        check=_cipher,
+    ),
+    Control(
+        id="storage.volume.recovery",
+        title="Every declared volume can be opened with an escrowed recovery key",
+        recommendation="3.1.2.3.3",
+        expected="a key in keyslot 0",
+        remedy="Run harden",
+        role=ROLE,
+        topic="key_management",
+        source=AREA,
+        check=_recovery,
+    ),
+    Control(
+        id="storage.volume.keyslots",
+        title="No declared volume can be opened by keys other than recovery key and TPM",
+        recommendation="3.1.2.3.3",
+        expected="no keyslots but 0 (recovery) and 1 (TPM)",
+        remedy="Run harden",
+        role=ROLE,
+        topic="key_management",
+        source=AREA,
+        check=_keyslots,
+    ),
+    Control(
+        id="storage.volume.mount_options",
+        title="Every declared volume is mounted with the restricting options",
+        recommendation="3.1.2.3.2",
+        expected="encrypted_storage_mount_options",
+        remedy="Run harden, or change encrypted_storage_mount_options",
+        role=ROLE,
+        topic="mount_options",
+        source=AREA,
+        check=_mount_options,
+    ),
+    Control(
+        id="storage.volume.fstab",
+        title="Every declared volume is mounted so again after a reboot",
+        recommendation="3.1.2.3.2",
+        expected="a line in fstab that waits for the unlocker, with encrypted_storage_mount_options",
+        remedy="Run harden",
+        role=ROLE,
+        topic="mount_options",
+        source=AREA,
+        check=_fstab,
+    ),
+    Control(
+        id="storage.swap.encrypted",
+        title="What is swapped out is encrypted",
+        recommendation="3.1.2.3.3",
+        expected="no swap, or swap on dm-crypt",
+        remedy="Turn the swap off, put it on an encrypted volume, or use zram",
+        role=None,
+        topic="encrypted_storage",
+        source=AREA,
+        check=_swap,
+    ),
+    Control(
+        id="platform.filesystems.encrypted",
+        title="No file system is written to in clear",
+        recommendation="3.1.2.3.3",
+        expected="every writable file system on dm-crypt",
+        remedy="Declare data partitions as volumes; mount the root file system read-only or install it on LUKS2",
+        role=None,
+        topic="encrypted_storage",
+        source=AREA,
+        check=_plain,
+    ),
+)

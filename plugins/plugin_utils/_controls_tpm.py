@@ -1,0 +1,303 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Controls of the TPM, and of what is sealed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Optional
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
+    Control,
+    Finding,
+    declared_volumes,
+    failed,
+    is_controller_unlock,
+    not_applicable,
+    passed,
+    unknown,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
+
+AREA = "edgesec_tpm"
+ROLE = "tpm_sealing"
+BANK = "sha256"
+NOT_SEALED = "volumes are opened by the controller (encrypted_storage_unlock), nothing is sealed"
+NOT_REBOOTED = "not rebooted since it was sealed"
+
+
+def sealing_pcrs(facts: View, policy: View) -> list[int]:
+    """The PCRs to seal to: those of the policy, or else the default for the way in which the device boots."""
+    return sorted(policy.numbers("tpm_sealing_pcrs") or facts.child(AREA).numbers("default_pcrs"))
+
+
+def unmeasured(facts: View, pcrs: list[int]) -> list[int]:
+    """The PCRs into which nothing was measured: all zeros or all ones, or not there."""
+    banks = facts.child(AREA).child("pcrs")
+    bank = banks.child(BANK)
+    blank = []
+    for pcr in pcrs:
+        value = bank.text(str(pcr))
+        if not value.strip("0") or not value.lower().strip("f"):
+            blank.append(pcr)
+    return blank
+
+
+def _sealed_volumes(facts: View, policy: View, check: Callable[[View], Finding]) -> Finding:
+    if is_controller_unlock(policy):
+        return not_applicable(NOT_SEALED)
+    return declared_volumes(facts, policy, AREA, lambda volume, _declared: check(volume))
+
+
+def _not_enrolled(volume: View) -> Optional[Finding]:
+    if volume.flag("enrolled"):
+        return None
+    return failed("not sealed to the TPM")
+
+
+def _present(facts: View, _policy: View) -> Finding:
+    tpm = facts.child(AREA)
+    if not tpm.flag("present"):
+        return failed("there is no TPM")
+    version = tpm.text("version")
+    if version != "2.0":
+        return failed(f"TPM {version}")
+    return passed("TPM 2.0")
+
+
+def _responding(facts: View, _policy: View) -> Finding:
+    tpm = facts.child(AREA)
+    if not tpm.flag("present"):
+        return not_applicable("there is no TPM")
+    if tpm.flag("responding"):
+        return passed("it answers")
+    return failed(tpm.maybe_text("reason") or "it does not answer")
+
+
+def _measured(facts: View, policy: View) -> Finding:
+    if is_controller_unlock(policy):
+        return not_applicable(NOT_SEALED)
+    tpm = facts.child(AREA)
+    if not tpm.flag("present"):
+        return not_applicable("there is no TPM")
+    pcrs = sealing_pcrs(facts, policy)
+    blank = unmeasured(facts, pcrs)
+    if blank:
+        return failed(f"nothing was measured into PCR {', '.join(map(str, blank))}")
+    return passed(f"PCRs {', '.join(map(str, pcrs))}")
+
+
+def _sealed(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        missing = _not_enrolled(volume)
+        if missing is not None:
+            return missing
+        if not volume.flag("srk_matches"):
+            return failed("sealed to another TPM, or the TPM was cleared")
+        return passed(f"keyslot {volume.text('keyslot')}, PCRs {', '.join(map(str, volume.numbers('pcrs')))}")
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _approved(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        missing = _not_enrolled(volume)
+        if missing is not None:
+            return missing
+        match = volume.maybe_text("approval_match")
+        if match is None:
+            return failed("no approval fits this boot")
+        return passed(match)
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _unit(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        if not volume.flag("unlock_unit_enabled"):
+            return failed(f"edgesec-unlock@{volume.text('name')} is not enabled")
+        return passed("enabled")
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _after_reboot(volume: View) -> Optional[Finding]:
+    """Why nothing can be said yet of how a volume was unlocked; None where something can."""
+    if not volume.flag("enrolled"):
+        return not_applicable("not sealed to the TPM")
+    if volume.maybe_child("last_unlock") is None:
+        return not_applicable(NOT_REBOOTED)
+    return None
+
+
+def _unattended(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        too_early = _after_reboot(volume)
+        if too_early is not None:
+            return too_early
+        reason = volume.child("last_unlock").text("reason")
+        if reason == "ok":
+            return passed("opened at boot")
+        if reason == "already_open":
+            return unknown("it was open before the unlocker ran")
+        return failed(f"the unlocker ended with {reason}")
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _latched(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        too_early = _after_reboot(volume)
+        if too_early is not None:
+            return too_early
+        if volume.flag("latch_set"):
+            return passed(f"PCR {volume.number('latch_pcr')} is extended")
+        return failed(f"PCR {volume.number('latch_pcr')} is not extended")
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _unlocker(facts: View, policy: View) -> Finding:
+    if is_controller_unlock(policy):
+        return not_applicable(NOT_SEALED)
+    if not policy.children("encrypted_storage_volumes"):
+        return not_applicable("no volume is declared in encrypted_storage_volumes")
+    unlocker = facts.child("edgesec_platform").child("unlocker")
+    if not unlocker.flag("installed"):
+        return failed("not installed")
+    digest = unlocker.text("digest")
+    if digest != policy.text("unlocker_digest"):
+        return failed(f"another version ({digest[:12]})")
+    return passed(f"installed ({digest[:12]})")
+
+
+def _selected(facts: View, policy: View) -> Finding:
+    wanted = sealing_pcrs(facts, policy) if not is_controller_unlock(policy) else []
+
+    def check(volume: View) -> Finding:
+        missing = _not_enrolled(volume)
+        if missing is not None:
+            return missing
+        sealed = sorted(volume.numbers("pcrs"))
+        words = f"PCRs {', '.join(map(str, sealed)) or 'none'}"
+        return passed(words) if sealed == wanted else failed(words)
+
+    return _sealed_volumes(facts, policy, check)
+
+
+CONTROLS = (
+    Control(
+        id="tpm.device.present",
+        title="The device has a TPM 2.0",
+        recommendation="3.1.2.2.1",
+        expected="TPM 2.0",
+        remedy="Turn the TPM on in the firmware's setup, or fit one",
+        role=None,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_present,
+    ),
+    Control(
+        id="tpm.device.responding",
+        title="The TPM answers",
+        recommendation="3.1.2.2.1",
+        expected="an answer",
+        remedy="Install tpm2-tools; see the kernel's log; power the device off and on",
+        role=None,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_responding,
+    ),
+    Control(
+        id="tpm.pcrs.measured",
+        title="The boot was measured into the PCRs that are sealed to",
+        recommendation="3.1.2.2.1",
+        expected="no empty PCR among those selected",
+        remedy="Select PCRs that this firmware measures with tpm_sealing_pcrs",
+        role=None,
+        topic="secure_boot",
+        source=AREA,
+        check=_measured,
+    ),
+    Control(
+        id="tpm.volume.sealed",
+        title="A key of every declared volume is sealed to this TPM",
+        recommendation="3.1.2.2.1",
+        expected="a TPM keyslot, sealed under this TPM's storage root key",
+        remedy="Run harden",
+        role=ROLE,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_sealed,
+    ),
+    Control(
+        id="tpm.volume.pcrs",
+        title="Every declared volume is sealed to the selected PCRs",
+        recommendation="3.1.2.2.1",
+        expected="tpm_sealing_pcrs, or the default for the way the device boots",
+        remedy="Run harden, or change tpm_sealing_pcrs",
+        role=ROLE,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_selected,
+    ),
+    Control(
+        id="tpm.approval.current",
+        title="The running boot state is approved for every declared volume",
+        recommendation="3.1.2.2.1",
+        expected="an approval that fits the PCRs",
+        remedy="If this boot state is wanted, run harden",
+        role=ROLE,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_approved,
+    ),
+    Control(
+        id="tpm.unlock.enabled",
+        title="Every declared volume is unlocked at boot",
+        recommendation="3.1.2.2.1",
+        expected="its unit enabled",
+        remedy="Run harden",
+        role=ROLE,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_unit,
+    ),
+    Control(
+        id="tpm.unlock.unattended",
+        title="At the last boot every declared volume was opened by the TPM alone",
+        recommendation="3.1.2.2.1",
+        expected="opened at boot",
+        remedy="See journalctl -u 'edgesec-unlock@*' and tpm.approval.current",
+        role=None,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_unattended,
+    ),
+    Control(
+        id="tpm.latch.set",
+        title="The sealed secret cannot be had a second time in this boot",
+        recommendation="3.1.2.2.1",
+        expected="the latch PCR extended",
+        remedy="Reboot; if it stays so, see journalctl -u 'edgesec-unlock@*'",
+        role=None,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_latched,
+    ),
+    Control(
+        id="platform.unlocker.installed",
+        title="The unlocker on the device is the one of this collection",
+        recommendation="3.1.2.3.4",
+        expected="the digest of this version",
+        remedy="Run harden",
+        role=ROLE,
+        topic="configuration",
+        source="edgesec_platform",
+        check=_unlocker,
+    ),
+)

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The policy of a host: what its owner set, and for the rest the defaults of the roles, written only there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import MODULES, digest_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT
+
+_COLLECTION = Path(__file__).resolve().parents[2]
+# Every key of a policy, and the role that its default comes from.
+_KEYS = {
+    "boot_mounts_paths": "boot_mounts",
+    "boot_mounts_options": "boot_mounts",
+    "credentials_files": "credentials",
+    "credentials_extra_files": "credentials",
+    "encrypted_storage_volumes": "encrypted_storage",
+    "encrypted_storage_ciphers": "encrypted_storage",
+    "encrypted_storage_mount_options": "encrypted_storage",
+    "encrypted_storage_unlock": "encrypted_storage",
+    "tpm_sealing_pcrs": "tpm_sealing",
+    "tpm_sealing_accept": "tpm_sealing",
+}
+
+
+def policy(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A full policy.
+
+    :param overrides: what is set for the host; a key that is missing or null takes the role's default.
+    :raises EdgesecError: a key is not known.
+    """
+    unknown = sorted(set(overrides) - {*_KEYS, ACCEPT})
+    if unknown:
+        raise EdgesecError("the policy", f"has unknown keys {', '.join(unknown)}", f"Use some of {', '.join(_KEYS)}")
+    given = {key: value for key, value in overrides.items() if value is not None}
+    defaults = {key: _defaults_of(role)[key] for key, role in _KEYS.items() if key not in given}
+    return {ACCEPT: False, "unlocker_digest": unlocker_digest(), **defaults, **given}
+
+
+@cache
+def unlocker_digest() -> str:
+    """The digest of the unlocker that this version of the collection installs."""
+    sources = _COLLECTION / "plugins" / "module_utils"
+    # On the device the package file is empty.
+    return digest_of({"__init__.py": b"", **{f"{name}.py": (sources / f"{name}.py").read_bytes() for name in MODULES}})
+
+
+@cache
+def _defaults_of(role: str) -> dict[str, Any]:
+    with (_COLLECTION / "roles" / role / "defaults" / "main.yml").open(encoding="utf-8") as stream:
+        return dict(yaml.safe_load(stream))

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What would stop hardening halfway, told before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import is_controller_unlock
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import contents
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import ROLE as TPM_ROLE
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import sealing_pcrs, unmeasured
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
+
+Problems = list[EdgesecError]
+_TOOLS = {
+    "blkid": "util-linux",
+    "cryptsetup": "cryptsetup-bin",
+    "mkfs.ext4": "e2fsprogs",
+    "wipefs": "util-linux",
+}
+
+
+def preflight(facts: Any, policy: Any) -> list[str]:
+    """One error for each obstacle on a device that needs work; none for a device that needs none.
+
+    :param facts: C(ansible_facts), or the C(edgesec_*) facts of it.
+    :param policy: as :func:`_policy.policy` returns it.
+    """
+    roles = failing_roles(judge(facts, policy))
+    checks: list[Callable[[View, View], Problems]] = []
+    if roles:
+        checks.append(_distribution)
+    if STORAGE_ROLE in roles:
+        checks += [_tools, _volumes]
+    if TPM_ROLE in roles:
+        checks += [_tpm]
+    if not checks:
+        return []
+    try:
+        seen, wanted = View(_mapping(facts), "facts"), View(_mapping(policy), "policy")
+    except Unseen as unseen:
+        return [str(_unseen(unseen))]
+    problems: Problems = []
+    for check in checks:
+        try:
+            problems += check(seen, wanted)
+        except Unseen as unseen:
+            problems.append(_unseen(unseen))
+    return list(dict.fromkeys(map(str, problems)))
+
+
+def _mapping(data: Any) -> Any:
+    return data if isinstance(data, Mapping) else None
+
+
+def _unseen(unseen: Unseen) -> EdgesecError:
+    return EdgesecError("the facts of the device", str(unseen), "See what edgesec.hardening.compliance_facts returns")
+
+
+def _distribution(facts: View, policy: View) -> Problems:
+    distribution = facts.child("edgesec_platform").child("distribution")
+    if policy.flag(ACCEPT) or is_tested(distribution):
+        return []
+    return [
+        EdgesecError(
+            name_of(distribution),
+            "is not a distribution that this collection is tested on",
+            f"Set {ACCEPT}: true to go on all the same, after trying it on a device you can lose",
+        )
+    ]
+
+
+def _tools(facts: View, _policy: View) -> Problems:
+    tools = facts.child("edgesec_platform").child("tools")
+    return [
+        EdgesecError(tool, "is not installed on the device", f"Install it (on Debian: apt install {package})")
+        for tool, package in _TOOLS.items()
+        if tools.maybe_text(tool) is None
+    ]
+
+
+def _volumes(facts: View, policy: View) -> Problems:
+    observed = {volume.text("name"): volume for volume in facts.child("edgesec_storage").children("volumes")}
+    problems: Problems = []
+    for declared in policy.children("encrypted_storage_volumes"):
+        name = declared.text("name")
+        if name not in observed:
+            raise Unseen(f"edgesec_storage has no volume {name}")
+        problems += _volume(observed[name])
+    return problems
+
+
+def _volume(volume: View) -> Problems:
+    device = volume.text("device")
+    name = volume.text("name")
+    if not volume.flag("exists"):
+        return [EdgesecError(device, "there is no such device", f"Correct the device of the volume {name}")]
+    luks = volume.maybe_child("luks")
+    if luks is not None:
+        return _foreign_luks(device, luks)
+    blank = volume.maybe_flag("blank")
+    if blank:
+        return []
+    if blank is None:
+        return [
+            EdgesecError(
+                device,
+                f"what it holds could not be determined ({volume.maybe_text('reason') or 'no reason given'})",
+                "Make sure that it is a block device and that blkid and wipefs are installed",
+            )
+        ]
+    mounted, uses = volume.texts("mounted_at"), volume.texts("in_use_as")
+    if mounted or uses:
+        seen = [f"mounted at {path}" for path in mounted] + [f"in use as {use}" for use in uses]
+        return [EdgesecError(device, f"is {', '.join(seen)}", "Save its data, take it out of use and empty it")]
+    return [
+        EdgesecError(
+            device,
+            f"holds data: {_held(volume)}; formatting it as the volume {name} would destroy that",
+            f"Save the data and empty the device with wipefs -a {device}, or declare another device",
+        )
+    ]
+
+
+def _held(volume: View) -> str:
+    try:
+        return contents(volume)
+    except Unseen:
+        return volume.maybe_text("reason") or "something that could not be named"
+
+
+def _foreign_luks(device: str, luks: View) -> Problems:
+    if luks.number("version") == 2:
+        return []
+    return [
+        EdgesecError(
+            device,
+            f"is a LUKS{luks.number('version')} volume, UUID {luks.text('uuid')}",
+            "Convert it with cryptsetup convert --type luks2, or save its data and empty it",
+        )
+    ]
+
+
+def _tpm(facts: View, policy: View) -> Problems:
+    if is_controller_unlock(policy):
+        return []
+    tpm = facts.child("edgesec_tpm")
+    without = "or set encrypted_storage_unlock: controller, and volumes are opened from escrow after each boot"
+    if not tpm.flag("present"):
+        return [EdgesecError("the TPM", "there is none", f"Turn it on in the firmware's setup, {without}")]
+    if facts.child("edgesec_platform").child("tools").maybe_text("tpm2_unseal") is None:
+        return [
+            EdgesecError(
+                "tpm2_unseal", "is not installed on the device", "Install it (on Debian: apt install tpm2-tools)"
+            )
+        ]
+    if tpm.maybe_text("version") == "1.2":
+        return [
+            EdgesecError("the TPM", "is a TPM 1.2, which cannot seal to a signed policy", f"Fit a TPM 2.0, {without}")
+        ]
+    if not tpm.flag("responding"):
+        seen = (tpm.maybe_text("reason") or "no reason given").rstrip(".")
+        return [EdgesecError("the TPM", f"does not answer ({seen})", f"Power the device off and on, {without}")]
+    return _pcrs(facts, policy)
+
+
+def _pcrs(facts: View, policy: View) -> Problems:
+    pcrs = sealing_pcrs(facts, policy)
+    words = ", ".join(map(str, pcrs))
+    problems: Problems = []
+    blank = unmeasured(facts, pcrs)
+    if blank:
+        problems.append(
+            EdgesecError(
+                f"the PCR selection {words}",
+                f"nothing was measured into PCR {', '.join(map(str, blank))} in this boot",
+                "Choose PCRs that this device measures with tpm_sealing_pcrs",
+            )
+        )
+    if pcrs == [7] and "pcr7_only" not in policy.texts("tpm_sealing_accept"):
+        problems.append(
+            EdgesecError(
+                "the PCR selection 7",
+                "PCR 7 alone holds for every image that the same keys have signed",
+                "Add PCR 4 to tpm_sealing_pcrs, or accept it with tpm_sealing_accept: [pcr7_only]",
+            )
+        )
+    return problems

@@ -1,0 +1,224 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Facts of the virtual device before and after it was hardened, and its policy."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+UNLOCKER = "a" * 64
+PCRS = {str(number): "00" * 32 for number in range(16)} | {
+    str(number): f"{number:02x}" * 32 for number in (0, 1, 2, 3, 4, 5, 6, 7, 9, 11)
+}
+
+POLICY: dict[str, Any] = {
+    "boot_mounts_paths": ["/boot", "/boot/efi", "/efi", "/boot/firmware"],
+    "boot_mounts_options": ["nodev", "nosuid", "noexec"],
+    "credentials_files": [{"path": "/etc/ssh/ssh_host_*_key"}],
+    "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
+    "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
+    "encrypted_storage_ciphers": ["aes-xts-plain64"],
+    "encrypted_storage_mount_options": ["nodev", "nosuid"],
+    "encrypted_storage_unlock": "tpm2",
+    "tpm_sealing_pcrs": [],
+    "tpm_sealing_accept": [],
+    "edgesec_accept_untested_distribution": False,
+    "unlocker_digest": UNLOCKER,
+}
+
+
+def credential(path: str, mode: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "declared": {"owner": "root", "group": "root", "mode": "0600", "required": True},
+        "exists": True,
+        "type": "regular",
+        "owner": "root",
+        "group": "root",
+        "uid": 0,
+        "gid": 0,
+        "mode": mode,
+        "nlink": 1,
+        "exposed_directory": None,
+        "compliant": mode == "0600",
+        "reason": None,
+    }
+
+
+BEFORE: dict[str, Any] = {
+    "edgesec_platform": {
+        "schema": 1,
+        "distribution": {
+            "id": "debian",
+            "version_id": "13",
+            "pretty_name": "Debian GNU/Linux 13 (trixie)",
+            "id_like": [],
+        },
+        "kernel": "6.12.57+deb13-cloud-amd64",
+        "tools": dict.fromkeys(("blkid", "cryptsetup", "findmnt", "mkfs.ext4", "tpm2_unseal", "wipefs"), "/usr/sbin/x"),
+        "unlocker": {"installed": False, "digest": None, "source": "/usr/lib/edgesec/edgesec"},
+    },
+    "edgesec_boot": {
+        "schema": 1,
+        "mounts": [
+            {
+                "path": "/boot/efi",
+                "runtime": {"source": "/dev/vda1", "fstype": "vfat", "options": ["rw", "relatime"]},
+                "fstab": {"source": "LABEL=ESP", "options": ["defaults"], "line": 2},
+            }
+        ],
+        "separate": True,
+        "firmware": "uefi",
+        "secure_boot": True,
+        "setup_mode": False,
+        "uki": True,
+        "event_log": True,
+        "root": {"source": "/dev/vda2", "fstype": "ext4", "options": ["rw"], "verified": "none"},
+        "lockdown": "integrity",
+    },
+    "edgesec_storage": {
+        "schema": 1,
+        "volumes": [
+            {
+                "name": "data",
+                "device": "/dev/disk/by-partlabel/data",
+                "exists": True,
+                "realpath": "/dev/vda3",
+                "size_bytes": 402653184,
+                "blank": True,
+                "signatures": [],
+                "partition_table": False,
+                "holders": [],
+                "mounted_at": [],
+                "in_use_as": [],
+                "luks": None,
+                "mapping": None,
+                "mount": None,
+                "fstab": None,
+                "recovery_escrowed": None,
+                "reason": None,
+            }
+        ],
+        "plain_writable_mounts": [{"path": "/", "source": "/dev/vda2", "fstype": "ext4"}],
+        "swap": [],
+    },
+    "edgesec_tpm": {
+        "schema": 1,
+        "present": True,
+        "version": "2.0",
+        "responding": True,
+        "reason": None,
+        "active_banks": ["sha256"],
+        "pcrs": {"sha256": PCRS},
+        "event_log": True,
+        "srk": None,
+        "boot_type": "uki",
+        "default_pcrs": [4, 7],
+        "volumes": [
+            {
+                "name": "data",
+                "enrolled": False,
+                "reason": "no enrolment",
+                "keyslot": None,
+                "bank": None,
+                "pcrs": [],
+                "latch_pcr": None,
+                "latch_set": None,
+                "srk_matches": None,
+                "approvals": [],
+                "approval_match": None,
+                "unmeasured_pcrs": [],
+                "last_unlock": None,
+                "unlock_unit_enabled": False,
+            }
+        ],
+    },
+    "edgesec_credentials": {
+        "schema": 1,
+        "files": [credential("/etc/edge/device.key", "0644"), credential("/etc/ssh/ssh_host_ed25519_key", "0600")],
+    },
+}
+
+
+def _hardened() -> dict[str, Any]:
+    facts = copy.deepcopy(BEFORE)
+    facts["edgesec_platform"]["unlocker"].update(installed=True, digest=UNLOCKER)
+    mount = facts["edgesec_boot"]["mounts"][0]
+    mount["runtime"]["options"] = ["ro", "nodev", "nosuid", "noexec", "relatime"]
+    mount["fstab"]["options"] = ["defaults", "ro", "nodev", "nosuid", "noexec"]
+    facts["edgesec_storage"]["volumes"][0].update(
+        blank=False,
+        signatures=[
+            {"type": "crypto_LUKS", "usage": "crypto", "uuid": "c086ab4a", "label": "edgesec-data", "offset": 0}
+        ],
+        holders=["dm-0"],
+        luks={
+            "version": 2,
+            "uuid": "c086ab4a",
+            "label": "edgesec-data",
+            "cipher": "aes-xts-plain64",
+            "sector_size": 4096,
+            "keyslots": [
+                {"id": "0", "kdf": "pbkdf2", "key_size": 64},
+                {"id": "1", "kdf": "pbkdf2", "key_size": 64},
+            ],
+            "tokens": [{"id": "0", "type": "edgesec-tpm2", "keyslots": ["1"]}],
+            "requirements": [],
+        },
+        mapping={"path": "/dev/mapper/data", "uuid": "CRYPT-LUKS2-c086ab4a-data"},
+        mount={
+            "path": "/data",
+            "source": "/dev/mapper/data",
+            "fstype": "ext4",
+            "options": ["rw", "nodev", "nosuid", "relatime"],
+        },
+        fstab={
+            "source": "/dev/mapper/data",
+            "options": ["nodev", "nosuid", "nofail", "x-systemd.requires=edgesec-unlock@data.service"],
+            "line": 3,
+        },
+    )
+    facts["edgesec_tpm"]["srk"] = {"handle": "0x81000001", "name": "000b"}
+    facts["edgesec_tpm"]["volumes"][0].update(
+        enrolled=True,
+        reason=None,
+        keyslot="1",
+        bank="sha256",
+        pcrs=[4, 7],
+        latch_pcr=15,
+        latch_set=True,
+        srk_matches=True,
+        approvals=["2026-11-23-6.12-abcd"],
+        approval_match="2026-11-23-6.12-abcd",
+        last_unlock={"reason": "ok", "at": 1, "approval": "2026-11-23-6.12-abcd"},
+        unlock_unit_enabled=True,
+    )
+    facts["edgesec_credentials"]["files"][0] = credential("/etc/edge/device.key", "0600")
+    return facts
+
+
+@pytest.fixture
+def policy() -> dict[str, Any]:
+    return copy.deepcopy(POLICY)
+
+
+@pytest.fixture
+def before() -> dict[str, Any]:
+    return copy.deepcopy(BEFORE)
+
+
+@pytest.fixture
+def after() -> dict[str, Any]:
+    return _hardened()
+
+
+@pytest.fixture
+def sealed(after: dict[str, Any]) -> dict[str, Any]:
+    """Hardened, and not rebooted since."""
+    after["edgesec_tpm"]["volumes"][0].update(last_unlock=None, latch_set=False)
+    return after

@@ -1,0 +1,351 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue import CONTROLS, TOPICS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import VERDICTS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
+
+Facts = dict[str, Any]
+
+
+def verdicts(facts: Any, policy: Any) -> dict[str, str]:
+    return {control["id"]: control["verdict"] for control in judge(facts, policy)["controls"]}
+
+
+def entry(facts: Facts, policy: Facts, identifier: str) -> dict[str, Any]:
+    return next(control for control in judge(facts, policy)["controls"] if control["id"] == identifier)
+
+
+def volume(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = facts["edgesec_storage"]["volumes"][0]
+    return found
+
+
+def sealing(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = facts["edgesec_tpm"]["volumes"][0]
+    return found
+
+
+def test_the_catalogue_is_well_formed() -> None:
+    identifiers = [control.id for control in CONTROLS]
+    assert len(identifiers) == len(set(identifiers)) >= 20
+    for control in CONTROLS:
+        assert control.role in (None, "boot_mounts", "credentials", "encrypted_storage", "tpm_sealing")
+        assert control.priority in ("Required", "Highly Recommended", "Recommended")
+        assert control.topic in TOPICS
+        assert control.title
+        assert control.remedy
+        assert control.expected
+
+
+def test_before_hardening_what_harden_fixes_fails(before: Facts, policy: Facts) -> None:
+    seen = verdicts(before, policy)
+    failing = {identifier for identifier, verdict in seen.items() if verdict == "fail"}
+    assert {
+        "storage.writable.encrypted",
+        "storage.volume.cipher",
+        "storage.volume.recovery",
+        "storage.volume.keyslots",
+        "storage.volume.mount_options",
+        "storage.volume.fstab",
+        "boot.mounts.read_only",
+        "boot.mounts.options",
+        "credentials.files.permissions",
+        "tpm.volume.sealed",
+        "tpm.approval.current",
+        "platform.unlocker.installed",
+    } <= failing
+    assert failing_roles(judge(before, policy)) == ["boot_mounts", "credentials", "encrypted_storage", "tpm_sealing"]
+
+
+def test_after_hardening_only_the_plain_root_fails(after: Facts, policy: Facts) -> None:
+    seen = verdicts(after, policy)
+    assert {identifier for identifier, verdict in seen.items() if verdict not in ("pass", "not_applicable")} == {
+        "boot.root.verified",
+        "platform.filesystems.encrypted",
+    }
+    assert failing_roles(judge(after, policy)) == []
+
+
+def test_before_the_reboot_the_boot_is_not_judged_and_no_role_runs_again(sealed: Facts, policy: Facts) -> None:
+    for identifier in ("tpm.latch.set", "tpm.unlock.unattended"):
+        found = entry(sealed, policy, identifier)
+        assert found["verdict"] == "not_applicable"
+        assert "not rebooted since it was sealed" in found["reason"]
+    assert failing_roles(judge(sealed, policy)) == []
+
+
+Change = Callable[[Facts], Any]
+FAILURES: list[tuple[str, Change, str]] = [
+    ("storage.writable.encrypted", lambda f: volume(f).update(mapping=None), "closed"),
+    ("storage.writable.encrypted", lambda f: volume(f).update(mount=None), "not mounted"),
+    ("storage.writable.encrypted", lambda f: volume(f)["mount"].update(source="/dev/vda3"), "/dev/vda3"),
+    ("storage.writable.encrypted", lambda f: volume(f)["luks"].update(version=1), "LUKS1"),
+    ("storage.writable.encrypted", lambda f: volume(f)["luks"]["requirements"].append("online-reencrypt"), "online"),
+    ("storage.writable.encrypted", lambda f: volume(f).update(exists=False), "there is no"),
+    ("storage.volume.cipher", lambda f: volume(f)["luks"].update(cipher="cipher_null-ecb"), "cipher_null"),
+    ("storage.volume.recovery", lambda f: volume(f)["luks"]["keyslots"].pop(0), "keyslot 0"),
+    ("storage.volume.keyslots", lambda f: volume(f)["luks"]["keyslots"].append({"id": "7"}), "7"),
+    ("storage.volume.mount_options", lambda f: volume(f)["mount"]["options"].remove("nodev"), "nodev"),
+    ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].remove("nofail"), "nofail"),
+    ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].pop(), "edgesec-unlock@data"),
+    ("storage.volume.fstab", lambda f: volume(f).update(fstab=None), "no line"),
+    (
+        "storage.swap.encrypted",
+        lambda f: f["edgesec_storage"]["swap"].append({"device": "/swap", "encrypted": False}),
+        "/swap",
+    ),
+    ("boot.mounts.separate", lambda f: f["edgesec_boot"].update(separate=False), "root file system"),
+    ("boot.mounts.read_only", lambda f: f["edgesec_boot"]["mounts"][0].update(fstab=None), "no line in fstab"),
+    (
+        "boot.mounts.read_only",
+        lambda f: f["edgesec_boot"]["mounts"][0]["fstab"]["options"].remove("ro"),
+        "writable in fstab",
+    ),
+    (
+        "boot.mounts.read_only",
+        lambda f: f["edgesec_boot"]["mounts"][0]["runtime"].update(options=["rw"]),
+        "writable now",
+    ),
+    ("boot.mounts.options", lambda f: f["edgesec_boot"]["mounts"][0]["fstab"].update(options=["ro"]), "noexec"),
+    ("boot.secure_boot.enabled", lambda f: f["edgesec_boot"].update(secure_boot=False), "off"),
+    ("boot.secure_boot.enabled", lambda f: f["edgesec_boot"].update(firmware="bios"), "BIOS"),
+    ("boot.secure_boot.user_mode", lambda f: f["edgesec_boot"].update(setup_mode=True), "setup mode"),
+    (
+        "boot.image.unified_or_measured",
+        lambda f: f["edgesec_boot"].update(uki=False, event_log=False),
+        "neither",
+    ),
+    ("boot.kernel.lockdown", lambda f: f["edgesec_boot"].update(lockdown="none"), "none"),
+    ("tpm.device.present", lambda f: f["edgesec_tpm"].update(present=False), "no TPM"),
+    ("tpm.device.present", lambda f: f["edgesec_tpm"].update(version="1.2"), "1.2"),
+    ("tpm.device.responding", lambda f: f["edgesec_tpm"].update(responding=False, reason="no answer"), "no answer"),
+    ("tpm.pcrs.measured", lambda f: f["edgesec_tpm"]["pcrs"]["sha256"].update({"4": "00" * 32}), "PCR 4"),
+    ("tpm.pcrs.measured", lambda f: f["edgesec_tpm"]["pcrs"]["sha256"].update({"7": "ff" * 32}), "PCR 7"),
+    ("tpm.volume.sealed", lambda f: sealing(f).update(srk_matches=False), "another TPM"),
+    ("tpm.volume.pcrs", lambda f: sealing(f).update(pcrs=[7]), "PCRs 7"),
+    ("tpm.approval.current", lambda f: sealing(f).update(approval_match=None), "no approval"),
+    ("tpm.unlock.enabled", lambda f: sealing(f).update(unlock_unit_enabled=False), "not enabled"),
+    ("tpm.unlock.unattended", lambda f: sealing(f)["last_unlock"].update(reason="pcr_mismatch"), "pcr_mismatch"),
+    ("tpm.latch.set", lambda f: sealing(f).update(latch_set=False), "PCR 15"),
+    ("platform.unlocker.installed", lambda f: f["edgesec_platform"]["unlocker"].update(digest="b" * 64), "bbbb"),
+    ("platform.unlocker.installed", lambda f: f["edgesec_platform"]["unlocker"].update(installed=False), "not inst"),
+    ("credentials.files.permissions", lambda f: f["edgesec_credentials"]["files"][0].update(mode="0640"), "0640"),
+    ("credentials.files.permissions", lambda f: f["edgesec_credentials"]["files"][0].update(owner="pi"), "pi"),
+    ("credentials.files.regular", lambda f: f["edgesec_credentials"]["files"][0].update(type="symlink"), "symlink"),
+    ("credentials.files.regular", lambda f: f["edgesec_credentials"]["files"][0].update(nlink=2), "2 names"),
+    (
+        "credentials.files.directories",
+        lambda f: f["edgesec_credentials"]["files"][0].update(exposed_directory="/etc/edge"),
+        "/etc/edge",
+    ),
+    ("credentials.files.present", lambda f: f["edgesec_credentials"]["files"][0].update(exists=False), "missing"),
+    (
+        "platform.distribution.supported",
+        lambda f: f["edgesec_platform"]["distribution"].update(id="alpine"),
+        "trixie",
+    ),
+    ("platform.tools.installed", lambda f: f["edgesec_platform"]["tools"].update(cryptsetup=None), "cryptsetup"),
+]
+
+
+@pytest.mark.parametrize(("identifier", "change", "words"), FAILURES)
+def test_what_is_wrong_fails_and_is_named(
+    after: Facts, policy: Facts, identifier: str, change: Change, words: str
+) -> None:
+    assert entry(after, policy, identifier)["verdict"] in ("pass", "not_applicable")
+    change(after)
+    found = entry(after, policy, identifier)
+    assert found["verdict"] == "fail"
+    assert words in found["actual"]
+
+
+def test_every_control_is_seen_failing() -> None:
+    already_failing = {"boot.root.verified", "platform.filesystems.encrypted"}
+    assert {identifier for identifier, _change, _words in FAILURES} | already_failing == {each.id for each in CONTROLS}
+
+
+def test_what_only_a_person_can_fix_names_no_role(after: Facts, policy: Facts) -> None:
+    volume(after)["luks"]["keyslots"].append({"id": "7"})
+    found = entry(after, policy, "storage.volume.keyslots")
+    assert found["role"] is None
+    assert "luksKillSlot" in found["remedy"]
+    assert failing_roles(judge(after, policy)) == []
+
+
+def test_a_role_runs_while_one_volume_needs_it(after: Facts, policy: Facts) -> None:
+    second = {**copy.deepcopy(volume(after)), "name": "logs", "luks": None, "blank": True}
+    after["edgesec_storage"]["volumes"].append(second)
+    volume(after)["luks"]["keyslots"].append({"id": "7"})
+    policy["encrypted_storage_volumes"].append({"name": "logs", "device": "/dev/x", "mount": "/logs"})
+    found = entry(after, policy, "storage.volume.keyslots")
+    assert found["verdict"] == "fail"
+    assert found["role"] == "encrypted_storage"
+
+
+def test_a_dm_verity_root_passes_and_reaches_l2(after: Facts, policy: Facts) -> None:
+    after["edgesec_boot"]["root"]["verified"] = "dm-verity"
+    after["edgesec_storage"]["plain_writable_mounts"] = []
+    judgement = judge(after, policy)
+    assert judgement["host_level"]["level"] == "L2"
+    assert not any("root" in gap and "edit" in gap for gap in judgement["host_level"]["not_covered"])
+
+
+def test_a_plain_root_is_l1_whatever_is_sealed(after: Facts, policy: Facts) -> None:
+    level = judge(after, policy)["host_level"]
+    assert level["level"] == "L1"
+    assert "boot.root.verified" in level["why"]
+    assert any("offline edit of the root" in gap for gap in level["not_covered"])
+    assert any(gap.startswith("/ (ext4") for gap in level["not_covered"])
+
+
+def test_sealed_and_not_rebooted_is_l1_by_its_approval(sealed: Facts, policy: Facts) -> None:
+    assert judge(sealed, policy)["host_level"]["level"] == "L1"
+
+
+@pytest.mark.parametrize(("identifier", "change", "_words"), [each for each in FAILURES if each[0] in (
+    "storage.writable.encrypted", "storage.volume.cipher", "storage.volume.keyslots", "tpm.volume.sealed"
+)])  # fmt: skip
+def test_nothing_less_is_l1(after: Facts, policy: Facts, identifier: str, change: Change, _words: str) -> None:
+    change(after)
+    assert judge(after, policy)["host_level"]["level"] == "L0", identifier
+
+
+def test_an_approval_or_an_unattended_unlock_has_to_prove_the_seal(sealed: Facts, policy: Facts) -> None:
+    sealing(sealed)["approval_match"] = None
+    assert judge(sealed, policy)["host_level"]["level"] == "L0"
+
+
+def test_unlock_by_the_controller_is_l0_and_seals_nothing(after: Facts, policy: Facts) -> None:
+    policy["encrypted_storage_unlock"] = "controller"
+    after["edgesec_tpm"].update(present=False, version=None, responding=None, volumes=[])
+    volume(after)["luks"]["keyslots"].pop()
+    judgement = judge(after, policy)
+    assert judgement["host_level"]["level"] == "L0"
+    assert judgement["host_level"]["why"] == "nothing sealed; data is encrypted, but opened from escrow"
+    seen = {control["id"]: control for control in judgement["controls"]}
+    for identifier in ("tpm.volume.sealed", "tpm.approval.current", "tpm.latch.set", "platform.unlocker.installed"):
+        assert seen[identifier]["verdict"] == "not_applicable"
+        assert "opened by the controller" in seen[identifier]["reason"]
+    assert failing_roles(judgement) == []
+
+
+def test_what_is_neither_there_nor_declared_is_not_applicable(after: Facts, policy: Facts) -> None:
+    policy.update(encrypted_storage_volumes=[], credentials_files=[], credentials_extra_files=[])
+    after["edgesec_boot"]["mounts"] = []
+    after["edgesec_credentials"]["files"] = []
+    seen = verdicts(after, policy)
+    for identifier in seen:
+        if identifier.startswith(("storage.", "credentials.", "boot.mounts.read_only", "boot.mounts.options")):
+            assert seen[identifier] == "not_applicable", identifier
+    assert judge(after, policy)["host_level"]["level"] == "L0"
+
+
+def test_a_credential_that_was_not_looked_at_is_unknown(after: Facts, policy: Facts) -> None:
+    policy["credentials_extra_files"].append({"path": "/etc/other.key"})
+    found = entry(after, policy, "credentials.files.permissions")
+    assert found["verdict"] == "unknown"
+    assert "/etc/other.key" in found["reason"]
+
+
+def test_vfat_shows_umask_as_two_options(after: Facts, policy: Facts) -> None:
+    policy["boot_mounts_options"] = ["umask=0077"]
+    mount = after["edgesec_boot"]["mounts"][0]
+    mount["fstab"]["options"] = ["ro", "umask=0077"]
+    mount["runtime"]["options"] = ["ro", "fmask=0077", "dmask=0077"]
+    assert entry(after, policy, "boot.mounts.options")["verdict"] == "pass"
+    mount["runtime"]["options"] = ["ro", "fmask=0077", "dmask=0022"]
+    assert entry(after, policy, "boot.mounts.options")["verdict"] == "fail"
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in nested facts."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield (*path, key)
+        yield from places(child, (*path, key))
+
+
+def at(facts: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        facts = facts[key]
+    return facts
+
+
+def fails_never_pass(facts: Facts, policy: Facts) -> None:
+    whole = verdicts(facts, policy)
+    for path in list(places(facts)):
+        if not isinstance(at(facts, path[:-1]), dict):
+            continue
+        partial = copy.deepcopy(facts)
+        del at(partial, path[:-1])[path[-1]]
+        for identifier, verdict in verdicts(partial, policy).items():
+            assert not (whole[identifier] != "pass" and verdict == "pass"), (path, identifier)
+
+
+def test_removing_a_fact_never_makes_a_pass(before: Facts, after: Facts, sealed: Facts, policy: Facts) -> None:
+    for facts in (before, after, sealed):
+        fails_never_pass(facts, policy)
+
+
+@pytest.mark.parametrize(("_identifier", "change", "_words"), FAILURES)
+def test_removing_a_fact_never_hides_a_failure(
+    after: Facts, policy: Facts, _identifier: str, change: Change, _words: str
+) -> None:
+    change(after)
+    fails_never_pass(after, policy)
+
+
+def test_null_in_place_of_a_flag_never_makes_a_pass(after: Facts, before: Facts, policy: Facts) -> None:
+    for facts in (after, before):
+        whole = verdicts(facts, policy)
+        for path in list(places(facts)):
+            if isinstance(at(facts, path), bool):
+                partial = copy.deepcopy(facts)
+                at(partial, path[:-1])[path[-1]] = None
+                for identifier, verdict in verdicts(partial, policy).items():
+                    assert not (whole[identifier] != "pass" and verdict == "pass"), (path, identifier)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["ro", "0600", "dm-verity"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_facts_and_policy_are_judged(after: Facts, policy: Facts, data: st.DataObject) -> None:
+    facts, wanted = copy.deepcopy(after), copy.deepcopy(policy)
+    for target in (facts, wanted):
+        for _count in range(data.draw(st.integers(0, 4))):
+            path = data.draw(st.sampled_from(list(places(target))))
+            at(target, path[:-1])[path[-1]] = data.draw(json_values)
+    judgement = judge(facts, wanted)
+    assert {control["verdict"] for control in judgement["controls"]} <= set(VERDICTS)
+    assert len(judgement["controls"]) == len(CONTROLS)
+    assert judgement["host_level"]["level"] in ("L0", "L1", "L2")
+    json.dumps(judgement)
+    failing_roles(judgement)
+
+
+@settings(deadline=None)
+@given(json_values, json_values)
+def test_anything_at_all_is_judged_and_nothing_passes(facts: Any, policy: Any) -> None:
+    judgement = judge(facts, policy)
+    assert "pass" not in {control["verdict"] for control in judgement["controls"]}
+    assert judgement["host_level"]["level"] == "L0"
+    json.dumps(judgement)
