@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""Who keeps a file system from becoming read-only: open files as /proc lists them, see proc(5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_FLAGS = re.compile(r"^flags:\s*0*([0-7]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A file that a process has open for writing."""
+
+    pid: int
+    command: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.command} (pid {self.pid}) writes {self.path}"
+
+
+def writers_on(mount_point: str) -> list[Writer]:
+    """The files on the file system mounted there that are open for writing, in whatever mount namespace.
+
+    :param mount_point: where it is mounted in this one.
+    """
+    device = os.stat(mount_point).st_dev
+    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [writer for pid in pids for writer in _writers(pid, device)]
+
+
+def _writers(pid: int, device: int) -> Iterator[Writer]:
+    # A process may end at any moment while it is looked at.
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            link = f"/proc/{pid}/fd/{name}"
+            with contextlib.suppress(OSError):
+                # The flags first: only few files are open for writing, and asking a network file system can hang.
+                if _is_for_writing(_text(f"/proc/{pid}/fdinfo/{name}")) and os.stat(link).st_dev == device:
+                    yield Writer(pid, _text(f"/proc/{pid}/comm").strip(), os.readlink(link))
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def _is_for_writing(fdinfo: str) -> bool:
+    flags = _FLAGS.search(fdinfo)
+    return flags is not None and int(flags.group(1), 8) & os.O_ACCMODE != os.O_RDONLY
