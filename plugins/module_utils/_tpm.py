@@ -43,25 +43,26 @@ def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[s
 
     :param root: prefix of every path.
     :param volumes: the declared volumes.
-    :param tcti: how tpm2-tools reach the TPM; None is the kernel's resource manager.
+    :param tcti: how tpm2-tools reach the TPM, as in TPM2TOOLS_TCTI; None is the kernel's resource manager.
     """
-    facts = _device(root, tcti)
+    facts = _device(root, tcti or RESOURCE_MANAGER)
     srk_name = bytes.fromhex(facts["srk"]["name"]) if facts["srk"] else None
     values = {int(number): bytes.fromhex(value) for number, value in facts["pcrs"].get(BANK, {}).items()}
     facts["volumes"] = [_volume(root, volume, values, srk_name, facts["responding"]) for volume in volumes]
     return facts
 
 
-def _device(root: str, tcti: Optional[str]) -> dict[str, Any]:
+def _device(root: str, tcti: str) -> dict[str, Any]:
+    by_kernel = tcti.startswith("device:")
     boot_type = _boot_type(root)
     facts: dict[str, Any] = {
         "schema": 1,
-        "present": tcti is not None or os.path.exists(under(root, _TPM)),
+        "present": os.path.exists(under(root, _TPM)) or not by_kernel,
         "version": None,
         "responding": None,
         "reason": None,
         "device": None,
-        "tcti": tcti or RESOURCE_MANAGER,
+        "tcti": tcti,
         "active_banks": [],
         "pcrs": {},
         "event_log": os.path.exists(under(root, _EVENT_LOG)),
@@ -74,7 +75,7 @@ def _device(root: str, tcti: Optional[str]) -> dict[str, Any]:
         facts["reason"] = f"{_TPM} does not exist: the kernel has found no TPM"
         return facts
     facts["device"] = "/dev/tpmrm0" if os.path.exists(under(root, "/dev/tpmrm0")) else None
-    facts["version"] = "2.0" if tcti else _version(root)
+    facts["version"] = _version(root) if by_kernel else "2.0"
     if facts["version"] == "1.2":
         facts["reason"] = "the TPM is of version 1.2, which cannot seal to a signed policy"
         return facts
@@ -82,18 +83,18 @@ def _device(root: str, tcti: Optional[str]) -> dict[str, Any]:
     facts["active_banks"] = sorted(banks)
     if BANK in banks:
         facts["pcrs"] = {BANK: _sysfs_pcrs(root)}
-    _ask(facts, tcti)
+    _ask(facts)
     return facts
 
 
-def _ask(facts: dict[str, Any], tcti: Optional[str]) -> None:
+def _ask(facts: dict[str, Any]) -> None:
     """What only the TPM itself can answer: whether it does, the storage root key, and PCRs where sysfs has none."""
     try:
         with tempfile.TemporaryDirectory(prefix="edgesec-") as directory:
             tpm = Tpm2(facts["tcti"], directory)
             name = tpm.srk_name()
             facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
-            if tcti and not facts["pcrs"]:
+            if not facts["pcrs"]:
                 facts["active_banks"] = sorted(tpm.active_banks())
                 facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, _PCRS).items()}}
         facts["responding"] = True

@@ -97,10 +97,10 @@ class State:
             _cryptsetup.open_volume(device, mounting.volume.name, key, slot=RECOVERY_SLOT)
         if MAKE in self.steps:
             _make_file_system(mounting, self.header)
+        os.makedirs(mounting.path, mode=0o755, exist_ok=True)
         if WRITE in self.steps:
             put_in_place(self.fstab_before, self.fstab_after)
         if MOUNT in self.steps:
-            os.makedirs(mounting.path, mode=0o755, exist_ok=True)
             run(["mount", mounting.path])
         elif REMOUNT in self.steps:
             run(["mount", "-o", f"remount,{','.join(mounting.options)}", mounting.path])

@@ -69,10 +69,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(changes),
         files=[change.path for change in changes],
-        diff=[
-            {"before_header": each.path, "after_header": each.path, "before": each.before, "after": each.after}
-            for each in changes
-        ],
+        diff=[change.diff for change in changes],
     )
 
 

@@ -61,11 +61,11 @@ class SecretAction(ActionBase):
                 "Set ansible_pipelining to true for this host, and unset ANSIBLE_KEEP_REMOTE_FILES."
             )
         # Connections print what a module returns from -vvv on, unless the task is one that must not be logged.
-        logged = self._play_context.no_log
-        self._play_context.no_log = True
+        context = self._connection._play_context
+        logged, context.no_log = context.no_log, True
         try:
             result = self._execute_module(module_args=arguments, task_vars=self._variables)
         finally:
-            self._play_context.no_log = logged
+            context.no_log = logged
         backup = result.pop("header_backup", None)
         return result, base64.b64decode(backup) if backup else None

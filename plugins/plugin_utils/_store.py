@@ -27,7 +27,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._files import sy
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval, _escrow
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_.:@-]+")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
 
 
 class FleetStore:
@@ -144,5 +144,5 @@ def _host(host: str) -> str:
 
 def _safe(name: str) -> str:
     if not _SAFE_NAME.fullmatch(name) or name.startswith("."):
-        raise EdgesecError(f"the name {name!r}", "cannot be the name of a file", "Use letters, digits and _ . : @ -")
+        raise EdgesecError(f"the name {name!r}", "cannot be the name of a file", "Use letters, digits and _ . : @ + ~ -")
     return name
