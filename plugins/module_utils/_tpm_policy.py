@@ -12,7 +12,6 @@ Every digest here is what the TPM itself would compute; the functional tests hol
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -102,7 +101,7 @@ def _p256_point(pem: str) -> bytes:
         raise problem
     try:
         der = base64.b64decode("".join(lines[1:-1]), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise problem from None
     prefix = len(_P256_PREFIX)
     if der[:prefix] != _P256_PREFIX or len(der) != prefix + 65 or der[prefix] != 4:

@@ -124,7 +124,7 @@ class FleetStore:
 
     def _journal(self, event: str, host: str, subject: str) -> None:
         entry = {"at": datetime.now(UTC).isoformat(), "event": event, "host": host, "subject": subject}
-        with self._lock(), open(self.path / "journal.jsonl", "a", encoding="utf-8") as journal:
+        with self._lock(), open(self.path / "journal.jsonl", "a", encoding="utf-8", opener=_private) as journal:
             journal.write(json.dumps(entry) + "\n")
             journal.flush()
             os.fsync(journal.fileno())
@@ -133,9 +133,13 @@ class FleetStore:
     def _lock(self) -> Iterator[None]:
         """Hosts are worked on side by side, each in a process of its own."""
         self._make_directory(self.path)
-        with open(self.path / ".lock", "w", encoding="ascii") as lock:
+        with open(self.path / ".lock", "w", encoding="ascii", opener=_private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _host(host: str) -> str:

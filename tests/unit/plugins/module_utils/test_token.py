@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tokens and enrolments: there and back, and nothing malformed gets through."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import Enrolment, parse_enrolment
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval, Token, parse_token
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import policy_pcr
+from hypothesis import given
+from hypothesis import strategies as st
+
+VALUES = {4: b"a" * 32, 7: b"b" * 32, 14: bytes(32)}
+APPROVAL = Approval("one", (4, 7, 14), policy_pcr(VALUES), b"signature")
+TOKEN = Token("1", b"\x00\x0b" + b"s" * 32, b"public", b"private", "PEM", 14, (APPROVAL,))
+ENROLMENT = Enrolment("data", "/dev/vda3", Pins("u", "l", "c", 4096, 1 << 24, "f"), TOKEN)
+
+
+def test_there_and_back() -> None:
+    assert parse_token(TOKEN.to_json()) == TOKEN
+    assert parse_enrolment(ENROLMENT.to_bytes()) == ENROLMENT
+
+
+def test_the_pcrs_of_a_token_are_without_its_latch() -> None:
+    assert TOKEN.pcrs == (4, 7)
+
+
+def test_an_approval_fits_its_state_and_no_other() -> None:
+    assert TOKEN.approval_for(VALUES) == APPROVAL
+    assert TOKEN.approval_for({**VALUES, 9: b"c" * 32}) == APPROVAL, "another PCR does not matter"
+    for pcr in VALUES:
+        assert TOKEN.approval_for({**VALUES, pcr: b"x" * 32}) is None
+        assert TOKEN.approval_for({key: value for key, value in VALUES.items() if key != pcr}) is None
+
+
+@pytest.mark.parametrize("field", sorted(set(TOKEN.to_json()) - {"hdr_mac", "hdr_epoch"}))
+@given(odd=st.one_of(st.none(), st.integers(-5, 99), st.text(max_size=4), st.lists(st.integers(), max_size=2)))
+def test_an_odd_field_is_malformed_or_harmless(field: str, odd: Any) -> None:
+    document = {**TOKEN.to_json(), field: odd}
+    try:
+        token = parse_token(document)
+    except Malformed:
+        return
+    assert token.approval_for({}) is None
+
+
+@pytest.mark.parametrize("field", sorted(set(TOKEN.to_json()) - {"hdr_mac", "hdr_epoch"}))
+def test_a_missing_field_is_malformed(field: str) -> None:
+    document = TOKEN.to_json()
+    del document[field]
+    with pytest.raises(Malformed):
+        parse_token(document)
+
+
+def test_an_approval_with_a_check_that_is_not_known_is_not_used() -> None:
+    document = TOKEN.to_json()
+    document["approvals"][0]["nv"] = {"index": "0x01800010"}
+    with pytest.raises(Malformed, match="counter"):
+        parse_token(document)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_enrolment_are_malformed(junk: bytes) -> None:
+    with pytest.raises(Malformed):
+        parse_enrolment(junk)
+
+
+@given(
+    st.recursive(st.one_of(st.none(), st.integers(), st.text(max_size=3)), lambda inner: st.lists(inner, max_size=3))
+)
+def test_json_that_is_no_enrolment_is_malformed(document: Any) -> None:
+    with pytest.raises(Malformed):
+        parse_enrolment(json.dumps({"v": 1, "name": document, "pins": document}).encode())
