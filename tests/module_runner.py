@@ -47,7 +47,7 @@ def run_module(name: str, arguments: dict[str, Any], *, check: bool = False, wit
         input=json.dumps(document),
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         timeout=120,
         check=False,
     )

@@ -87,7 +87,7 @@ class BootMount:
             writers = writers_on(self.path)
         return EdgesecError(
             self.path,
-            f"could not be remounted with {asked}: {' '.join(error.seen.split())}"
+            f"could not be remounted with {asked}: {_in_one_line(error)}"
             + (f"; {', '.join(str(writer) for writer in writers)}" if writers else ""),
             "Stop what writes there and run again, or leave it to the next boot with remount: false",
         )
@@ -147,7 +147,7 @@ class Plan:
             try:
                 mount.lift()
             except EdgesecError as error:
-                failures.append(f"{mount.path}: {error.seen}")
+                failures.append(f"{mount.path}: {_in_one_line(error)}")
         try:
             if _read(self.fstab) == self.after != self.before:
                 _write(self.after, self.before, self.fstab)
@@ -285,6 +285,10 @@ def _warnings(lines: Sequence[Line], mounts: Sequence[BootMount]) -> Iterator[st
         numbers = [str(line.number) for line in lines if line.entry and same_path(line.entry.mount_point, mount.path)]
         if len(numbers) > 1:
             yield f"fstab has lines {', '.join(numbers)} for {mount.path}; the first was judged, as systemd does."
+
+
+def _in_one_line(error: EdgesecError) -> str:
+    return " ".join(error.seen.split()).rstrip(".")
 
 
 def _write(before: str, after: str, path: str) -> None:

@@ -151,7 +151,7 @@ def main() -> None:
     try:
         result = run(module)
     except EdgesecError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=json_clean(str(error)))
     module.exit_json(**result)
 
 

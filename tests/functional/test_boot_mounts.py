@@ -74,13 +74,14 @@ class Device:
         self.fstab = directory / "fstab"
         self.fstab.write_bytes(
             b"# by hand \xff\n\n"
-            b"tmpfs  %s\ttmpfs size=1m,defaults,exec 0  0 # the first\n"
+            b"ramfs  %s\tramfs size=1m,defaults,exec 0  0 # the first\n"
             % os.fsencode(self.boot)
-            + b"tmpfs %s tmpfs rw,size=2m 0 0" % os.fsencode(self.efi)
+            + b"ramfs %s ramfs rw,size=2m 0 0" % os.fsencode(self.efi)
         )
 
     def mount(self, path: Path, options: str = "rw") -> None:
-        self.space.run("mount", "-t", "tmpfs", "-o", f"size=1m,{options}", "tmpfs", str(path))
+        # An ordinary user's tmpfs cannot be remounted: its options name a user that the namespace does not know.
+        self.space.run("mount", "-t", "ramfs", "-o", f"size=1m,{options}", "ramfs", str(path))
 
     def harden(self, *, check: bool = False, **arguments: Any) -> Result:
         given = {"paths": [str(self.boot), str(self.efi)], "fstab": str(self.fstab), **arguments}
@@ -120,7 +121,7 @@ def test_what_is_returned(device: Device) -> None:
     device.mount(device.boot, "rw,nodev,size=1m,mode=755")
     boot, efi = device.harden().values["mounts"]
     assert boot["path"] == str(device.boot)
-    assert boot["source"] == "tmpfs"
+    assert boot["source"] == "ramfs"
     assert boot["fstab"] == {
         "before": ["size=1m", "defaults", "exec"],
         "after": ["size=1m", "ro", "nosuid", "nodev", "noexec"],
@@ -202,7 +203,7 @@ def test_a_mount_that_no_line_can_be_made_for_is_refused(device: Device) -> None
     before = device.fstab.read_bytes()
     for check in (True, False):
         error = device.harden(check=check).error
-        assert f"{device.efi}: is mounted from tmpfs, which has no name in /dev/disk/by-partuuid" in error
+        assert f"{device.efi}: is mounted from ramfs, which has no name in /dev/disk/by-partuuid" in error
         assert "Write the line by hand" in error
     assert device.fstab.read_bytes() == before
     assert not RESTRICTED & device.space.options(device.boot)
@@ -234,7 +235,7 @@ def test_a_linked_fstab_stays_a_link_and_keeps_its_mode(device: Device, tmp_path
 
 
 def test_a_second_line_for_a_path_is_warned_of_and_left(device: Device) -> None:
-    second = f"\ntmpfs {device.boot}/ tmpfs rw 0 0\n"
+    second = f"\nramfs {device.boot}/ ramfs rw 0 0\n"
     with device.fstab.open("a") as file:
         file.write(second)
     result = device.harden()
