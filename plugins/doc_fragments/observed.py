@@ -49,20 +49,20 @@ options:
     default: []
     suboptions:
       path:
-        description: Absolute path, or shell pattern of such paths.
-        type: path
+        description: Absolute path, or shell pattern of such paths. Where several match a file, the last one holds.
+        type: str
         required: true
       owner:
-        description: Name of the user that the file is to belong to.
+        description: Name or number of the user that the file is to belong to.
         type: str
         default: root
       group:
-        description: Name of the group that the file is to belong to.
+        description: Name or number of the group that the file is to belong to.
         type: str
         default: root
       mode:
-        description: Permissions that the file is to have, as octal digits.
-        type: str
+        description: Permissions that the file is to have, as a quoted string of a zero and three octal digits.
+        type: raw
         default: "0600"
       required:
         description: Whether the device is at fault when there is no such file.

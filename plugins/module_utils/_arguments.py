@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._boot import BOOT_PATHS
 from ._credentials import Declared
+from ._declared_files import parse_mode
 from ._errors import EdgesecError
 from ._storage import Volume
 
@@ -34,13 +36,30 @@ CREDENTIAL_FILES = {
     "elements": "dict",
     "default": [],
     "options": {
-        "path": {"type": "path", "required": True},
+        "path": {"type": "str", "required": True},
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
-        "mode": {"type": "str", "default": "0600"},
+        "mode": {"type": "raw", "default": "0600"},
         "required": {"type": "bool", "default": False},
     },
 }
+
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def volume_of(parameters: Mapping[str, Any]) -> Volume:
+    """The volume that parameters C(name), C(device) and C(mount) name.
+
+    :raises EdgesecError: a path is not absolute, or the name cannot be that of a mapping.
+    """
+    volume = Volume(name=parameters["name"], device=parameters["device"], mount=parameters.get("mount"))
+    if not _NAME.fullmatch(volume.name):
+        raise EdgesecError(f"the volume name {volume.name!r}", "cannot name a mapping", "Use letters, digits and _ . -")
+    _require_absolute(volume.device, f"device of the volume {volume.name}")
+    if volume.mount is not None:
+        _require_absolute(volume.mount, f"mount of the volume {volume.name}")
+    return volume
 
 
 def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
@@ -48,11 +67,7 @@ def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
 
     :raises EdgesecError: a path is not absolute, or a name is given twice.
     """
-    volumes = [Volume(name=each["name"], device=each["device"], mount=each["mount"]) for each in parameter]
-    for volume in volumes:
-        _require_absolute(volume.device, f"device of the volume {volume.name}")
-        if volume.mount is not None:
-            _require_absolute(volume.mount, f"mount of the volume {volume.name}")
+    volumes = [volume_of(each) for each in parameter]
     names = [volume.name for volume in volumes]
     for name in names:
         if names.count(name) > 1:
@@ -63,19 +78,12 @@ def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
 def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared]]:
     """The credential files that a module was given.
 
-    :raises EdgesecError: a path is not absolute, or a mode is not octal.
+    :raises EdgesecError: a path is not absolute, or a mode is not written as it should be.
     """
     files = []
     for each in parameter:
         _require_absolute(each["path"], "credential file")
-        try:
-            mode = int(each["mode"], 8)
-        except ValueError:
-            mode = -1
-        if not 0 <= mode <= 0o7777:
-            raise EdgesecError(
-                f"the mode {each['mode']!r} of {each['path']}", "is not octal digits", 'Write it like "0600"'
-            )
+        mode = parse_mode(each["path"], each["mode"])
         files.append((each["path"], Declared(each["owner"], each["group"], f"{mode:04o}", each["required"])))
     return files
 

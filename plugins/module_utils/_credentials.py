@@ -45,15 +45,12 @@ class Declared:
 def collect(root: str, files: Sequence[tuple[str, Declared]]) -> dict[str, Any]:
     """The fact C(edgesec_credentials).
 
-    :param files: absolute paths or shell patterns, each with what is declared of it.
+    :param files: absolute paths or shell patterns, each with what is declared of it; the last that names a file holds.
     """
-    return {
-        "schema": 1,
-        "files": [
-            json_clean(observed) for pattern, declared in files for observed in _matching(root, pattern, declared)
-        ],
-        "source": "lstat",
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for pattern, declared in files:
+        found.update((observed["path"], observed) for observed in _matching(root, pattern, declared))
+    return {"schema": 1, "files": [json_clean(found[path]) for path in sorted(found)], "source": "lstat"}
 
 
 def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str, Any]]:
@@ -86,7 +83,7 @@ def _unseen(
         "gid": None,
         "mode": None,
         "nlink": None,
-        "exposed_directory": None,
+        "unsafe_directory": None,
         "compliant": compliant,
         "reason": reason,
     }
@@ -110,7 +107,7 @@ def _file(root: str, path: str, declared: Declared) -> dict[str, Any]:
         "gid": info.st_gid,
         "mode": f"{stat.S_IMODE(info.st_mode):04o}",
         "nlink": info.st_nlink,
-        "exposed_directory": _exposed_directory(root, path),
+        "unsafe_directory": _unsafe_directory(root, path, declared),
     }
     problems = _problems(facts, declared)
     return {**facts, "compliant": not problems, "reason": "; ".join(problems) or None}
@@ -122,26 +119,41 @@ def _problems(facts: dict[str, Any], declared: Declared) -> list[str]:
         problems.append(f"it is a {facts['type']}, not a regular file")
     elif facts["nlink"] > 1:
         problems.append(f"it has {facts['nlink']} names (hard links)")
-    for what, wanted in (("owner", declared.owner), ("group", declared.group), ("mode", declared.mode)):
-        if facts[what] != wanted:
+    for what, number, wanted in (("owner", "uid", declared.owner), ("group", "gid", declared.group)):
+        if wanted not in (facts[what], str(facts[number])):
             problems.append(f"{what} is {facts[what]}, not {wanted}")
-    if facts["exposed_directory"] is not None:
-        problems.append(f"everybody may replace files in {facts['exposed_directory']}")
+    if facts["mode"] != declared.mode:
+        problems.append(f"mode is {facts['mode']}, not {declared.mode}")
+    if facts["unsafe_directory"] is not None:
+        problems.append(f"others could replace it by way of {facts['unsafe_directory']}")
     return problems
 
 
-def _exposed_directory(root: str, path: str) -> Optional[str]:
-    """The directory nearest to the file in which everybody may replace what lies there, if there is one."""
+def _unsafe_directory(root: str, path: str, declared: Declared) -> Optional[str]:
+    """The directory nearest to the file by which others could put another file in its place, if there is one.
+
+    It is a symbolic link, or belongs to somebody other than root, this process and the wanted owner, or more than its
+    owner may write to it.
+    """
+    trusted = {0, os.geteuid(), _uid(declared.owner)}
     directory = os.path.dirname(path)
     while directory != "/":
         try:
-            mode = os.stat(under(root, directory)).st_mode
+            info = os.lstat(under(root, directory))
         except OSError:
-            return None
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return directory
+        shared = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not info.st_mode & stat.S_ISVTX
+        if stat.S_ISLNK(info.st_mode) or info.st_uid not in trusted or shared:
             return directory
         directory = os.path.dirname(directory)
     return None
+
+
+def _uid(name: str) -> Optional[int]:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return int(name) if name.isdecimal() else None
 
 
 def _user(uid: int) -> str:

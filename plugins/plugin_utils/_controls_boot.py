@@ -24,6 +24,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Uns
 
 AREA = "edgesec_boot"
 ROLE = "boot_mounts"
+_LIFTING = {"ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec"}
 
 
 def _each_mount(facts: View, policy: View, check: Callable[[View], Finding]) -> Finding:
@@ -36,47 +37,44 @@ def _each_mount(facts: View, policy: View, check: Callable[[View], Finding]) -> 
     return combined(findings, f"none of {', '.join(wanted) or 'boot_mounts_paths'} is a mount of its own")
 
 
-def _places(mount: View) -> list[tuple[str, list[str]]]:
-    """The options that hold now and those that will hold after a reboot, as far as there are any."""
-    places = []
+def _lacking(mount: View, wanted: list[str]) -> dict[str, list[str]]:
+    """The wanted options that do not hold now, and those that will not hold after a reboot."""
+    lacking = {}
     runtime = mount.maybe_child("runtime")
     # A waiting automount says nothing of what it will mount.
     if runtime is not None and runtime.text("fstype") != "autofs":
-        places.append(("now", runtime.texts("options")))
+        lacking["now"] = [option for option in wanted if not holds(option, runtime.texts("options"))]
     line = mount.maybe_child("fstab")
     if line is not None:
-        places.append(("in fstab", line.texts("options")))
-    return places
+        lacking["in fstab"] = [option for option in wanted if not holds(option, line.texts("options"))]
+    return {place: options for place, options in lacking.items() if options}
+
+
+def holds(wanted: str, options: list[str]) -> bool:
+    """Whether an option holds: in a line of fstab the last of those that contradict each other does (mount(8))."""
+    lifting = {_LIFTING.get(wanted), "defaults"}
+    last = next((option for option in reversed(options) if option == wanted or option in lifting), None)
+    return last == wanted
 
 
 def _read_only(facts: View, policy: View) -> Finding:
+    by_hand = None if "ro" in policy.texts("boot_mounts_options") else "Put ro back into boot_mounts_options"
+
     def check(mount: View) -> Finding:
-        wrong = [f"writable {place}" for place, options in _places(mount) if "ro" not in options]
+        wrong = [f"writable {place}" for place in _lacking(mount, ["ro"])]
         if mount.maybe_child("fstab") is None:
             wrong.append("no line in fstab")
-        return failed(", ".join(wrong)) if wrong else passed("read-only")
+        return failed(", ".join(wrong), by_hand) if wrong else passed("read-only")
 
     return _each_mount(facts, policy, check)
 
 
-def _has(options: list[str], wanted: str) -> bool:
-    """Whether an option holds; vfat shows umask as what it does to files and to directories."""
-    name, _equals, value = wanted.partition("=")
-    if name == "umask":
-        return wanted in options or {f"fmask={value}", f"dmask={value}"} <= set(options)
-    return wanted in options
-
-
 def _options(facts: View, policy: View) -> Finding:
-    demanded = [option for option in policy.texts("boot_mounts_options") if option != "ro"]
+    wanted = [option for option in policy.texts("boot_mounts_options") if option != "ro"]
 
     def check(mount: View) -> Finding:
-        lacking = []
-        for place, options in _places(mount):
-            missing = [option for option in demanded if not _has(options, option)]
-            if missing:
-                lacking.append(f"{place} without {','.join(missing)}")
-        return failed(", ".join(lacking)) if lacking else passed(",".join(demanded) or "no demands")
+        wrong = [f"{place} without {','.join(missing)}" for place, missing in _lacking(mount, wanted).items()]
+        return failed(", ".join(wrong)) if wrong else passed(",".join(wanted) or "no demands")
 
     return _each_mount(facts, policy, check)
 

@@ -51,21 +51,24 @@ def _each_file(facts: View, policy: View, check: Callable[[View], Optional[Findi
     return result
 
 
-def _is_plain(file: View) -> bool:
-    return file.text("type") == "regular" and file.number("nlink") == 1
-
-
 def _permissions(facts: View, policy: View) -> Finding:
     def check(file: View) -> Optional[Finding]:
-        if not file.flag("exists") or not _is_plain(file):
+        # The permissions of a link or a directory are no concern here.
+        if not file.flag("exists") or file.text("type") != "regular":
             return None
         declared = file.child("declared")
         wrong = [
             f"{what} {file.text(what)}, not {declared.text(what)}"
-            for what in ("owner", "group", "mode")
-            if file.text(what) != declared.text(what)
+            for what, number in (("owner", "uid"), ("group", "gid"))
+            if declared.text(what) not in (file.text(what), str(file.number(number)))
         ]
-        return failed(", ".join(wrong)) if wrong else passed(file.text("mode"))
+        if file.text("mode") != declared.text("mode"):
+            wrong.append(f"mode {file.text('mode')}, not {declared.text('mode')}")
+        if not wrong:
+            return passed(file.text("mode"))
+        refused = file.number("nlink") != 1 or file.maybe_text("unsafe_directory") is not None
+        by_hand = "First do what credentials.files.regular and credentials.files.directories ask for"
+        return failed(", ".join(wrong), by_hand if refused else None)
 
     return _each_file(facts, policy, check)
 
@@ -86,8 +89,8 @@ def _directories(facts: View, policy: View) -> Finding:
     def check(file: View) -> Optional[Finding]:
         if not file.flag("exists"):
             return None
-        exposed = file.maybe_text("exposed_directory")
-        return failed(f"everybody may write to {exposed}") if exposed is not None else passed("closed")
+        unsafe = file.maybe_text("unsafe_directory")
+        return failed(f"others could replace it by way of {unsafe}") if unsafe is not None else passed("closed")
 
     return _each_file(facts, policy, check)
 
@@ -131,8 +134,8 @@ CONTROLS = (
         id="credentials.files.directories",
         title="Nobody else can replace a credential file",
         recommendation="3.1.2.1.1",
-        expected="no directory above it that everybody may write to",
-        remedy="Take the write permission for others off the directory (chmod o-w)",
+        expected="no link on the way, and directories that only root or the owner may write to",
+        remedy="Name the file without links; take write permissions away (chmod go-w), or give the directory to root",
         role=None,
         topic="credential_files",
         source=AREA,

@@ -76,8 +76,10 @@ def _encrypted(facts: View, policy: View) -> Finding:
                 f"LUKS2 with {', '.join(requirements)} under way", "Finish it with cryptsetup reencrypt --resume-only"
             )
         mapping = volume.maybe_child("mapping")
-        if mapping is None:
+        if mapping is None and declared.has("mount"):
             return failed("LUKS2, but closed")
+        if mapping is None:
+            return failed("LUKS2, but closed", "Reboot, so that the unlocker opens it; its mounting is left to you")
         wanted = f"/dev/mapper/{volume.text('name')}"
         if mapping.text("path") != wanted:
             return failed(f"mapped as {mapping.text('path')}", f"Close that mapping; it should be {wanted}")

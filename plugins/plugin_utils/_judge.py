@@ -29,7 +29,7 @@ def judge(facts: Any, policy: Any) -> dict[str, Any]:
     :param facts: C(ansible_facts), or the C(edgesec_*) facts of it.
     :param policy: as :func:`_policy.policy` returns it.
     """
-    seen = _view(facts, "facts")
+    seen = _view(facts, "")
     wanted = _view(policy, "policy")
     findings = {control.id: _find(control, seen, wanted) for control in CONTROLS}
     verdicts = {identifier: finding.verdict for identifier, finding in findings.items()}

@@ -38,13 +38,14 @@ _KEYS = {
 def policy(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """A full policy.
 
-    :param overrides: what is set for the host; a key that is missing or null takes the role's default.
+    :param overrides: what is set for the host; a key that is missing or null takes the role's default. So does an
+        empty string, which is what ansible-core 2.18 makes of null.
     :raises EdgesecError: a key is not known.
     """
     unknown = sorted(set(overrides) - {*_KEYS, ACCEPT})
     if unknown:
         raise EdgesecError("the policy", f"has unknown keys {', '.join(unknown)}", f"Use some of {', '.join(_KEYS)}")
-    given = {key: value for key, value in overrides.items() if value is not None}
+    given = {key: value for key, value in overrides.items() if value is not None and value != ""}
     defaults = {key: _defaults_of(role)[key] for key, role in _KEYS.items() if key not in given}
     return {ACCEPT: False, "unlocker_digest": unlocker_digest(), **defaults, **given}
 

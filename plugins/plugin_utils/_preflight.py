@@ -47,7 +47,7 @@ def preflight(facts: Any, policy: Any) -> list[str]:
     if not checks:
         return []
     try:
-        seen, wanted = View(_mapping(facts), "facts"), View(_mapping(policy), "policy")
+        seen, wanted = View(_mapping(facts), ""), View(_mapping(policy), "policy")
     except Unseen as unseen:
         return [str(_unseen(unseen))]
     problems: Problems = []

@@ -26,7 +26,7 @@ class View:
 
     def __init__(self, data: Any, path: str) -> None:
         if not isinstance(data, Mapping):
-            raise Unseen(f"{path} is not known")
+            raise Unseen(f"{path or 'everything'} is not known")
         self._data = data
         self._path = path
 
@@ -82,7 +82,7 @@ class View:
         return values
 
     def _at(self, key: str) -> str:
-        return f"{self._path}.{key}"
+        return f"{self._path}.{key}" if self._path else key
 
     def _value(self, key: str) -> Any:
         if key not in self._data:

@@ -84,15 +84,37 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert "2 names" in one(tmp_path, "/hard")["reason"]
 
 
-def test_a_directory_that_everybody_writes_to_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_a_directory_that_others_write_to_is_named(tmp_path: Path, mode: int) -> None:
     outer = tmp_path / "outer"
     inner = outer / "inner"
     inner.mkdir(parents=True)
     key(inner, "a.key")
-    outer.chmod(0o777)
-    assert one(tmp_path, "/outer/inner/a.key")["exposed_directory"] == "/outer"
+    outer.chmod(mode)
+    assert one(tmp_path, "/outer/inner/a.key")["unsafe_directory"] == "/outer"
     outer.chmod(0o1777)
-    assert one(tmp_path, "/outer/inner/a.key")["exposed_directory"] is None
+    assert one(tmp_path, "/outer/inner/a.key")["unsafe_directory"] is None
+
+
+def test_a_link_on_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    key(tmp_path / "real", "a.key")
+    (tmp_path / "link").symlink_to("real")
+    facts = one(tmp_path, "/link/a.key")
+    assert facts["unsafe_directory"] == "/link"
+    assert facts["compliant"] is False
+
+
+def test_owner_and_group_may_be_numbers(tmp_path: Path) -> None:
+    key(tmp_path, "a.key")
+    assert one(tmp_path, "/a.key", Declared(str(os.getuid()), str(os.getgid()), "0600", False))["compliant"] is True
+
+
+def test_the_last_declaration_of_a_file_holds(tmp_path: Path) -> None:
+    key(tmp_path, "a.key", 0o640)
+    wider = Declared(OWNER, GROUP, "0640", False)
+    (facts,) = collect(str(tmp_path), [("/*.key", WANTED), ("/a.key", wider)])["files"]
+    assert facts["compliant"] is True
 
 
 def test_a_pattern_that_matches_too_much_is_not_called_compliant(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import files_of, volumes_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import Declared
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._platform import (
     collect,
@@ -77,13 +78,13 @@ def file(**changes: Any) -> dict[str, Any]:
     return {"path": "/k", "owner": "root", "group": "root", "mode": "0600", "required": False, **changes}
 
 
-def test_a_mode_gets_four_digits() -> None:
-    assert files_of([file(mode="640")])[0][1].mode == "0640"
+def test_files_are_taken_as_declared() -> None:
+    assert files_of([file(mode="0640")]) == [("/k", Declared("root", "root", "0640", False))]
 
 
-@pytest.mark.parametrize("changes", [{"mode": "rw"}, {"mode": "-1"}, {"mode": "77777"}, {"path": "etc/k"}])
+@pytest.mark.parametrize("changes", [{"mode": "rw"}, {"mode": "600"}, {"mode": 384}, {"path": "etc/k"}])
 def test_wrong_files_are_refused_by_name(changes: dict[str, Any]) -> None:
-    with pytest.raises(EdgesecError, match=next(iter(changes.values()))):
+    with pytest.raises(EdgesecError, match=str(next(iter(changes.values())))):
         files_of([file(**changes)])
 
 

@@ -18,7 +18,7 @@ PCRS = {str(number): "00" * 32 for number in range(16)} | {
 
 POLICY: dict[str, Any] = {
     "boot_mounts_paths": ["/boot", "/boot/efi", "/efi", "/boot/firmware"],
-    "boot_mounts_options": ["nodev", "nosuid", "noexec"],
+    "boot_mounts_options": ["ro", "nosuid", "nodev", "noexec"],
     "credentials_files": [{"path": "/etc/ssh/ssh_host_*_key"}],
     "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
@@ -44,7 +44,7 @@ def credential(path: str, mode: str) -> dict[str, Any]:
         "gid": 0,
         "mode": mode,
         "nlink": 1,
-        "exposed_directory": None,
+        "unsafe_directory": None,
         "compliant": mode == "0600",
         "reason": None,
     }
@@ -150,7 +150,7 @@ def _hardened() -> dict[str, Any]:
     facts["edgesec_platform"]["unlocker"].update(installed=True, digest=UNLOCKER)
     mount = facts["edgesec_boot"]["mounts"][0]
     mount["runtime"]["options"] = ["ro", "nodev", "nosuid", "noexec", "relatime"]
-    mount["fstab"]["options"] = ["defaults", "ro", "nodev", "nosuid", "noexec"]
+    mount["fstab"]["options"] = ["umask=0077", "ro", "nodev", "nosuid", "noexec"]
     facts["edgesec_storage"]["volumes"][0].update(
         blank=False,
         signatures=[

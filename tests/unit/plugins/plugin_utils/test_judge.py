@@ -148,7 +148,7 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("credentials.files.regular", lambda f: f["edgesec_credentials"]["files"][0].update(nlink=2), "2 names"),
     (
         "credentials.files.directories",
-        lambda f: f["edgesec_credentials"]["files"][0].update(exposed_directory="/etc/edge"),
+        lambda f: f["edgesec_credentials"]["files"][0].update(unsafe_directory="/etc/edge"),
         "/etc/edge",
     ),
     ("credentials.files.present", lambda f: f["edgesec_credentials"]["files"][0].update(exists=False), "missing"),
@@ -260,14 +260,46 @@ def test_a_credential_that_was_not_looked_at_is_unknown(after: Facts, policy: Fa
     assert "/etc/other.key" in found["reason"]
 
 
-def test_vfat_shows_umask_as_two_options(after: Facts, policy: Facts) -> None:
-    policy["boot_mounts_options"] = ["umask=0077"]
-    mount = after["edgesec_boot"]["mounts"][0]
-    mount["fstab"]["options"] = ["ro", "umask=0077"]
-    mount["runtime"]["options"] = ["ro", "fmask=0077", "dmask=0077"]
-    assert entry(after, policy, "boot.mounts.options")["verdict"] == "pass"
-    mount["runtime"]["options"] = ["ro", "fmask=0077", "dmask=0022"]
-    assert entry(after, policy, "boot.mounts.options")["verdict"] == "fail"
+@pytest.mark.parametrize("options", [["ro", "rw"], ["ro", "defaults"], ["rw"], []])
+def test_a_later_option_lifts_an_earlier_one(after: Facts, policy: Facts, options: list[str]) -> None:
+    after["edgesec_boot"]["mounts"][0]["fstab"]["options"] = options
+    assert entry(after, policy, "boot.mounts.read_only")["verdict"] == "fail"
+
+
+def test_defaults_before_a_restriction_do_not_lift_it(after: Facts, policy: Facts) -> None:
+    after["edgesec_boot"]["mounts"][0]["fstab"]["options"] = ["defaults", "ro", "nosuid", "nodev", "noexec"]
+    assert verdicts(after, policy)["boot.mounts.read_only"] == verdicts(after, policy)["boot.mounts.options"] == "pass"
+
+
+def test_a_boot_mount_that_is_meant_to_be_writable_runs_no_role(after: Facts, policy: Facts) -> None:
+    policy["boot_mounts_options"].remove("ro")
+    after["edgesec_boot"]["mounts"][0]["fstab"]["options"].remove("ro")
+    found = entry(after, policy, "boot.mounts.read_only")
+    assert found["verdict"] == "fail"
+    assert found["role"] is None
+
+
+def test_a_credential_that_the_role_would_refuse_runs_no_role(after: Facts, policy: Facts) -> None:
+    after["edgesec_credentials"]["files"][0].update(mode="0644", unsafe_directory="/etc/edge")
+    found = entry(after, policy, "credentials.files.permissions")
+    assert found["verdict"] == "fail"
+    assert found["role"] is None
+
+
+def test_a_volume_without_a_mount_has_only_to_be_open(after: Facts, policy: Facts) -> None:
+    del policy["encrypted_storage_volumes"][0]["mount"]
+    volume(after).update(mount=None, fstab=None)
+    seen = verdicts(after, policy)
+    assert seen["storage.writable.encrypted"] == "pass"
+    assert seen["storage.volume.fstab"] == seen["storage.volume.mount_options"] == "not_applicable"
+    volume(after)["mapping"] = None
+    found = entry(after, policy, "storage.writable.encrypted")
+    assert (found["verdict"], found["role"]) == ("fail", None)
+
+
+def test_owners_may_be_declared_by_number(after: Facts, policy: Facts) -> None:
+    after["edgesec_credentials"]["files"][0]["declared"].update(owner="0", group="0")
+    assert entry(after, policy, "credentials.files.permissions")["verdict"] == "pass"
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
