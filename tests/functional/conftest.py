@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import BANK_BYTES, Tpm2
@@ -31,7 +32,7 @@ class SoftwareTpm:
         self.state.mkdir()
         self.contexts = directory / "contexts"
         self.contexts.mkdir()
-        self.port = _free_port_pair()
+        self.port = free_port_pair()
         self.tcti = f"swtpm:host=127.0.0.1,port={self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -120,7 +121,7 @@ def volume(blank: Volume) -> Volume:
     return blank
 
 
-def _free_port_pair() -> int:
+def free_port_pair() -> int:
     for _attempt in range(50):
         with closing(socket.socket()) as first, closing(socket.socket()) as second:
             first.bind(("127.0.0.1", 0))

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Making volumes on real files with real tools: what is blank is formatted, and nothing else is ever touched."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from tests.functional.conftest import RECOVERY_KEY, UUID
+from tests.module_runner import Result, run_module
+
+
+def run(volume: Volume, *, check: bool = False, **more: Any) -> Result:
+    return run_module("luks_volume", {"name": volume.name, "device": volume.device, **more}, check=check)
+
+
+def with_key(volume: Volume, *, check: bool = False) -> Result:
+    return run(volume, check=check, uuid=UUID, recovery_key=RECOVERY_KEY.decode())
+
+
+def digest(volume: Volume) -> str:
+    return hashlib.sha256(Path(volume.device).read_bytes()).hexdigest()
+
+
+def test_check_do_check_do(blank: Volume) -> None:
+    before = digest(blank)
+    predicted = run(blank, check=True)
+    assert predicted.changed
+    assert predicted.values["needs_key"]
+    assert predicted.values["plan"] == f"format {blank.device} (33554432 bytes, blank) as LUKS2 volume edgesec-data"
+    assert digest(blank) == before
+    assert with_key(blank, check=True).changed
+    assert digest(blank) == before
+
+    done = with_key(blank)
+    assert done.changed
+    assert not done.values["needs_key"]
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+
+    made = digest(blank)
+    assert not run(blank, check=True).changed
+    assert not run(blank).changed
+    assert not with_key(blank).changed
+    assert digest(blank) == made
+
+
+def test_without_the_key_nothing_is_done(blank: Volume) -> None:
+    before = digest(blank)
+    assert run(blank).values["needs_key"]
+    assert digest(blank) == before
+
+
+def test_the_volume_is_as_the_policy_has_it(blank: Volume) -> None:
+    with_key(blank)
+    header = header_of(blank.device)
+    assert header is not None
+    assert (header.uuid, header.label, header.subsystem) == (UUID, "edgesec-data", "edgesec-unused")
+    assert (header.cipher, header.sector_size) == ("aes-xts-plain64", 4096)
+    assert header.size == 64 * 1024, "room for tokens"
+    assert list(header.keyslots) == ["0"]
+
+
+def test_the_header_backup_opens_a_volume_whose_header_is_lost(blank: Volume, tmp_path: Path) -> None:
+    backup = gzip.decompress(base64.b64decode(with_key(blank).values["header_backup"]))
+    with Path(blank.device).open("r+b") as file:
+        file.write(bytes(8 * 1024 * 1024))
+    assert header_of(blank.device) is None
+    path = tmp_path / "backup"
+    path.write_bytes(backup)
+    subprocess.run(
+        ["cryptsetup", "luksHeaderRestore", "-q", "--header-backup-file", str(path), blank.device], check=True
+    )
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+
+
+def test_no_key_is_in_what_the_module_returns_or_leaves(blank: Volume) -> None:
+    done = with_key(blank)
+    assert RECOVERY_KEY.decode() not in str(done.values)
+    assert RECOVERY_KEY not in Path(blank.device).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        (["mkfs.ext4", "-q", "-L", "PRECIOUS"], "ext4.*label PRECIOUS"),
+        (["mkswap", "-q"], "swap"),
+        (["sfdisk", "-q"], "partition table"),
+    ],
+)
+def test_a_device_that_holds_something_is_refused(blank: Volume, command: list[str], seen: str) -> None:
+    if shutil.which(command[0], path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
+        pytest.fail(f"{command[0]} is not installed")
+    subprocess.run(
+        [*command, blank.device],
+        input=b"label: gpt\n,16M\n" if command[0] == "sfdisk" else b"",
+        capture_output=True,
+        check=True,
+        env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"},
+    )
+    before = digest(blank)
+    for result in (run(blank, check=True), run(blank), with_key(blank)):
+        assert re.search(seen, result.error), result.error
+        assert "Nothing was changed" in result.error
+    assert digest(blank) == before
+
+
+def test_a_volume_of_somebody_else_is_refused(blank: Volume) -> None:
+    _cryptsetup.format_device(
+        blank.device,
+        b"theirs",
+        uuid=UUID,
+        label="theirs",
+        subsystem="",
+        cipher="aes-xts-plain64",
+        key_bits=512,
+        sector_size=512,
+    )
+    before = digest(blank)
+    error = with_key(blank).error
+    assert UUID in error
+    assert "'theirs'" in error
+    assert digest(blank) == before
+
+
+def test_a_damaged_header_is_not_taken_for_blank(volume: Volume) -> None:
+    with Path(volume.device).open("r+b") as file:
+        for at in (455, 65536 + 455):
+            file.seek(at)
+            file.write(b"damage")
+    before = digest(volume)
+    assert "not blank" in with_key(volume).error
+    assert digest(volume) == before
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    error = run(Volume("data", str(tmp_path / "nothing"))).error
+    assert error == (
+        f"{tmp_path}/nothing: there is no such device. "
+        "See that the device of the volume data is right: lsblk shows them."
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "-a"])
+def test_a_name_that_cannot_name_a_mapping(blank: Volume, name: str) -> None:
+    assert "cannot name a mapping" in run(Volume(name, blank.device)).error
+
+
+def test_a_relative_device(blank: Volume) -> None:
+    assert "not absolute" in run(Volume(blank.name, "data.img")).error
+
+
+def test_a_wrong_type_is_named() -> None:
+    assert "device" in run_module("luks_volume", {"name": "data", "device": ["x", "y"]}).error
