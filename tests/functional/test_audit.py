@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook audit with real ansible-playbook, on this machine by the local connection, as whoever runs the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.setup.collection import COLLECTIONS
+
+Inventory = dict[str, Any]
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image"
+    with path.open("wb") as stream:
+        stream.truncate(8 << 20)
+    return path
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "device.key"
+    path.write_text("a secret that is in no report")
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture
+def variables(image: Path, key: Path) -> dict[str, Any]:
+    return {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "encrypted_storage_volumes": [{"name": "data", "device": str(image), "mount": "/data"}],
+        "credentials_files": [{"path": str(key)}],
+    }
+
+
+def audit(directory: Path, hosts: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    inventory = directory / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "edgesec.hardening.audit", *arguments],
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_INJECT_FACT_VARS": "False",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_device_is_judged_and_left_as_it_is(
+    tmp_path: Path, variables: dict[str, Any], image: Path, key: Path
+) -> None:
+    done = audit(tmp_path, {"gw-001": variables})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+    report = tmp_path / "edgesec-reports" / "gw-001.json"
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    document = json.loads(report.read_text())
+    verdicts = {control["id"]: control["verdict"] for control in document["controls"]}
+    assert verdicts["storage.writable.encrypted"] == "fail"
+    assert verdicts["credentials.files.permissions"] == "fail"
+    assert document["host"] == "gw-001"
+    assert document["host_level"]["level"] == "L0"
+    assert document["facts"]["edgesec_storage"]["volumes"][0]["blank"] is True
+    assert set(document["facts"]) == {
+        f"edgesec_{area}" for area in ("boot", "credentials", "platform", "storage", "tpm")
+    }
+    assert "FAIL     storage.writable.encrypted" in done.stdout
+    assert "a secret that" not in report.read_text() + done.stdout
+    assert not any(image.read_bytes())
+    assert stat.S_IMODE(key.stat().st_mode) == 0o644
+
+
+def test_check_mode_judges_as_well_and_writes_no_report(tmp_path: Path, variables: dict[str, Any]) -> None:
+    done = audit(tmp_path, {"gw-001": variables}, "--check", "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "storage.writable.encrypted" in done.stdout
+    assert not (tmp_path / "edgesec-reports").exists()
+
+
+def test_an_unreachable_device_does_not_hide_the_others(tmp_path: Path, variables: dict[str, Any]) -> None:
+    gone = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh", "ansible_ssh_retries": 0}
+    done = audit(tmp_path, {"gw-001": variables, "gw-002": gone})
+    assert done.returncode == 4
+    assert (tmp_path / "edgesec-reports" / "gw-001.json").exists()
+    assert not (tmp_path / "edgesec-reports" / "gw-002.json").exists()
+    assert "unreachable=1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"encrypted_storage_volumes": "data"}, "encrypted_storage_volumes"),
+        ({"encrypted_storage_volumes": [{"name": "data", "device": "vda3", "mount": "/data"}]}, "not absolute"),
+        ({"encrypted_storage_unlock": "magic"}, "encrypted_storage_unlock"),
+        ({"credentials_files": [{"path": "/k", "mode": 384}]}, "384"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    tmp_path: Path, variables: dict[str, Any], wrong: dict[str, Any], words: str
+) -> None:
+    done = audit(tmp_path, {"gw-001": {**variables, **wrong}})
+    assert done.returncode == 2
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes docs/controls.md, the page with all controls, from the catalogue: python -m tests.setup.controls_page."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .collection import ROOT, place
+
+PAGE = ROOT / "docs" / "controls.md"
+
+_HEAD = """\
+<!--
+Copyright (c) 2026, the edgesec.hardening contributors
+GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+
+Generated from the catalogue by python -m tests.setup.controls_page: do not edit.
+-->
+
+# Controls
+
+What `edgesec.hardening.audit` judges a device by. Each control serves a recommendation of the AWS Well-Architected IoT
+Lens, section 3.1.2, and has the Lens's own priority.
+
+A verdict is **pass**, **fail**, **unknown** (it could not be looked at, which never counts as pass) or
+**not_applicable** (there is nothing it could apply to). Where a role is named, `edgesec.hardening.harden` runs it when
+the control does not pass; where none is, a person must do something.
+
+What a device reports of itself is its own claim: facts show drift and mistakes, not what an attacker who is root on the
+device wants to hide.
+"""
+
+_TAIL = """
+## Other catalogues
+
+The ids are our own reading, and what was not sure is left out: NIST SP 800-53 revision 5, NISTIR 8259A (names of
+capabilities), ETSI EN 303 645 V2.1.1, IEC 62443-4-2, and Annex I of the Cyber Resilience Act.
+"""
+
+
+_NAMES = {
+    "nist_800_53": "SP 800-53",
+    "nistir_8259a": "NISTIR 8259A",
+    "etsi_en_303_645": "EN 303 645",
+    "iec_62443_4_2": "IEC 62443-4-2",
+    "cra_annex_i": "CRA Annex I",
+}
+
+
+def page() -> str:
+    """The text of the page."""
+    sys.path.insert(0, os.fspath(place()))
+    from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue import CONTROLS, mapping_of
+
+    parts = [_HEAD]
+    for control in CONTROLS:
+        ids = "; ".join(
+            f"{_NAMES[catalogue]} {', '.join(listed)}" for catalogue, listed in mapping_of(control).items() if listed
+        )
+        parts.append(
+            f"\n## `{control.id}`\n\n{control.title}.\n\n"
+            f"- Recommendation {control.recommendation} ({control.priority})\n"
+            f"- Passes: {control.expected}\n"
+            f"- Role: {f'`{control.role}`' if control.role else 'none'}\n"
+            f"- Remedy: {control.remedy}\n"
+            f"- Judged by: `{control.source}`\n"
+            f"- See also: {ids}\n"
+        )
+    return "".join([*parts, _TAIL])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
