@@ -371,9 +371,10 @@ class Device:
             if time.monotonic() > deadline:
                 self._fail("did not answer over SSH within 420 s")
             if ssh.answers(port):
-                now = self.ssh(_BOOT_ID, timeout=120)
-                if now.returncode == 0 and now.stdout != other_than:
-                    break
+                with contextlib.suppress(LabError):
+                    now = self.ssh(_BOOT_ID, timeout=30)
+                    if now.returncode == 0 and now.stdout != other_than:
+                        break
             time.sleep(0.2)
         seconds = time.monotonic() - began
         self.ssh("systemctl is-system-running --wait")
