@@ -24,6 +24,8 @@ from ._writers import writers_on
 
 # Every restriction, and the option that lifts it.
 RESTRICTIONS = {"ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec"}
+# What a mount may have beside them; a remount that does not name a flag takes it away.
+_FLAGS = {*RESTRICTIONS, "nosymfollow", "noatime", "nodiratime"} - {"ro"}
 # What an option of the running file system must keep when a line of fstab is made from it: who may read the files.
 _OWNERSHIP = ("uid=", "gid=", "umask=", "fmask=", "dmask=")
 _LINKS = (("PARTUUID", "by-partuuid"), ("UUID", "by-uuid"))
@@ -79,7 +81,9 @@ class BootMount:
     def _mount(self, options: Sequence[str]) -> None:
         # A file system that is seen elsewhere too (a bind mount, a btrfs subvolume) keeps its options there.
         how = ["remount", "bind"] if self.shared else ["remount"]
-        run(["mount", "-o", ",".join([*how, *options]), self.path])
+        had = self.mount.options if self.mount else ()
+        kept = [flag for flag in had if flag in _FLAGS and flag not in self.options]
+        run(["mount", "-o", ",".join([*how, *options, *kept]), self.path])
 
     def _failure(self, asked: str, error: EdgesecError) -> EdgesecError:
         writers = []
@@ -89,7 +93,7 @@ class BootMount:
             self.path,
             f"could not be remounted with {asked}: {_in_one_line(error)}"
             + (f"; {', '.join(str(writer) for writer in writers)}" if writers else ""),
-            "Stop what writes there and run again, or leave it to the next boot with remount: false",
+            "Stop what writes there and run again, or leave it to the next boot (boot_mounts_remount: false)",
         )
 
 
@@ -232,6 +236,7 @@ def _entry_of(mount: Mount, options: Sequence[str], devices: str) -> Entry:
             "Write the line by hand, or take the path out of paths",
         )
     kept = [option for option in mount.super_options if option.startswith(_OWNERSHIP)]
+    kept += [flag for flag in mount.options if flag in _FLAGS and flag not in options]
     source = _stable_source(mount, devices)
     return Entry(source, mount.mount_point, mount.fstype, (*kept, *options, "nofail"), 0, 2)
 

@@ -187,6 +187,19 @@ def test_a_bind_mount_leaves_the_file_system_behind_it_writable(device: Device, 
     assert not device.harden().changed
 
 
+@pytest.mark.parametrize("bind", [False, True])
+def test_flags_that_nobody_asked_about_stay(device: Device, tmp_path: Path, bind: bool) -> None:
+    device.mount(device.boot, "rw,noatime,noexec")
+    if bind:
+        (tmp_path / "elsewhere").mkdir()
+        device.space.run("mount", "--bind", str(device.boot), str(tmp_path / "elsewhere"))
+    before = device.space.options(device.boot)
+    done = device.harden(options=["ro", "nodev"])
+    after = device.space.options(device.boot)
+    assert after == before - {"rw"} | {"ro", "nodev"}
+    assert set(done.values["mounts"][0]["runtime"]["after"]) == after
+
+
 def test_without_remount_only_fstab_changes(device: Device) -> None:
     device.mount(device.boot)
     done = device.harden(remount=False)

@@ -20,7 +20,7 @@ PATHS = ["/boot", "/boot/efi", "/efi", "/boot/firmware"]
 ALL = list(RESTRICTIONS)
 ROOT = "29 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw\n"
 # Number 1:3 is that of /dev/null everywhere, which gives a device to link to without making one.
-ESP = "95 29 1:3 / /boot/efi rw,relatime shared:51 - vfat /dev/sda1 rw,fmask=0077,dmask=0077,codepage=437,utf8\n"
+ESP = "95 29 1:3 / /boot/efi rw,nosuid,nosymfollow - vfat /dev/sda1 rw,fmask=0077,dmask=0077,codepage=437,utf8\n"
 WAITING = "40 29 0:36 / /boot/efi rw,relatime shared:2 - autofs systemd-1 rw,fd=55,timeout=120,direct\n"
 
 
@@ -46,7 +46,7 @@ def test_a_mount_without_a_line_gets_one_with_a_stable_source(devices: Path, kin
         (devices / "disk" / kind / "abcd-01").symlink_to("/dev/null")
     result = planned(ROOT + WAITING + ESP, "# empty\n", devices)
     assert result.after == (
-        f"# empty\n{source} /boot/efi vfat fmask=0077,dmask=0077,ro,nosuid,nodev,noexec,nofail 0 2\n"
+        f"# empty\n{source} /boot/efi vfat fmask=0077,dmask=0077,nosymfollow,ro,nosuid,nodev,noexec,nofail 0 2\n"
     )
     (mount,) = result.mounts
     assert mount.facts()["fstab"]["before"] is None
