@@ -11,9 +11,7 @@ Leaves build/demo/before.json, build/demo/after.json and build/demo/harden.log, 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,12 +22,11 @@ sys.path.insert(0, str(ROOT))
 
 from tests.setup.collection import place
 
-COLLECTIONS = place()
-sys.path.insert(0, str(COLLECTIONS))
+sys.path.insert(0, str(place()))
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare
-
 from tests.lab import Device, LabError
+from tests.playbook import play
 
 DEVICE = "demo"
 OUTPUT = ROOT / "build" / "demo"
@@ -50,7 +47,7 @@ def main() -> int:
     before = audit(device, "before.json")
 
     say(f"Harden; all that Ansible says goes to {OUTPUT / 'harden.log'}")
-    playbook(device, "harden", "harden.log", "-v")
+    playbook("harden", device, "-v", log="harden.log")
     on_device(device, f"printf %s {shlex.quote(MESSAGE)} >{FILE} && sync")
 
     say("Reboot, with nobody there to type a key")
@@ -74,23 +71,17 @@ class DemoError(Exception):
 
 
 def audit(device: Device, name: str) -> dict[str, Any]:
-    playbook(device, "audit", name.replace(".json", ".log"), "-e", f"compliance_report_dir={OUTPUT / 'reports'}")
+    playbook("audit", device, log=name.replace(".json", ".log"))
     report = (OUTPUT / "reports" / f"{device.name}.json").rename(OUTPUT / name)
     judgement: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     return judgement
 
 
-def playbook(device: Device, name: str, log: str, *options: str) -> None:
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"edgesec.hardening.{name}"]
-    command += ["-i", str(device.inventory()), "-e", f"@{ROOT / 'tests/demo/vars.yml'}"]
-    command += ["-e", f"edgesec_store={OUTPUT / 'store'}", *options]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"}
-    path = OUTPUT / log
-    with path.open("w", encoding="utf-8") as output:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT, check=False)
-    if done.returncode != 0:
-        sys.stderr.write("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[-40:]))
-        raise DemoError(f"the playbook {name} ended with {done.returncode}; the whole of it is in {path}")
+def playbook(name: str, device: Device, *options: str, log: str) -> None:
+    done = play(name, device, OUTPUT, *options, log=log)
+    if done.rc != 0:
+        sys.stderr.write("".join(done.output.splitlines(keepends=True)[-40:]))
+        raise DemoError(f"the playbook {name} ended with {done.rc}; the whole of it is in {done.log}")
 
 
 def on_device(device: Device, command: str) -> str:

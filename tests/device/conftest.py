@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One virtual device for all tests of this folder: booted once as it comes, and put back to that for each file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Device
+from tests.playbook import Played, play
+
+CLEAN = "clean"
+
+Play = Callable[..., Played]
+
+
+@pytest.fixture(scope="session")
+def booted() -> Iterator[Device]:
+    device = Device("pytest")
+    device.build(fresh=True)
+    device.start()
+    device.snapshot(CLEAN)
+    yield device
+    device.destroy()
+
+
+@pytest.fixture(scope="module")
+def device(booted: Device) -> Device:
+    """The device as it comes: nothing hardened, the data partition blank."""
+    booted.restore(CLEAN)
+    return booted
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory with the controller's store and reports."""
+    return tmp_path_factory.mktemp("controller")
+
+
+@pytest.fixture(scope="module")
+def run(device: Device, controller: Path) -> Play:
+    """Run a playbook on the device."""
+
+    def run_playbook(name: str, *options: str) -> Played:
+        return play(name, device, controller, *options)
+
+    return run_playbook
+
+
+def on(device: Device, command: str, *, stdin: str | None = None) -> str:
+    """What a command prints on the device, which must succeed."""
+    done = device.ssh(command, stdin=stdin)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def recap(played: Played) -> dict[str, int]:
+    """The counts of the play's last lines."""
+    line = played.output.split("PLAY RECAP")[-1].strip().splitlines()[-1]
+    return {name: int(count) for name, count in (pair.split("=") for pair in line.split(":")[1].split())}
