@@ -24,8 +24,9 @@ options:
   store:
     description:
       - Directory on the controller with the recovery keys and approvals of the fleet. It is made where it is missing.
-      - Read on the controller alone; the device is not told.
+      - Used on the controller alone.
     type: path
+    required: true
   recovery_key:
     description:
       - The recovery key of the volume. It comes from the fleet store on the controller, and is not for playbooks to

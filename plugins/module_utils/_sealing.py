@@ -22,7 +22,7 @@ from ._tpm_policy import p256_key_name, policy_authorize, unseal_reference
 SECRET_BYTES = 32
 
 # While systemd measures its boot phases, a PCR may be extended between PolicyPCR and Unseal: seen twice in one boot.
-_ATTEMPTS = 5
+_RETRIES = 4
 
 
 def luks_key(secret: bytes, uuid: str) -> bytes:
@@ -59,19 +59,20 @@ def unseal(tpm: Tpm2, token: Token, approval: Approval) -> bytes:
     tpm.call("tpm2_load", "-Q", "-C", tpm.path("srk.handle"), "-u", tpm.write("load.pub", token.public),
              "-r", tpm.write("load.priv", token.private), "-c", tpm.path("sealed.ctx"))  # fmt: skip
     tpm.flush_transient()
-    for attempt in range(1, _ATTEMPTS + 1):
+    for _retry in range(_RETRIES):
         try:
             return _unseal_once(tpm, token, approval)
         except TpmError as error:
-            if error.reason != "pcr_changed" or attempt == _ATTEMPTS:
+            if error.reason != "pcr_changed":
                 raise
-    raise AssertionError("unreachable")
+    return _unseal_once(tpm, token, approval)
 
 
 def _verify(tpm: Tpm2, token: Token, approval: Approval) -> None:
     """Have the TPM check the approval's signature; leaves its ticket in C(verify.ticket)."""
-    tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-G", "ecc", "-u", tpm.write("authority.pem", token.authority.encode()),
-             "-c", tpm.path("authority.ctx"), "-n", tpm.path("authority.name"))  # fmt: skip
+    authority = tpm.write("authority.pem", token.authority.encode())
+    tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-G", "ecc", "-u", authority, "-c", tpm.path("authority.ctx"),
+             "-n", tpm.path("authority.name"))  # fmt: skip
     if tpm.read("authority.name") != p256_key_name(token.authority):
         raise Malformed("the policy public key", "has another name in the TPM than by computation")
     message = tpm.write("approval.message", approval.policy + unseal_reference(token.srk_name))

@@ -70,10 +70,10 @@ class Outcome:
 def main(arguments: list[str]) -> int:
     """Open one volume; 0 when it is open, 1 when it is not, 2 for a wrong call."""
     if len(arguments) != 1 or not re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0]):
-        print("usage: unlock NAME", file=sys.stderr)
+        sys.stderr.write("usage: unlock NAME\n")
         return 2
     outcome = unlock(arguments[0], os.environ.get("TPM2TOOLS_TCTI", RESOURCE_MANAGER))
-    print(f"{outcome.name}: {outcome.reason}{': ' + outcome.message if outcome.message else ''}", file=sys.stderr)
+    sys.stderr.write(f"{outcome.name}: {outcome.reason}{': ' + outcome.message if outcome.message else ''}\n")
     return 0 if outcome.opened else 1
 
 
@@ -118,7 +118,7 @@ def _open(enrolment: Enrolment, tpm: Tpm2) -> Approval:
                 "pcr_mismatch",
                 name,
                 f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
-                "If this boot state is wanted, approve it from the controller by running harden",
+                "If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
             )
         key = luks_key(unseal(tpm, token, approval), header.uuid)
         try:

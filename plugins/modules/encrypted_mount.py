@@ -114,7 +114,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "device": {"type": "path", "required": True},
-            "store": {"type": "path"},
+            "store": {"type": "path", "required": True},
             "recovery_key": {"type": "str", "no_log": True},
             "path": {"type": "path", "required": True},
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},

@@ -104,7 +104,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "device": {"type": "path", "required": True},
-            "store": {"type": "path"},
+            "store": {"type": "path", "required": True},
             "uuid": {"type": "str"},
             "recovery_key": {"type": "str", "no_log": True},
         },

@@ -170,7 +170,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "device": {"type": "path", "required": True},
-            "store": {"type": "path"},
+            "store": {"type": "path", "required": True},
             "recovery_key": {"type": "str", "no_log": True},
             "pcrs": {"type": "list", "elements": "int", "default": []},
             "accept": {

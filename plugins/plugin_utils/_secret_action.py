@@ -32,12 +32,12 @@ class SecretAction(ActionBase):
         super().run(tmp, task_vars)
         self._variables = task_vars or {}
         arguments = dict(self._task.args)
-        store = FleetStore(arguments.pop("store", None) or "edgesec-store")
-        self.probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-        if self.probed.get("failed") or not self.probed.get("needs_key") or self._task.check_mode:
-            return self.probed
+        probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        if probed.get("failed") or not probed.get("needs_key") or self._task.check_mode:
+            return probed
+        self.probed = probed
         try:
-            return self.with_secret(arguments, store)
+            return self.with_secret(arguments, FleetStore(arguments["store"]))
         except EdgesecError as error:
             raise AnsibleActionFail(str(error)) from error
 

@@ -148,5 +148,7 @@ def _host(host: str) -> str:
 
 def _safe(name: str) -> str:
     if not _SAFE_NAME.fullmatch(name) or name.startswith("."):
-        raise EdgesecError(f"the name {name!r}", "cannot be the name of a file", "Use letters, digits and _ . : @ + ~ -")
+        raise EdgesecError(
+            f"the name {name!r}", "cannot be the name of a file", "Use letters, digits and _ . : @ + ~ -"
+        )
     return name

@@ -187,12 +187,15 @@ def test_a_bind_mount_leaves_the_file_system_behind_it_writable(device: Device, 
     assert not device.harden().changed
 
 
+@pytest.mark.skipif(not os.path.exists("/etc/fstab"), reason="there is no /etc/fstab to lay another one over")
 @pytest.mark.parametrize("bind", [False, True])
 def test_flags_that_nobody_asked_about_stay(device: Device, tmp_path: Path, bind: bool) -> None:
     device.mount(device.boot, "rw,noatime,noexec")
     if bind:
         (tmp_path / "elsewhere").mkdir()
         device.space.run("mount", "--bind", str(device.boot), str(tmp_path / "elsewhere"))
+    # For a path in /etc/fstab, mount(8) starts from the options there, and no longer from the running ones.
+    device.space.run("mount", "--bind", str(device.fstab), "/etc/fstab")
     before = device.space.options(device.boot)
     done = device.harden(options=["ro", "nodev"])
     after = device.space.options(device.boot)

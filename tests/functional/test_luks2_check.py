@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import (
@@ -28,8 +31,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import (
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins, pins_of, violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.functional.conftest import RECOVERY_KEY, UUID
 
 Forgery = Callable[[dict[str, Any]], None]
@@ -179,7 +180,8 @@ def test_an_argon2i_keyslot_of_an_older_release_passes(data: bytes, pins: Pins) 
 
 @pytest.mark.parametrize("field", ["uuid", "label", "volume_key_fingerprint", "cipher"])
 def test_another_volume_is_not_this_volume(data: bytes, pins: Pins, field: str) -> None:
-    assert violations(read_primary(data), dataclasses.replace(pins, **{field: "another"}))
+    another: Any = {field: "another"}
+    assert violations(read_primary(data), dataclasses.replace(pins, **another))
 
 
 def test_of_two_valid_copies_the_newer_counts(data: bytes) -> None:

@@ -25,7 +25,9 @@ from tests.module_runner import Result, run_module
 
 
 def run(volume: Volume, *, check: bool = False, **more: Any) -> Result:
-    return run_module("luks_volume", {"name": volume.name, "device": volume.device, **more}, check=check)
+    return run_module(
+        "luks_volume", {"name": volume.name, "device": volume.device, "store": "/nowhere", **more}, check=check
+    )
 
 
 def with_key(volume: Volume, *, check: bool = False) -> Result:
@@ -164,4 +166,4 @@ def test_a_relative_device(blank: Volume) -> None:
 
 
 def test_a_wrong_type_is_named() -> None:
-    assert "device" in run_module("luks_volume", {"name": "data", "device": ["x", "y"]}).error
+    assert "device" in run_module("luks_volume", {"name": "data", "device": ["x", "y"], "store": "/nowhere"}).error

@@ -11,14 +11,16 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._cli import Argument, Completed
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import luks_key, unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_token
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, Status, apply, look
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, new_policy_key, public_part
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
@@ -156,6 +158,40 @@ def test_a_cleared_tpm_is_told_apart_and_sealed_anew_only_by_name(controller: Co
     assert header is not None
     assert len(header.keyslots) == 2, "the dead keyslot is collected"
     assert len(header.tokens) == 1, "the dead token is collected"
+
+
+class RestlessTpm(Tpm2):
+    """A TPM into which something is measured just before each of the first unseals, as systemd does while it boots."""
+
+    measurements = 2
+
+    def call(self, tool: str, *arguments: Argument, stdin: bytes = b"") -> Completed:
+        if tool == "tpm2_unseal" and self.measurements:
+            self.measurements -= 1
+            self.extend(10, {"sha256": b"m" * 32})
+        return super().call(tool, *arguments, stdin=stdin)
+
+
+def test_measurements_that_come_in_between_do_not_keep_a_volume_closed(controller: Controller) -> None:
+    controller.harden()
+    token = controller.token
+    restless = RestlessTpm(controller.tpm.tcti, str(controller.tpm.contexts))
+    assert unseal(restless, token, token.approvals[0])
+    assert restless.measurements == 0
+    endless = RestlessTpm(controller.tpm.tcti, str(controller.tpm.contexts))
+    endless.measurements = 1000
+    with pytest.raises(TpmError) as refused:
+        unseal(endless, token, token.approvals[0])
+    assert refused.value.reason == "pcr_changed"
+    assert endless.measurements == 995, "the retries are bounded"
+
+
+def test_a_dead_tpm_is_told_apart(controller: Controller) -> None:
+    controller.harden()
+    controller.tpm.stop()
+    with pytest.raises(TpmError) as refused:
+        unseal(controller.tpm.client, controller.token, controller.token.approvals[0])
+    assert refused.value.reason == "tpm_absent"
 
 
 def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> None:

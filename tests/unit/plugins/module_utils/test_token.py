@@ -10,13 +10,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import Enrolment, parse_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval, Token, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import policy_pcr
-from hypothesis import given
-from hypothesis import strategies as st
 
 VALUES = {4: b"a" * 32, 7: b"b" * 32, 14: bytes(32)}
 APPROVAL = Approval("one", (4, 7, 14), policy_pcr(VALUES), b"signature")

@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import (
     p256_key_name,
@@ -15,8 +18,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy impo
     unseal_reference,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import new_policy_key, public_part
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_the_selection_sets_one_bit_a_pcr() -> None:

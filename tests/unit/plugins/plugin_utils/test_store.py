@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_certificate, new_recovery_key
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
