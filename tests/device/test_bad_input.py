@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -34,6 +36,16 @@ def refused(device: Device, run: Play, *options: str) -> str:
     assert on(device, STATE) == before
     assert "Traceback" not in played.output
     return " ".join(played.output.replace("\\n", "\n").split())
+
+
+@contextmanager
+def away(device: Device, path: str) -> Iterator[None]:
+    """Take a file away for a while."""
+    on(device, f"mv {path} {path}.away")
+    try:
+        yield
+    finally:
+        on(device, f"mv {path}.away {path}")
 
 
 def variables(**values: object) -> tuple[str, str]:
@@ -88,31 +100,23 @@ def test_pcr_7_alone(device: Device, run: Play) -> None:
 
 
 def test_no_cryptsetup(device: Device, run: Play) -> None:
-    on(device, "mv /usr/sbin/cryptsetup /usr/sbin/cryptsetup.away")
-    try:
+    with away(device, "/usr/sbin/cryptsetup"):
         message = refused(device, run)
-    finally:
-        on(device, "mv /usr/sbin/cryptsetup.away /usr/sbin/cryptsetup")
     assert "cryptsetup" in message
     assert "apt install" in message
 
 
 def test_a_tpm_that_does_not_answer(device: Device, run: Play) -> None:
-    on(device, "mv /dev/tpmrm0 /dev/tpmrm0.away")
-    try:
+    with away(device, "/dev/tpmrm0"):
         message = refused(device, run)
-    finally:
-        on(device, "mv /dev/tpmrm0.away /dev/tpmrm0")
     assert "TPM" in message
     assert "does not answer" in message
 
 
 def test_an_unsupported_distribution(device: Device, run: Play) -> None:
-    on(device, "mv /etc/os-release /etc/os-release.away && echo 'ID=plan9\nVERSION_ID=4' >/etc/os-release")
-    try:
+    with away(device, "/etc/os-release"):
+        on(device, "printf 'ID=plan9\nVERSION_ID=4\n' >/etc/os-release")
         message = refused(device, run)
-    finally:
-        on(device, "mv /etc/os-release.away /etc/os-release")
     assert "plan9" in message
     assert "edgesec_accept_untested_distribution" in message
 
