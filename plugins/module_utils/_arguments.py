@@ -31,6 +31,13 @@ VOLUMES = {
         "mount": {"type": "path"},
     },
 }
+# Of every module that changes a volume and may need its recovery key.
+KEYED_VOLUME = {
+    "name": {"type": "str", "required": True},
+    "device": {"type": "path", "required": True},
+    "store": {"type": "path", "required": True},
+    "recovery_key": {"type": "str", "no_log": True},
+}
 CREDENTIAL_FILES = {
     "type": "list",
     "elements": "dict",

@@ -43,7 +43,8 @@ from edgesec._unlock import main
 sys.exit(main(sys.argv[1:]))
 """
 
-# Not ordered before anything but the mount: a failure must not hold up the boot. Its own waiting is bounded.
+# Not ordered before anything but the mount: a failure must not hold up the boot. Its time is what systemd waits for the
+# mapping, which is 90 s by default (systemd.mount(5)).
 UNIT_TEXT = """\
 # Managed by the edgesec.hardening collection.
 [Unit]
@@ -58,7 +59,7 @@ Conflicts=shutdown.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/lib/edgesec/unlock %i
-TimeoutStartSec=120
+TimeoutStartSec=90
 StandardInput=null
 MemoryMax=256M
 TasksMax=32

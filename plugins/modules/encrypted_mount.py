@@ -82,7 +82,7 @@ uuid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting, look
 
@@ -112,10 +112,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "device": {"type": "path", "required": True},
-            "store": {"type": "path", "required": True},
-            "recovery_key": {"type": "str", "no_log": True},
+            **KEYED_VOLUME,
             "path": {"type": "path", "required": True},
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},
             "unlock": {"type": "str", "choices": ["tpm2", "controller"], "default": "tpm2"},

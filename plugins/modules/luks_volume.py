@@ -71,7 +71,7 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import label_of, make, observe, plan
@@ -102,11 +102,8 @@ def run(module: AnsibleModule) -> dict[str, object]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "device": {"type": "path", "required": True},
-            "store": {"type": "path", "required": True},
+            **KEYED_VOLUME,
             "uuid": {"type": "str"},
-            "recovery_key": {"type": "str", "no_log": True},
         },
         required_by={"recovery_key": "uuid"},
         supports_check_mode=True,

@@ -132,7 +132,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
@@ -168,10 +168,7 @@ def run(module: AnsibleModule, directory: str) -> dict[str, object]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "device": {"type": "path", "required": True},
-            "store": {"type": "path", "required": True},
-            "recovery_key": {"type": "str", "no_log": True},
+            **KEYED_VOLUME,
             "pcrs": {"type": "list", "elements": "int", "default": []},
             "accept": {
                 "type": "list",
