@@ -2,20 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a playbook of the collection on a virtual device, as its owner would."""
+"""Running the playbooks of the collection as their user would."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import Device
 from tests.setup.collection import ROOT, place
 
-VARIABLES = ROOT / "tests" / "demo" / "vars.yml"
+DEVICE_VARIABLES = ROOT / "tests" / "demo" / "vars.yml"
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,29 @@ class Played:
         """All that ansible-playbook printed."""
         return self.log.read_text(encoding="utf-8")
 
+    @property
+    def recap(self) -> dict[str, dict[str, int]]:
+        """The counts of the play's last lines (ok, changed, failed, ...) by host."""
+        lines = self.output.split("PLAY RECAP")[-1].splitlines()[1:]
+        hosts = (line.split(":", 1) for line in lines if "unreachable=" in line)
+        return {
+            host.strip(): {name: int(count) for name, count in (pair.split("=") for pair in counts.split())}
+            for host, counts in hosts
+        }
 
-def play(name: str, device: Device, directory: Path, *options: str, log: str | None = None) -> Played:
-    """Run ``edgesec.hardening.NAME`` on a device, with the store, the reports and the log in a directory."""
+
+def play(name: str, inventories: Sequence[Path], directory: Path, *options: str, log: str | None = None) -> Played:
+    """Run ``edgesec.hardening.NAME``, with the store, the reports and the log in a directory."""
     command = [str(Path(sys.executable).parent / "ansible-playbook"), f"edgesec.hardening.{name}"]
-    command += ["-i", str(device.inventory()), "-e", f"@{VARIABLES}"]
+    for inventory in inventories:
+        command += ["-i", str(inventory)]
     command += ["-e", f"edgesec_store={directory / 'store'}", "-e", f"compliance_report_dir={directory / 'reports'}"]
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(place()),
         "ANSIBLE_INJECT_FACT_VARS": "false",
-        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_NOCOLOR": "true",
     }
     path = directory / (log or f"{name}.log")
     with path.open("w", encoding="utf-8") as output:
@@ -48,3 +61,8 @@ def play(name: str, device: Device, directory: Path, *options: str, log: str | N
             [*command, *options], stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT, check=False
         )
     return Played(done.returncode, path)
+
+
+def play_on(device: Device, name: str, directory: Path, *options: str, log: str | None = None) -> Played:
+    """Run a playbook on a virtual device, with the variables that all of them share."""
+    return play(name, [device.inventory()], directory, "-e", f"@{DEVICE_VARIABLES}", *options, log=log)

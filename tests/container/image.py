@@ -57,7 +57,7 @@ Type=oneshot
 RemainAfterExit=yes
 Environment=TPM2TOOLS_TCTI={TCTI}
 ExecStart=/bin/sh -c 'until tpm2_pcrread -Q; do sleep 0.1; done; \
-  for pcr in 0 2 4 7 11; do tpm2_pcrextend $$pcr:sha256=$$(echo boot $$pcr | sha256sum | cut -c1-64); done'
+  for pcr in 0 2 4 7 8 9 11 14; do tpm2_pcrextend $$pcr:sha256=$$(echo boot $$pcr | sha256sum | cut -c1-64); done'
 [Install]
 WantedBy=multi-user.target
 END

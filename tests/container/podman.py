@@ -85,7 +85,9 @@ class Podman:
         ready = self._holder.with_name("ready")
         ready.unlink(missing_ok=True)
         argv = ["unshare", "--mount", "sh", "-c", CGROUP2.format(ready=ready)]
-        holder = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
+        # It outlives this process, so it may hold none of its pipes.
+        null = subprocess.DEVNULL
+        holder = subprocess.Popen(argv, start_new_session=True, stdin=null, stdout=null, stderr=null)
         while not ready.exists():
             if holder.poll() is not None:
                 raise LabError("mount namespace", "cannot be made on this host", "Use a host where podman works")

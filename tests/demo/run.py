@@ -26,7 +26,7 @@ sys.path.insert(0, str(place()))
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare
 from tests.lab import Device, LabError
-from tests.playbook import play
+from tests.playbook import play_on
 
 DEVICE = "demo"
 OUTPUT = ROOT / "build" / "demo"
@@ -78,7 +78,7 @@ def audit(device: Device, name: str) -> dict[str, Any]:
 
 
 def playbook(name: str, device: Device, *options: str, log: str) -> None:
-    done = play(name, device, OUTPUT, *options, log=log)
+    done = play_on(device, name, OUTPUT, *options, log=log)
     if done.rc != 0:
         sys.stderr.write("".join(done.output.splitlines(keepends=True)[-40:]))
         raise DemoError(f"the playbook {name} ended with {done.rc}; the whole of it is in {done.log}")

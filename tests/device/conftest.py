@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Device
-from tests.playbook import Played, play
+from tests.playbook import Played, play_on
 
 CLEAN = "clean"
 
@@ -47,7 +47,7 @@ def run(device: Device, controller: Path) -> Play:
     """Run a playbook on the device."""
 
     def run_playbook(name: str, *options: str) -> Played:
-        return play(name, device, controller, *options)
+        return play_on(device, name, controller, *options)
 
     return run_playbook
 
@@ -57,9 +57,3 @@ def on(device: Device, command: str, *, stdin: str | None = None) -> str:
     done = device.ssh(command, stdin=stdin)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
-
-
-def recap(played: Played) -> dict[str, int]:
-    """The counts of the play's last lines."""
-    line = played.output.split("PLAY RECAP")[-1].strip().splitlines()[-1]
-    return {name: int(count) for name, count in (pair.split("=") for pair in line.split(":")[1].split())}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.conftest import Play, on, recap
+from tests.device.conftest import Play, on
 from tests.lab import Device
 
 pytestmark = pytest.mark.usefixtures("secrets")
@@ -72,12 +72,12 @@ def secrets(device: Device, controller: Path, run: Play) -> list[bytes]:
     """Hardens the device; every test below is of the hardened device."""
     predicted = run("harden", "--check", "--diff")
     assert predicted.rc == 0, predicted.output
-    assert recap(predicted)["changed"] >= 5
+    assert predicted.recap["pytest"]["changed"] >= 5
     assert on(device, "ls /dev/mapper").split() == ["control"], "check mode has done something"
 
     hardened = run("harden", "-vvv")
     assert hardened.rc == 0, hardened.output[-4000:]
-    assert recap(hardened)["changed"] >= recap(predicted)["changed"]
+    assert hardened.recap["pytest"]["changed"] >= predicted.recap["pytest"]["changed"]
     on(device, f"echo {MESSAGE!r} >/data/message && sync")
     secrets = secrets_of(device, controller)
     log = hardened.log.read_bytes()
@@ -89,7 +89,7 @@ def test_a_second_run_changes_nothing_and_check_mode_predicts_that(run: Play) ->
     for options in ((), ("--check", "--diff")):
         again = run("harden", *options)
         assert again.rc == 0, again.output
-        assert recap(again)["changed"] == 0, again.output
+        assert again.recap["pytest"]["changed"] == 0, again.output
 
 
 def test_the_recovery_key_opens_keyslot_0(device: Device, controller: Path) -> None:

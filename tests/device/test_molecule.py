@@ -1,0 +1,15 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks on the virtual device."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import molecule
+
+
+def test_harden_on_the_device(capfd: pytest.CaptureFixture[str]) -> None:
+    molecule.run("device", capfd)
