@@ -12,7 +12,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 
 AREA = "edgesec_platform"
-TESTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
+TESTED = {"debian": ("12", "13"), "ubuntu": ("24.04", "26.04")}
 ACCEPT = "edgesec_accept_untested_distribution"
 
 
@@ -46,7 +46,7 @@ CONTROLS = (
         id="platform.distribution.supported",
         title="The distribution is one that this collection is tested on, or made from Debian",
         recommendation="3.1.2.3.1",
-        expected="Debian 12 or 13, Ubuntu 22.04, 24.04 or 26.04, or made from Debian",
+        expected="Debian 12 or 13, Ubuntu 24.04 or 26.04, or made from Debian",
         remedy=f"Install a tested release, or set {ACCEPT}: true and test it yourself",
         role=None,
         topic="configuration",

@@ -70,36 +70,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+# What is done to a device without further words, and with the name of a snapshot.
+_PLAIN = {
+    "destroy": Device.destroy,
+    "power-cut": Device.power_cut,
+    "reboot": Device.reboot,
+    "stop": Device.stop,
+    "swap-tpm": Device.swap_tpm,
+}
+_SNAPSHOTS = {"restore": Device.restore, "snapshot": Device.snapshot}
+
+
 def _dispatch(options: argparse.Namespace) -> int:
     if options.command == "packages":
         print("\n".join(host.missing_packages() if options.missing else host.packages()))
         return 0
     if options.command == "list":
-        for each in devices():
-            status = each.status()
-            power = f"running, port {status['port']}" if status["running"] else "off"
-            print(f"{each.name}: {status['suite']}, {power}")
+        _list()
         return 0
-
     device = Device(options.name)
+    if options.command in _PLAIN:
+        _PLAIN[options.command](device)
+        return 0
+    if options.command in _SNAPSHOTS:
+        _SNAPSHOTS[options.command](device, options.snapshot)
+        return 0
     match options.command:
         case "build":
             device.build(options.suite, fresh=options.fresh)
         case "start":
             seconds = device.start(memory=options.memory, tpm=not options.no_tpm, port=options.port)
             say(f"device {device.name}: SSH answered after {seconds:.1f} s")
-        case "reboot":
-            device.reboot()
-        case "stop":
-            device.stop()
-        case "power-cut":
-            device.power_cut()
-        case "swap-tpm":
-            device.swap_tpm()
-        case "snapshot":
-            device.snapshot(options.snapshot)
-        case "restore":
-            device.restore(options.snapshot)
         case "ssh":
             return _ssh(device, options)
         case "status":
@@ -108,9 +109,14 @@ def _dispatch(options: argparse.Namespace) -> int:
             return _log(device, options.follow)
         case "inventory":
             print(device.inventory())
-        case "destroy":
-            device.destroy()
     return 0
+
+
+def _list() -> None:
+    for device in devices():
+        status = device.status()
+        power = f"running, port {status['port']}" if status["running"] else "off"
+        print(f"{device.name}: {status['suite']}, {power}")
 
 
 def _ssh(device: Device, options: argparse.Namespace) -> int:

@@ -147,8 +147,9 @@ def _make_disk(tar: Path, disk: Path, work: Path) -> None:
 
     # one shell, since fakeroot remembers owners only as long as it runs
     script = (
-        'mkdir tree && tar -C tree --numeric-owner --exclude="./dev/*" -xf "$1" && tar -C tree --numeric-owner -xf "$2" '
-        '&& mkfs.ext4 -q -F -L root -m 0 -J size=16 -E "offset=$4,lazy_itable_init=0,root_owner=0:0" -d tree "$3" "$5"; '
+        'mkdir tree && tar -C tree --numeric-owner --exclude="./dev/*" -xf "$1" '
+        '&& tar -C tree --numeric-owner -xf "$2" && mkfs.ext4 -q -F -L root -m 0 -J size=16 '
+        '-E "offset=$4,lazy_itable_init=0,root_owner=0:0" -d tree "$3" "$5"; '
         "result=$?; rm -rf tree; exit $result"
     )
     operands = [str(tar), str(work / "files.tar"), str(disk), str(root.start * MIB), f"{root.size}M"]

@@ -36,5 +36,7 @@ def run(argv: Sequence[str], *, stdin: str | None = None, cwd: Path | None = Non
     except subprocess.TimeoutExpired:
         raise LabError(argv[0], f"did not end within {timeout:.0f} s") from None
     if done.returncode != 0:
-        raise LabError(argv[0], f"ended with {done.returncode}", log="\n".join((done.stderr or done.stdout).splitlines()[-15:]))
+        raise LabError(
+            argv[0], f"ended with {done.returncode}", log="\n".join((done.stderr or done.stdout).splitlines()[-15:])
+        )
     return done.stdout

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from .collection import ROOT, place
 
 PAGE = ROOT / "docs" / "controls.md"
 
+# The page is under the licence of this file.
+_LICENCE = [line.removeprefix("# ") for line in Path(__file__).read_text(encoding="utf-8").splitlines()[:3]]
 _HEAD = """\
-<!--
-Copyright (c) 2026, the edgesec.hardening contributors
-GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-SPDX-License-Identifier: GPL-3.0-or-later
 
 Generated from the catalogue by python -m tests.setup.controls_page: do not edit.
 -->
@@ -71,7 +70,7 @@ def page() -> str:
             f"- Judged by: `{control.source}`\n"
             f"- See also: {ids}\n"
         )
-    return "".join([*parts, _TAIL])
+    return "".join(["<!--\n", *(f"{line}\n" for line in _LICENCE), *parts, _TAIL])
 
 
 if __name__ == "__main__":
