@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import policy_pcr, unseal_reference
+
+try:
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+except ImportError:
+    # Told by require_cryptography() before anything here is called.
+    pass
 
 
 def new_policy_key() -> bytes:

@@ -14,13 +14,17 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.ciphers import algorithms
-from cryptography.hazmat.primitives.serialization import pkcs7
-
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.ciphers import algorithms
+    from cryptography.hazmat.primitives.serialization import pkcs7
+except ImportError:
+    # Told by require_cryptography() before anything here is called.
+    pass
 
 RECOVERY_KEY_BYTES = 32
 _RSA_BITS = 3072

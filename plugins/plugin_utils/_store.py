@@ -26,6 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import E
 from ansible_collections.edgesec.hardening.plugins.module_utils._files import sync_directory, write_atomic
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval, _escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._cryptography import require_cryptography
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
 
@@ -34,6 +35,7 @@ class FleetStore:
     """The store below one directory, which is made when something is first put into it."""
 
     def __init__(self, path: str) -> None:
+        require_cryptography()
         self.path = Path(path).expanduser().absolute()
 
     def policy_key(self) -> bytes:

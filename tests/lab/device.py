@@ -127,21 +127,24 @@ class Device:
             if not self.running:
                 return
             with step(f"device {self.name}: shutdown"):
-                with self._qmp() as qmp:
-                    qmp.execute("system_powerdown")
-                if not self._qemu.wait(120):
-                    say(f"device {self.name}: did not shut down, powering off")
-                self._power_cut()
+                self._shut_down()
 
     def reboot(self) -> float:
-        """Reboot in order, and return the seconds until the system is up again."""
+        """Reboot in order, and return the seconds until the system is up again.
+
+        Emulated, the firmware now and then hangs after a reset, so there the machine is switched off and on.
+        """
         with self._lock():
             self._require_power(True)
             before = self.ssh(_BOOT_ID).stdout
             began = time.monotonic()
             with step(f"device {self.name}: reboot"):
-                # the answer of a system that goes down is of no interest
-                self.ssh("systemctl reboot")
+                if accelerator.accelerator() == "tcg":
+                    self._shut_down()
+                    self._launch(self._state(), None)
+                else:
+                    # the answer of a system that goes down is of no interest
+                    self.ssh("systemctl reboot")
                 return self._wait(began, other_than=before)
 
     def power_cut(self) -> None:
@@ -326,6 +329,13 @@ class Device:
 
     def _qmp(self) -> Qmp:
         return Qmp(self.directory / "run" / "qmp.sock")
+
+    def _shut_down(self) -> None:
+        with self._qmp() as qmp:
+            qmp.execute("system_powerdown")
+        if not self._qemu.wait(120):
+            say(f"device {self.name}: did not shut down, powering off")
+        self._power_cut()
 
     def _power_cut(self) -> None:
         self._qemu.kill()

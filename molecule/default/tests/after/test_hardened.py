@@ -16,7 +16,7 @@ from testinfra.host import Host
 from tests.playbook import play
 from tests.setup.collection import ROOT
 
-INVENTORIES = [Path(__file__).parents[2] / "inventory.yml", ROOT / "build" / "container" / "inventory.json"]
+INVENTORIES = [Path(__file__).parents[2] / "inventory" / "hosts.yml", ROOT / "build" / "container" / "inventory.json"]
 STORE = ROOT / "build" / "container" / "edgesec-store"
 VOLUME = "/var/lib/edge.img"
 

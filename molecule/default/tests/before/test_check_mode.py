@@ -13,7 +13,7 @@ from testinfra.host import Host
 from tests.playbook import Played, play
 from tests.setup.collection import ROOT
 
-INVENTORIES = [Path(__file__).parents[2] / "inventory.yml", ROOT / "build" / "container" / "inventory.json"]
+INVENTORIES = [Path(__file__).parents[2] / "inventory" / "hosts.yml", ROOT / "build" / "container" / "inventory.json"]
 LOOK = "sha256sum /etc/fstab /var/lib/edge.img; stat -c '%n %U %G %a' /etc/edge/* /etc/edge/tls/*; ls -a /etc /usr/lib"
 
 
