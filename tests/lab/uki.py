@@ -39,7 +39,7 @@ def build(stub: bytes, sections: dict[str, bytes]) -> bytes:
 
     present = []
     for index in range(count):
-        name, size, address, raw_size, raw, _, _, _, _, flags = _SECTION.unpack_from(
+        name, size, address, raw_size, raw, *_relocations, flags = _SECTION.unpack_from(
             stub, table + index * _SECTION.size
         )
         present.append(_Section(name.rstrip(b"\0"), size, address, stub[raw : raw + raw_size], flags))
