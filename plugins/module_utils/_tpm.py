@@ -20,7 +20,7 @@ from ._luks_header import header_of
 from ._observe import names_in, read_line, under
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
-from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2
+from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
 from ._tpm_policy import p256_key_name
 from ._unlock import read_outcome
 
@@ -100,7 +100,7 @@ def _ask(facts: dict[str, Any]) -> None:
         facts["responding"] = True
     except EdgesecError as error:
         facts["responding"] = False
-        facts["reason"] = str(error)
+        facts["reason"] = error.seen if isinstance(error, TpmError) else str(error)
 
 
 def _version(root: str) -> Optional[str]:

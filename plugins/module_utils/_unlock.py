@@ -102,7 +102,7 @@ def _attempt(name: str, tpm: Tpm2) -> Outcome:
         return Outcome(name, "ok", at, approval=approval.id)
     except (UnlockError, TpmError) as error:
         return Outcome(name, error.reason, at, message=str(error))
-    except EdgesecError as error:
+    except (EdgesecError, OSError) as error:
         return Outcome(name, "failed", at, message=str(error))
 
 

@@ -169,8 +169,8 @@ def _tpm(facts: View, policy: View) -> Problems:
             EdgesecError("the TPM", "is a TPM 1.2, which cannot seal to a signed policy", f"Fit a TPM 2.0, {without}")
         ]
     if not tpm.flag("responding"):
-        seen = (tpm.maybe_text("reason") or "no reason given").rstrip(".")
-        return [EdgesecError("the TPM", f"does not answer ({seen})", f"Power the device off and on, {without}")]
+        seen = (tpm.maybe_text("reason") or "does not answer").rstrip(".")
+        return [EdgesecError("the TPM", seen, f"Power the device off and on, {without}")]
     return _pcrs(facts, policy)
 
 
