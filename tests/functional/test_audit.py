@@ -123,3 +123,13 @@ def test_a_wrong_variable_is_named(
     assert done.returncode == 2
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_reports_do_not_land_in_an_inventory_that_is_a_directory(tmp_path: Path, variables: dict[str, Any]) -> None:
+    """There ansible would take them for inventories at the next run."""
+    inventory = tmp_path / "inventory"
+    inventory.mkdir()
+    done = audit(inventory, {"gw-001": variables}, "-i", str(inventory))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path in inventory.iterdir()] == ["inventory.json"]
+    assert (tmp_path / "edgesec-reports" / "gw-001.json").is_file()

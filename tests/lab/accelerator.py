@@ -49,7 +49,7 @@ def boots(name: str) -> bool:
         variables, serial = Path(directory, "vars.qcow2"), Path(directory, "serial")
         run.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(host.OVMF_VARS), str(variables)])
         argv = [shutil.which("qemu-system-x86_64", path=run.SEARCH_PATH) or "", "-nodefaults", "-display", "none"]
-        argv += [*qemu.firmware(name, str(variables)), "-m", "256", "-smp", "2", "-serial", f"file:{serial}"]
+        argv += [*qemu.firmware(name, str(variables)), "-m", "256", "-serial", f"file:{serial}"]
         with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + _SECONDS
             alive = False

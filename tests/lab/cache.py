@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .progress import say
+
 LAB = Path(__file__).resolve().parent
 REPOSITORY = LAB.parent.parent
 
@@ -43,7 +45,11 @@ def lock(name: str) -> Iterator[None]:
     path = root() / "locks" / f"{name}.lock"
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{name}: waiting for another process that works on it ...")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 

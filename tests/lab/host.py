@@ -35,6 +35,7 @@ _PROBES = {
     "qemu-utils": "qemu-img",
     "sbsigntool": "sbsign",
     "swtpm": "swtpm",
+    "swtpm-tools": "swtpm_setup",
     "uidmap": "newuidmap",
 }
 

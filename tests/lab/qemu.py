@@ -36,7 +36,7 @@ def argv(machine: Machine) -> list[str]:
     """The command line of `machine`; paths are relative to the directory of the device."""
     words = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-user-config"]
     words += firmware(machine.accelerator, "vars.qcow2")
-    words += ["-m", str(machine.memory), "-smp", _processors(machine.accelerator), "-rtc", "base=utc"]
+    words += ["-m", str(machine.memory), "-rtc", "base=utc"]
     words += ["-drive", f"if=none,id=disk,node-name={DISK},format=qcow2,file=disk.qcow2,discard=unmap"]
     words += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
     words += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{machine.port}-:22"]
@@ -50,16 +50,15 @@ def argv(machine: Machine) -> list[str]:
     return words + (["-S"] if machine.paused else [])
 
 
-def _processors(accelerator: str) -> str:
-    # Emulated, the firmware now and then waits for ever for its second processor after a reset.
-    return "1" if accelerator == "tcg" else "2"
+# An emulated processor: without AVX, which is slow to emulate and which cryptography would choose; with a cache of
+# translated code that is small enough to forget what ran before a reboot.
+_EMULATED = ["-accel", "tcg,tb-size=160", "-cpu", "max,avx=off", "-smp", "1"]
 
 
 def firmware(accelerator: str, variables: str) -> list[str]:
     """The board and its firmware; only code in system management mode may write the variables."""
     words = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
     words += ["-global", "ICH9-LPC.disable_s3=1"]
-    words += ["-accel", accelerator]
-    words += ["-cpu", "max" if accelerator == "tcg" else "host"]
+    words += _EMULATED if accelerator == "tcg" else ["-accel", accelerator, "-cpu", "host", "-smp", "2"]
     words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={host.OVMF_CODE}"]
     return [*words, "-drive", f"if=pflash,unit=1,node-name={VARIABLES},format=qcow2,file={variables}"]

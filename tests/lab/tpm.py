@@ -29,7 +29,8 @@ class Tpm:
     def start(self) -> None:
         """Start the TPM; it manufactures itself where its state is blank, and ends when the machine does."""
         self.process.kill()
-        self.state.mkdir(mode=0o700, exist_ok=True)
+        if not self.state.exists():
+            self._manufacture()
         # left behind by a swtpm that was killed
         (self.state / ".lock").unlink(missing_ok=True)
         (self._device / self.socket).unlink(missing_ok=True)
@@ -39,6 +40,12 @@ class Tpm:
         argv += ["--pid", f"file={record}", "--daemon"]
         run(argv, cwd=self._device, timeout=60)
         self.process.remember(int(record.read_text()))
+
+    def _manufacture(self) -> None:
+        # One bank, as on the devices sold now; and each further one would cost the firmware another hash of the kernel.
+        self.state.mkdir(mode=0o700)
+        argv = ["swtpm_setup", "--tpm2", "--tpmstate", str(self.state), "--pcr-banks", "sha256"]
+        run([*argv, "--not-overwrite"], timeout=60)
 
     def copy_state(self, target: Path) -> None:
         """Copy the state; the machine must not be running meanwhile."""
