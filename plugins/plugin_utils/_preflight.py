@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import label_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import is_controller_unlock
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
@@ -107,7 +108,7 @@ def _volume(volume: View) -> Problems:
         return [EdgesecError(device, "there is no such device", f"Correct the device of the volume {name}")]
     luks = volume.maybe_child("luks")
     if luks is not None:
-        return _foreign_luks(device, luks)
+        return _foreign_luks(device, luks, label_of(name))
     blank = volume.maybe_flag("blank")
     if blank:
         return []
@@ -139,9 +140,18 @@ def _held(volume: View) -> str:
         return volume.maybe_text("reason") or "something that could not be named"
 
 
-def _foreign_luks(device: str, luks: View) -> Problems:
+def _foreign_luks(device: str, luks: View, label: str) -> Problems:
     if luks.number("version") == 2:
-        return []
+        if luks.maybe_text("label") == label:
+            return []
+        return [
+            EdgesecError(
+                device,
+                f"is a LUKS2 volume that this collection did not make, UUID {luks.text('uuid')}, "
+                f"label {luks.maybe_text('label')!r}, expected {label!r}",
+                "Declare another device, or save its data and empty it",
+            )
+        ]
     return [
         EdgesecError(
             device,

@@ -73,6 +73,10 @@ def test_a_converged_device_has_no_errors_whatever_it_lacks(after: Facts, policy
             ("LUKS1 volume, UUID 1234", "cryptsetup convert"),
         ),
         (
+            lambda f: volume(f).update(blank=False, luks={"version": 2, "uuid": "1234", "label": "theirs"}),
+            ("a LUKS2 volume that this collection did not make", "UUID 1234", "'theirs'", "'edgesec-data'"),
+        ),
+        (
             lambda f: f["edgesec_platform"]["tools"].update(cryptsetup=None),
             ("cryptsetup", "is not installed", "apt install cryptsetup-bin"),
         ),
