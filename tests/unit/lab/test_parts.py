@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Processes, SSH, the guest's files, the root file system's command line, names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Device, LabError, guest, host, qemu, rootfs, ssh
+from tests.lab.process import Process
+from tests.lab.tpm import replace_directory
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESEC_LAB_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_process_is_killed_and_known_to_be_gone(tmp_path: Path) -> None:
+    process = Process(tmp_path / "record")
+    assert process.pid is None
+    with subprocess.Popen(["sleep", "60"]) as child:
+        process.remember(child.pid)
+        assert process.pid == child.pid
+        process.kill()
+        assert process.pid is None
+
+
+def test_another_process_that_got_the_same_id_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (tmp_path / "record").write_text(f"{stranger.pid} 1\n")
+        Process(tmp_path / "record").kill()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_ssh_checks_the_host_key_under_a_name_that_outlives_the_port(tmp_path: Path) -> None:
+    first, second = ssh.argv(tmp_path, 1111), ssh.argv(tmp_path, 2222)
+    assert [word for word in first if word != "1111"] == [word for word in second if word != "2222"]
+    assert "StrictHostKeyChecking=yes" in first
+    assert ssh.known_hosts("ssh-ed25519 AAAA edge\n").startswith(ssh.HOST_ALIAS + " ssh-ed25519 ")
+
+
+def test_what_is_silent_or_not_there_is_no_ssh_server() -> None:
+    assert not ssh.answers(host.free_port(), 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not ssh.answers(silent.getsockname()[1], 0.2)
+
+
+@pytest.mark.parametrize(("greeting", "is_ssh"), [(b"SSH-2.0-x\r\n", True), (b"220 mail\r\n", False)])
+def test_an_ssh_server_is_known_by_its_greeting(greeting: bytes, is_ssh: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(greeting)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        assert ssh.answers(server.getsockname()[1]) is is_ssh
+        thread.join()
+
+
+def test_the_weak_spots_are_weak_and_the_keys_are_not(tmp_path: Path) -> None:
+    contents = guest.files("ssh-ed25519 AAAA", b"host", b"tls", b"certificate", "0" * 32)
+    guest.archive(contents, tmp_path / "files.tar")
+    with tarfile.open(tmp_path / "files.tar") as archive:
+        found = {member.name: (member.uid, member.mode) for member in archive}
+    assert found["etc/edge/tls/device.key"] == (0, 0o644)
+    assert found["etc/edge/mqtt.password"] == (guest.EDGE_UID, 0o664)
+    assert found["etc/ssh/ssh_host_ed25519_key"] == (0, 0o600)
+    assert found["home/edge/.ssh/authorized_keys"] == (guest.EDGE_UID, 0o600)
+
+
+def test_the_boot_partition_is_writable_before_hardening() -> None:
+    (fstab,) = [file for file in guest.files("", b"", b"", b"", "") if file.path == "etc/fstab"]
+    assert b"PARTLABEL=esp /boot/efi vfat umask=0077 0 2\n" in (fstab.content or b"")
+
+
+def test_an_unknown_release_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(LabError, match=r"sid.*trixie, bookworm"):
+        rootfs.build("sid", [])
+
+
+def test_hooks_reach_mmdebstrap_whole() -> None:
+    words = rootfs.argv("trixie", ["a", "b"], "echo 'x'", "echo 'y z'", Path("t.tar"), "http://mirror.example/debian")
+    assert "--include=a,b" in words
+    assert "--setup-hook=echo 'x'" in words
+    assert words[-3:] == ["trixie", "t.tar", "http://mirror.example/debian"]
+    (hook,) = [word.partition("=")[2] for word in words if word.startswith("--customize-hook")]
+    done = subprocess.run(
+        ["sh", "-c", f'chroot() {{ printf "%s|" "$@"; }}; {hook}', "sh", "/r"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "/r|/bin/sh|-eu|-c|echo 'y z'|"
+
+
+def test_a_mirror_named_in_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESEC_LAB_MIRROR", "http://mirror.example/debian")
+    assert host.mirror() == "http://mirror.example/debian"
+
+
+def test_every_listed_package_can_be_told_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_more: None)
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
+    assert host.missing_packages() == host.packages()
+    with pytest.raises(LabError, match=r"apt-get install .*swtpm"):
+        host.require_packages()
+
+
+def test_a_snapshot_to_load_keeps_the_processors_still() -> None:
+    machine = {"accelerator": "kvm", "memory": 512, "tpm_socket": None, "port": 1}
+    assert "-S" in qemu.argv(qemu.Machine(**machine, paused=True))
+    assert "-S" not in qemu.argv(qemu.Machine(**machine))
+
+
+def test_copies_of_a_tpm_leave_out_the_lock_and_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "tpm2-00.permall").write_bytes(b"seed")
+    (tmp_path / "state" / ".lock").touch()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "old").touch()
+    replace_directory(tmp_path / "state", tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["tpm2-00.permall"]
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "Edge", "-x", "a" * 40])
+def test_names_that_could_leave_the_cache_are_refused(name: str) -> None:
+    with pytest.raises(LabError, match="not usable"):
+        Device(name)
