@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -122,9 +121,8 @@ def test_every_listed_package_can_be_told_missing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_snapshot_to_load_keeps_the_processors_still() -> None:
-    machine = {"accelerator": "kvm", "memory": 512, "tpm_socket": None, "port": 1}
-    assert "-S" in qemu.argv(qemu.Machine(**machine, paused=True))
-    assert "-S" not in qemu.argv(qemu.Machine(**machine))
+    assert "-S" in qemu.argv(qemu.Machine("kvm", 512, None, 1, paused=True))
+    assert "-S" not in qemu.argv(qemu.Machine("kvm", 512, None, 1))
 
 
 def test_copies_of_a_tpm_leave_out_the_lock_and_what_was_there(tmp_path: Path) -> None:
