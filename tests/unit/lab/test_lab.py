@@ -54,7 +54,7 @@ def test_two_builds_at_once_build_once() -> None:
         built.append(directory)
         (directory / "file").write_text("whole")
 
-    threads = [threading.Thread(target=cache.build_once, args=("things", "two", make)) for _ in range(4)]
+    threads = [threading.Thread(target=cache.build_once, args=("things", "two", make)) for _number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -61,7 +61,7 @@ def test_an_ssh_server_is_known_by_its_greeting(greeting: bytes, is_ssh: bool) -
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet() -> None:
-            connection, _ = server.accept()
+            connection, _rest = server.accept()
             with connection:
                 connection.sendall(greeting)
 
