@@ -28,7 +28,7 @@ OPEN, MAKE, WRITE, MOUNT, REMOUNT = "open", "make file system", "write fstab", "
 
 @dataclass(frozen=True)
 class Mounting:
-    """How a volume is to be mounted; C(unlock) is C(tpm2) or C(controller)."""
+    """How a volume is to be mounted; C(unlock) is C(tpm) or C(controller)."""
 
     volume: Volume
     options: tuple[str, ...]
@@ -149,7 +149,7 @@ def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
 
 def _fstab_with(text: str, mounting: Mounting) -> str:
     options = (*mounting.options, "nofail")
-    if mounting.unlock == "tpm2":
+    if mounting.unlock == "tpm":
         options += (mounting.unit,)
     entry = Entry(mounting.mapper, mounting.path, mounting.fstype, options, 0, 2)
     line = find(parse(text), mounting.path)
@@ -163,7 +163,7 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
             f"line {line.number} mounts {line.entry.source} on {mounting.path}",
             "Remove the line, or give the volume another directory",
         )
-    drop = [] if mounting.unlock == "tpm2" else [mounting.unit]
+    drop = [] if mounting.unlock == "tpm" else [mounting.unit]
     return set_options(text, mounting.path, add=options, drop=drop)
 
 

@@ -37,11 +37,11 @@ options:
     default: [nodev, nosuid]
   unlock:
     description:
-      - Who opens the volume at boot; V(tpm2) is the unit C(edgesec-unlock@NAME.service), V(controller) is nobody on the
+      - Who opens the volume at boot; V(tpm) is the unit C(edgesec-unlock@NAME.service), V(controller) is nobody on the
         device.
     type: str
-    choices: [tpm2, controller]
-    default: tpm2
+    choices: [tpm, controller]
+    default: tpm
   fstype:
     description:
       - File system to make on a new volume.
@@ -115,7 +115,7 @@ def main() -> None:
             **KEYED_VOLUME,
             "path": {"type": "path", "required": True},
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},
-            "unlock": {"type": "str", "choices": ["tpm2", "controller"], "default": "tpm2"},
+            "unlock": {"type": "str", "choices": ["tpm", "controller"], "default": "tpm"},
             "fstype": {"type": "str", "choices": ["ext4"], "default": "ext4"},
         },
         supports_check_mode=True,

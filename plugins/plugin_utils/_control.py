@@ -144,6 +144,6 @@ def declared_volumes(facts: View, policy: View, area: str, check: Callable[[View
 def is_controller_unlock(policy: View) -> bool:
     """Whether volumes are opened from escrow by the controller, so that nothing is sealed."""
     mode = policy.text("encrypted_storage_unlock")
-    if mode not in ("tpm2", "controller"):
-        raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not tpm2 or controller")
+    if mode not in ("tpm", "controller"):
+        raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not tpm or controller")
     return mode == "controller"

@@ -24,7 +24,7 @@ POLICY: dict[str, Any] = {
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "encrypted_storage_ciphers": ["aes-xts-plain64"],
     "encrypted_storage_mount_options": ["nodev", "nosuid"],
-    "encrypted_storage_unlock": "tpm2",
+    "encrypted_storage_unlock": "tpm",
     "tpm_sealing_pcrs": [],
     "tpm_sealing_accept": [],
     "edgesec_accept_untested_distribution": False,
