@@ -21,12 +21,6 @@ options:
       - Absolute path of the device, best one that stays the same, such as C(/dev/disk/by-partlabel/data).
     type: path
     required: true
-  store:
-    description:
-      - Directory on the controller with the recovery keys and approvals of the fleet. It is made where it is missing.
-      - Used on the controller alone.
-    type: path
-    required: true
   recovery_key:
     description:
       - The recovery key of the volume. It comes from the fleet store on the controller, and is not for playbooks to

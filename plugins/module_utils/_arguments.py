@@ -31,12 +31,24 @@ VOLUMES = {
         "mount": {"type": "path"},
     },
 }
+# For the controller half of a module. The escrow is taken out of what is sent to the device.
+ESCROW = {
+    "store": {"type": "path", "required": True},
+    "escrow": {
+        "type": "dict",
+        "options": {
+            "certificates": {"type": "list", "elements": "path", "default": []},
+            "key": {"type": "path", "no_log": False},
+            "key_passphrase": {"type": "str", "no_log": True},
+        },
+    },
+}
 # Of every module that changes a volume and may need its recovery key.
 KEYED_VOLUME = {
     "name": {"type": "str", "required": True},
     "device": {"type": "path", "required": True},
-    "store": {"type": "path", "required": True},
     "recovery_key": {"type": "str", "no_log": True},
+    **ESCROW,
 }
 CREDENTIAL_FILES = {
     "type": "list",

@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
+  - edgesec.hardening.escrow
 attributes:
   check_mode:
     support: full
