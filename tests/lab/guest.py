@@ -12,7 +12,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = (
+_PACKAGES = (
+    "btrfs-progs",
+    "clevis-luks",
+    "clevis-tpm2",
     "cryptsetup-bin",
     "dbus",
     "dmsetup",
@@ -22,6 +25,8 @@ PACKAGES = (
     "iproute2",
     "kmod",
     "linux-image-cloud-amd64",
+    "lvm2",
+    "mdadm",
     "mount",
     "openssh-server",
     "procps",
@@ -32,8 +37,11 @@ PACKAGES = (
     "tpm2-tools",
     "udev",
     "util-linux",
+    "xfsprogs",
     "zstd",
 )
+# A part of systemd in older releases.
+_PACKAGES_OF = {"trixie": ("systemd-cryptsetup",)}
 
 # efi=debug keeps the kernel out of memory that the firmware uses before it starts a kernel. Without it, an emulated
 # reboot crawls or hangs in the firmware: QEMU 7 is slow at writing to pages in which a kernel once ran code.
@@ -45,8 +53,12 @@ COMMAND_LINE = (
 EDGE_UID = 1000
 
 # The initrd holds what this machine's disk needs and no more: it is read, measured and unpacked at every boot.
+# So volume managers, which tests put on partitions that the boot does not need, stay out of it.
 SETUP = r"""
-mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/initramfs-tools/hooks"
+mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/initramfs-tools/hooks" "$1/etc/dpkg/dpkg.cfg.d"
+for package in btrfs lvm2 mdadm; do
+    echo "path-exclude=/usr/share/initramfs-tools/*/$package"
+done > "$1/etc/dpkg/dpkg.cfg.d/edge"
 echo MODULES=list > "$1/etc/initramfs-tools/conf.d/edge"
 cat > "$1/etc/initramfs-tools/hooks/edge" <<'END'
 #!/bin/sh
@@ -64,14 +76,22 @@ chmod 0755 "$1/etc/initramfs-tools/hooks/edge"
 MASKED = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
+    "blk-availability.service",
     "dev-hugepages.mount",
     "dev-mqueue.mount",
+    "dm-event.socket",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
     "fstrim.timer",
     "getty@tty1.service",
+    "lvm2-lvmpolld.socket",
+    "lvm2-monitor.service",
     "man-db.timer",
+    "mdcheck_continue.timer",
+    "mdcheck_start.timer",
+    "mdmonitor-oneshot.timer",
+    "mdmonitor.service",
     "modprobe@configfs.service",
     "modprobe@drm.service",
     "modprobe@efi_pstore.service",
@@ -87,6 +107,7 @@ MASKED = (
     "systemd-networkd-persistent-storage.service",
     "systemd-networkd-wait-online.service",
     "systemd-udev-load-credentials.service",
+    "xfs_scrub_all.timer",
 )
 
 CUSTOMIZE = rf"""
@@ -98,6 +119,11 @@ systemctl --quiet enable systemd-networkd.service
 systemctl --quiet mask {" ".join(MASKED)}
 mkdir -p /boot/efi
 """
+
+
+def packages(suite: str) -> tuple[str, ...]:
+    """The Debian packages of the device in one release."""
+    return _PACKAGES + _PACKAGES_OF.get(suite, ())
 
 
 @dataclass(frozen=True)

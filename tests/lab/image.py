@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The disk image of the device: ESP with a signed unified kernel image, root, and a blank data partition.
+"""The disk image of the device: ESP with a signed unified kernel image, root, and blank partitions for the tests.
 
 Built without mounting anything, so that no privilege is needed.
 """
@@ -36,6 +36,8 @@ LAYOUT = (
     Partition("esp", "uefi", 1, 256),
     Partition("root", "linux", 257, 2560),
     Partition("data", "linux", 2817, 384),
+    Partition("swap", "linux", 3201, 96),
+    Partition("spare", "linux", 3297, 448),
 )
 DISK_SIZE = LAYOUT[-1].start + LAYOUT[-1].size + 1
 
@@ -67,7 +69,7 @@ def build(suite: str) -> Path:
     def make(directory: Path) -> None:
         host.require_packages()
         firmware.require_python()
-        tar = rootfs.build(suite, guest.PACKAGES, setup=guest.SETUP, customize=guest.CUSTOMIZE)
+        tar = rootfs.build(suite, guest.packages(suite), setup=guest.SETUP, customize=guest.CUSTOMIZE)
         host.require_space(directory, 4000)
         work = directory / "work"
         work.mkdir()

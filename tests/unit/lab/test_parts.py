@@ -87,6 +87,12 @@ def test_the_boot_partition_is_writable_before_hardening() -> None:
     assert b"PARTLABEL=esp /boot/efi vfat umask=0077 0 2\n" in (fstab.content or b"")
 
 
+def test_only_packages_that_a_release_has_are_asked_for() -> None:
+    assert "systemd-cryptsetup" in guest.packages("trixie")
+    assert "systemd-cryptsetup" not in guest.packages("bookworm")
+    assert set(guest.packages("bookworm")) < set(guest.packages("trixie"))
+
+
 def test_an_unknown_release_is_refused_with_the_known_ones() -> None:
     with pytest.raises(LabError, match=r"sid.*trixie, bookworm"):
         rootfs.build("sid", [])
