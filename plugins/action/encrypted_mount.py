@@ -14,5 +14,5 @@ class ActionModule(SecretAction):
     """Opens a volume with its escrowed recovery key."""
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        key = store.recovery_key(self.host, self.probed["uuid"])
+        key = self.recovery_key(arguments, store)
         return self.call({**arguments, "recovery_key": key.decode()})[0]

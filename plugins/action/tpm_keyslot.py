@@ -22,7 +22,7 @@ class ActionModule(SecretAction):
         approval = approve(policy_key, srk_name, {**values, **latch}, self.probed["kernel"])
         # Where the latch is extended already, only a state that has it so can prove the seal in this boot.
         proof = approve(policy_key, srk_name, {**latch, **values}, self.probed["kernel"])
-        key = store.recovery_key(self.host, self.probed["uuid"])
+        key = self.recovery_key(arguments, store)
         store.put_approval(self.host, approval)
         result, backup = self.call(
             {

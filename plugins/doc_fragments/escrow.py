@@ -31,8 +31,8 @@ options:
         default: []
       key:
         description:
-          - Private key in PEM that opens the escrow, on the controller. It may be protected by a passphrase, and the file
-            may be encrypted with ansible-vault.
+          - Private key in PEM that opens the escrow, on the controller. It may be protected by a passphrase, and the
+            file may be encrypted with ansible-vault.
           - The private key in the store is tried as well, where there is one.
         type: path
       key_passphrase:

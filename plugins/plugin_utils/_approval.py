@@ -55,6 +55,11 @@ def approve(private_key: bytes, srk_name: bytes, values: Mapping[int, bytes], ke
     return Approval(id=identity, pcrs=tuple(sorted(values)), policy=policy, signature=signature)
 
 
+def sign(private_key: bytes, data: bytes) -> bytes:
+    """A signature that C(openssl dgst -sha256 -verify) accepts: ECDSA with SHA-256, DER."""
+    return _load(private_key).sign(data, ec.ECDSA(hashes.SHA256()))
+
+
 def _load(private_key: bytes) -> ec.EllipticCurvePrivateKey:
     subject, remedy = "the policy key", "Give a private ECDSA P-256 key in PEM, without a passphrase"
     try:

@@ -15,7 +15,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import take_store
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+
+ROTATION = "edgesec.hardening.recovery_keyslot"
 
 
 class SecretAction(ActionBase):
@@ -31,13 +34,16 @@ class SecretAction(ActionBase):
         """Called by ansible-core."""
         super().run(tmp, task_vars)
         self._variables = task_vars or {}
-        arguments = dict(self._task.args)
-        probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-        if probed.get("failed") or not probed.get("needs_key") or self._task.check_mode:
-            return probed
-        self.probed = probed
         try:
-            return self.with_secret(arguments, FleetStore(arguments["store"]))
+            arguments, store = take_store(self._task.args, self._loader)
+            probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+            if probed.get("failed") or not probed.get("needs_key"):
+                return probed
+            store.require_usable_certificates()
+            if self._task.check_mode and not self.has_use_in_check_mode():
+                return probed
+            self.probed = probed
+            return self.with_secret(arguments, store)
         except EdgesecError as error:
             raise AnsibleActionFail(str(error)) from error
 
@@ -45,13 +51,50 @@ class SecretAction(ActionBase):
         """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
         raise NotImplementedError
 
+    def has_use_in_check_mode(self) -> bool:
+        """Whether the module does with the secret what changes nothing, so that it is sent in check mode too."""
+        return False
+
     @property
     def host(self) -> str:
         """The host as the inventory names it."""
         return str(self._variables["inventory_hostname"])
 
-    def call(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
-        """Run the module with secrets among its arguments; returns its result, and the header backup in it.
+    def recovery_key(self, arguments: dict[str, Any], store: FleetStore) -> bytes:
+        """The recovery key of the volume; a rotation that was interrupted is brought to its end before.
+
+        :raises EdgesecError: it is not escrowed, or cannot be decrypted.
+        """
+        uuid = self.probed["uuid"]
+        if store.next_recovery_key(self.host, uuid) is not None:
+            self.rotate(arguments, store)
+        return store.recovery_key(self.host, uuid)
+
+    def rotate(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        """Give the volume another recovery key, or the one that an interrupted rotation had escrowed for it.
+
+        Whenever this ends early, the volume opens with the present key or with the next one, and both are escrowed.
+
+        :raises EdgesecError: it could not be brought to its end.
+        """
+        uuid = self.probed["uuid"]
+        old = store.recovery_key(self.host, uuid)
+        new = store.next_recovery_key(self.host, uuid) or store.begin_rotation(self.host, uuid)
+        rotation = {name: arguments[name] for name in ("name", "device", "store")}
+        rotation.update(state="rotated", recovery_key=old.decode(), next_recovery_key=new.decode())
+        result, backup = self.call(rotation, module=ROTATION)
+        if backup is None:
+            raise EdgesecError(
+                f"the rotation of the recovery key of {arguments['name']}",
+                str(result.get("msg") or "it returned no header backup").rstrip("."),
+                "The volume opens with the present key or with the next one, and both are escrowed. Run again",
+            )
+        store.put_header(self.host, uuid, backup)
+        store.end_rotation(self.host, uuid)
+        return result
+
+    def call(self, arguments: dict[str, Any], module: str | None = None) -> tuple[dict[str, Any], bytes | None]:
+        """Run the module (or another one) with secrets among its arguments; returns its result, and the header backup.
 
         :raises AnsibleActionFail: the arguments would be written to the device's disk.
         """
@@ -64,7 +107,7 @@ class SecretAction(ActionBase):
         context = self._connection._play_context
         logged, context.no_log = context.no_log, True
         try:
-            result = self._execute_module(module_args=arguments, task_vars=self._variables)
+            result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._variables)
         finally:
             context.no_log = logged
         backup = result.pop("header_backup", None)

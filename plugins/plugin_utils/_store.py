@@ -6,151 +6,248 @@
 
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
-Layout: C(policy/key.pem), C(escrow/certificate.pem) and C(escrow/key.pem), both made on first use;
-C(hosts/NAME/recovery/UUID.cms), C(hosts/NAME/headers/UUID.cms), C(hosts/NAME/approvals/ID.json); C(journal.jsonl).
+Layout: C(policy/key.pem), C(escrow/certificate.pem) and C(escrow/key.pem), made on first use;
+C(escrow/recipients/), every certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/)
+C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in),
+C(recovery/retired/), C(headers/UUID.cms), C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and
+C(decommission/), signed records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._files import sync_directory, write_atomic
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval, _escrow
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._cryptography import require_cryptography
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, now, safe
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+except ImportError:
+    # Told by require_cryptography() before anything here is called.
+    pass
+
+_POLICY_KEY = "policy/key.pem"
+_POLICY_PUBLIC = "policy/public.pem"
+_CERTIFICATE = "escrow/certificate.pem"
+_KEY = "escrow/key.pem"
+_RECIPIENTS = "escrow/recipients"
 
 
 class FleetStore:
     """The store below one directory, which is made when something is first put into it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, escrow: EscrowSettings | None = None) -> None:
         require_cryptography()
-        self.path = Path(path).expanduser().absolute()
+        self._files = StoreFiles(path)
+        self._escrow = escrow or EscrowSettings()
+        self.path = self._files.path
+
+    # -- keys of the store
 
     def policy_key(self) -> bytes:
         """The private key that signs approvals, PEM; made on first use."""
-        return self._made_once("policy/key.pem", lambda: {"policy/key.pem": _approval.new_policy_key()})
+        return self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: _approval.new_policy_key()})
 
-    def escrow_certificate(self) -> bytes:
-        """The certificate that recovery keys are encrypted to, PEM; made on first use."""
-        return self._made_once("escrow/certificate.pem", self._new_escrow)
+    def require_usable_certificates(self) -> None:
+        """Refuse certificates that cannot be encrypted to, before anything else is done.
+
+        :raises EdgesecError: one is no certificate, is not valid now, or has a key of a wrong kind.
+        """
+        for name, certificate in self._named_certificates().items():
+            _escrow.require_usable(certificate, name)
+
+    def escrow_certificates(self) -> list[x509.Certificate]:
+        """The certificates that recovery keys are encrypted to; the store's own is made on first use.
+
+        :raises EdgesecError: one cannot be used.
+        """
+        self.require_usable_certificates()
+        named = list(self._named_certificates().values())
+        if named:
+            return named
+        return [_escrow.load_certificate(self._files.made_once(_CERTIFICATE, self._new_escrow), _CERTIFICATE)]
+
+    # -- recovery keys
 
     def put_recovery_key(self, host: str, uuid: str, key: bytes) -> None:
         """Escrow the recovery key of a volume."""
-        self._put(f"{_host(host)}/recovery/{_safe(uuid)}.cms", self._encrypted(key))
-        self._journal("recovery key escrowed", host, uuid)
+        self._files.put(_recovery(host, uuid), self._encrypted(key))
+        self.note(host, uuid, "recovery key escrowed")
+
+    def has_recovery_key(self, host: str, uuid: str) -> bool:
+        """Whether the recovery key of a volume is escrowed here."""
+        return self._files.find(_recovery(host, uuid)) is not None
 
     def recovery_key(self, host: str, uuid: str) -> bytes:
         """The recovery key of a volume, decrypted.
 
-        :raises EdgesecError: it is not escrowed here, or the escrow's private key is not.
+        :raises EdgesecError: it is not escrowed here, or no private key that opens it is at hand.
         """
-        envelope = self._get(
-            f"{_host(host)}/recovery/{_safe(uuid)}.cms",
+        envelope = self._files.get(
+            _recovery(host, uuid),
             f"has no recovery key of the volume {uuid} of {host}",
             "Use the store that the volume was first encrypted with, or restore it from its backup",
         )
-        private = self._get(
-            "escrow/key.pem",
-            "lacks the escrow's private key (escrow/key.pem)",
-            "Put it there while the device is being sealed or recovered",
-        )
-        return _escrow.decrypt(envelope, self.escrow_certificate(), private)
+        return self._decrypted(envelope, f"the recovery key of the volume {uuid} of {host}")
 
-    def has_recovery_key(self, host: str, uuid: str) -> bool:
-        """Whether the recovery key of a volume is escrowed here."""
-        return (self.path / _host(host) / "recovery" / f"{_safe(uuid)}.cms").is_file()
+    def next_recovery_key(self, host: str, uuid: str) -> bytes | None:
+        """The key that a rotation was bringing in when it was interrupted, or None where none was."""
+        envelope = self._files.find(_next(host, uuid))
+        return None if envelope is None else self._decrypted(envelope, f"the next recovery key of {uuid} of {host}")
+
+    def begin_rotation(self, host: str, uuid: str) -> bytes:
+        """Make the recovery key that a volume is to get, and escrow it beside the present one."""
+        key = _escrow.new_recovery_key()
+        self._files.put(_next(host, uuid), self._encrypted(key))
+        self.note(host, uuid, "next recovery key escrowed")
+        return key
+
+    def end_rotation(self, host: str, uuid: str) -> None:
+        """The volume has its next recovery key, and no longer the one before, whose envelope is put aside."""
+        retired = self._files.find(_recovery(host, uuid))
+        if retired is not None:
+            self._files.put(f"{_host(host)}/recovery/retired/{safe(uuid)}-{now().replace(':', '')}.cms", retired)
+        self._files.move(_next(host, uuid), _recovery(host, uuid))
+        self.note(host, uuid, "recovery key rotated")
+
+    # -- headers, approvals, what was done
 
     def put_header(self, host: str, uuid: str, backup: bytes) -> None:
         """Escrow a header backup (gzip of what C(cryptsetup luksHeaderRestore) takes)."""
-        self._put(f"{_host(host)}/headers/{_safe(uuid)}.cms", self._encrypted(backup))
-        self._journal("header backup escrowed", host, uuid)
+        self._files.put(f"{_host(host)}/headers/{safe(uuid)}.cms", self._encrypted(backup))
+        self.note(host, uuid, "header backup escrowed")
 
     def put_approval(self, host: str, approval: Approval) -> None:
         """Keep an approval."""
         document = json.dumps(approval.to_json(), indent=2).encode() + b"\n"
-        self._put(f"{_host(host)}/approvals/{_safe(approval.id)}.json", document)
-        self._journal("boot state approved", host, approval.id)
+        self._files.put(f"{_host(host)}/approvals/{safe(approval.id)}.json", document)
+        self._files.journal("boot state approved", host, approval.id)
+
+    def note(self, host: str, uuid: str, event: str) -> None:
+        """Keep when something last happened to a volume, and add it to the journal."""
+        self._files.put(
+            f"{_host(host)}/volumes/{safe(uuid)}.json",
+            json.dumps({**self.history(host, uuid), event: now()}, indent=2).encode() + b"\n",
+        )
+        self._files.journal(event, host, uuid)
+
+    def history(self, host: str, uuid: str) -> dict[str, str]:
+        """When each kind of event last happened to a volume (ISO 8601, UTC)."""
+        document = self._files.find(f"{_host(host)}/volumes/{safe(uuid)}.json")
+        return dict(json.loads(document)) if document else {}
+
+    def put_signed_record(self, host: str, subject: str, record: dict[str, Any]) -> str:
+        """Keep a record of what was done, signed with the policy key; returns its path.
+
+        Beside it stand the signature (ECDSA with SHA-256, DER, C(.sig)) and, in C(policy/public.pem), the public key.
+        """
+        key = self.policy_key()
+        self._files.put(_POLICY_PUBLIC, _approval.public_part(key).encode())
+        name = f"{_host(host)}/decommission/{safe(subject)}-{now().replace(':', '')}.json"
+        document = json.dumps({"host": host, "at": now(), **record}, indent=2, sort_keys=True).encode() + b"\n"
+        # The record last: where it is, its signature is.
+        self._files.put(f"{name}.sig", _approval.sign(key, document))
+        self._files.put(name, document)
+        self._files.journal("record signed", host, subject)
+        return str(self.path / name)
+
+    # -- all that is escrowed of a host
+
+    def outdated(self, host: str) -> list[str]:
+        """The envelopes of a host that are not encrypted to the certificates of now, all of them and no other."""
+        certificates = list(self._named_certificates().values()) or self._own_certificate()
+        return [
+            name
+            for name in self._envelopes(host)
+            if not _escrow.is_encrypted_to(self._files.find(name) or b"", certificates)
+        ]
+
+    def encrypt_anew(self, host: str, name: str) -> None:
+        """Encrypt an envelope to the certificates of now.
+
+        :raises EdgesecError: no private key that opens it is at hand.
+        """
+        data = self._decrypted(self._files.find(name) or b"", name)
+        self._files.put(name, self._encrypted(data))
+        self._files.journal("encrypted anew", host, name)
+
+    def destroy_escrow(self, host: str, uuid: str) -> list[str]:
+        """Delete every recovery key and header backup of a volume; returns what was deleted."""
+        of_volume = re.compile(re.escape(uuid) + r"(\.next|-\d{4}-\d\d-\d\dT[^/]*)?\.cms")
+        gone = [name for name in self._envelopes(host) if of_volume.fullmatch(name.rsplit("/", 1)[1])]
+        for name in gone:
+            self._files.remove(name)
+        if gone:
+            self.note(host, uuid, "escrow destroyed")
+        return gone
+
+    def _envelopes(self, host: str) -> list[str]:
+        return self._files.names(f"{_host(host)}/**/*.cms")
 
     def _encrypted(self, data: bytes) -> bytes:
-        return _escrow.encrypt(data, [self.escrow_certificate()])
+        certificates = self.escrow_certificates()
+        for certificate in certificates:
+            kept = f"{_RECIPIENTS}/{_escrow.fingerprint(certificate)}.pem"
+            if self._files.find(kept) is None:
+                self._files.put(kept, _escrow.as_pem(certificate))
+        return _escrow.encrypt(data, certificates)
+
+    def _decrypted(self, envelope: bytes, what: str) -> bytes:
+        known = [*self._named_certificates().values(), *self._own_certificate(), *self._past_recipients()]
+        return _escrow.decrypt(envelope, known, self._private_keys(), what)
+
+    def _named_certificates(self) -> dict[str, x509.Certificate]:
+        """Those that the operator named."""
+        return {name: _escrow.load_certificate(self._read(name), name) for name in self._escrow.certificates}
+
+    def _own_certificate(self) -> list[x509.Certificate]:
+        pem = self._files.find(_CERTIFICATE)
+        return [] if pem is None else [_escrow.load_certificate(pem, _CERTIFICATE)]
+
+    def _past_recipients(self) -> list[x509.Certificate]:
+        names = self._files.names(f"{_RECIPIENTS}/*.pem")
+        return [_escrow.load_certificate(self._files.find(name) or b"", name) for name in names]
+
+    def _private_keys(self) -> list[rsa.RSAPrivateKey]:
+        paths = [self._escrow.key] if self._escrow.key else []
+        own = self.path / _KEY
+        if own.exists():
+            paths.append(str(own))
+        if not paths:
+            raise EdgesecError(
+                f"the store {self.path}",
+                f"lacks the escrow's private key ({_KEY})",
+                "Put it there while a device is sealed or recovered, or name it with encrypted_storage_escrow_key",
+            )
+        return [_escrow.load_private_key(self._read(path), path, self._escrow.key_passphrase) for path in paths]
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return self._escrow.read(path)
+        except OSError as error:
+            raise EdgesecError(path, f"cannot be read: {error.strerror}", "Correct its path or its mode") from None
 
     def _new_escrow(self) -> dict[str, bytes]:
         certificate, private = _escrow.new_certificate()
         # The certificate last: where it is, its key is.
-        return {"escrow/key.pem": private, "escrow/certificate.pem": certificate}
-
-    def _made_once(self, name: str, make: Callable[[], dict[str, bytes]]) -> bytes:
-        path = self.path / name
-        if not path.exists():
-            with self._lock():
-                if not path.exists():
-                    for each, content in make().items():
-                        self._put(each, content)
-        return path.read_bytes()
-
-    def _get(self, name: str, problem: str, remedy: str) -> bytes:
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            raise EdgesecError(f"the store {self.path}", problem, remedy) from None
-
-    def _put(self, name: str, data: bytes) -> None:
-        path = self.path / name
-        self._make_directory(path.parent)
-        write_atomic(str(path), data, 0o600, os.geteuid(), os.getegid())
-
-    def _make_directory(self, directory: Path) -> None:
-        if directory.is_dir():
-            return
-        if directory != self.path:
-            self._make_directory(directory.parent)
-        try:
-            directory.mkdir(mode=0o700, parents=directory == self.path, exist_ok=True)
-            sync_directory(str(directory.parent))
-        except OSError as error:
-            raise EdgesecError(
-                f"the store {self.path}", f"cannot be written: {error.strerror}", "Point edgesec_store elsewhere"
-            ) from None
-
-    def _journal(self, event: str, host: str, subject: str) -> None:
-        entry = {"at": datetime.now(UTC).isoformat(), "event": event, "host": host, "subject": subject}
-        with self._lock(), open(self.path / "journal.jsonl", "a", encoding="utf-8", opener=_private) as journal:
-            journal.write(json.dumps(entry) + "\n")
-            journal.flush()
-            os.fsync(journal.fileno())
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Hosts are worked on side by side, each in a process of its own."""
-        self._make_directory(self.path)
-        with open(self.path / ".lock", "w", encoding="ascii", opener=_private) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+        return {_KEY: private, _CERTIFICATE: certificate}
 
 
 def _host(host: str) -> str:
-    return f"hosts/{_safe(host)}"
+    return f"hosts/{safe(host)}"
 
 
-def _safe(name: str) -> str:
-    if not _SAFE_NAME.fullmatch(name) or name.startswith("."):
-        raise EdgesecError(
-            f"the name {name!r}", "cannot be the name of a file", "Use letters, digits and _ . : @ + ~ -"
-        )
-    return name
+def _recovery(host: str, uuid: str) -> str:
+    return f"{_host(host)}/recovery/{safe(uuid)}.cms"
+
+
+def _next(host: str, uuid: str) -> str:
+    return f"{_host(host)}/recovery/{safe(uuid)}.next.cms"

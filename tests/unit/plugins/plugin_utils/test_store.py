@@ -68,7 +68,7 @@ def test_only_the_owner_can_look_into_the_store(store: FleetStore) -> None:
 def test_keys_are_made_once(store: FleetStore) -> None:
     again = FleetStore(str(store.path))
     assert store.policy_key() == again.policy_key()
-    assert store.escrow_certificate() == again.escrow_certificate()
+    assert store.escrow_certificates() == again.escrow_certificates()
 
 
 def _policy_key(path: str) -> bytes:

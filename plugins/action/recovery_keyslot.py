@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+
+
+class ActionModule(SecretAction):
+    """Tests the escrowed recovery key on the device, or replaces it."""
+
+    def has_use_in_check_mode(self) -> bool:
+        return bool(self._task.args.get("state", "tested") == "tested")
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        if not self.has_use_in_check_mode():
+            return self.rotate(arguments, store)
+        uuid = self.probed["uuid"]
+        keys = {"recovery_key": store.recovery_key(self.host, uuid).decode()}
+        following = store.next_recovery_key(self.host, uuid)
+        if following is not None:
+            keys["next_recovery_key"] = following.decode()
+        result = self.call({**arguments, **keys})[0]
+        if result.get("tested") and not self._task.check_mode:
+            store.note(self.host, uuid, "recovery key tested")
+        if result.get("tested") and following is not None:
+            result.setdefault("warnings", []).append(
+                f"{self.host}: a rotation of the recovery key of {arguments['name']} was interrupted. "
+                "One of the two keys opens it; run rotate.yml to bring it to its end."
+            )
+        return result
