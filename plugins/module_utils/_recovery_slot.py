@@ -46,8 +46,15 @@ def test(device: str, key: bytes, next_key: Optional[bytes]) -> None:
 
     :raises EdgesecError: it does not.
     """
-    if next_key is None or not any(_cryptsetup.opens(device, each) for each in (key, next_key)):
-        require_recovery(device, key)
+    if next_key is not None and any(_cryptsetup.opens(device, each) for each in (key, next_key)):
+        return
+    if RECOVERY_SLOT not in require_header(device).keyslots:
+        raise EdgesecError(
+            device,
+            f"keyslot {RECOVERY_SLOT}, which is the recovery key's, is empty",
+            "If another way in is left, add the key back by hand: cryptsetup luksAddKey --key-slot 0",
+        )
+    require_recovery(device, key)
 
 
 def rotate(device: str, old: bytes, new: bytes) -> bool:
@@ -67,7 +74,7 @@ def rotate(device: str, old: bytes, new: bytes) -> bool:
     if not _opened_by(header, device, new):
         require_recovery(device, old)
         _add(device, old, new, _spare_slot(header, device))
-    if not _cryptsetup.opens(device, new, slot=RECOVERY_SLOT):
+    if RECOVERY_SLOT not in _opened_by(header, device, new):
         _free_recovery_slot(device, old, new)
         _add(device, new, new, RECOVERY_SLOT)
     header = require_header(device)

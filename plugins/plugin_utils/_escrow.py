@@ -119,10 +119,9 @@ def require_usable(certificate: x509.Certificate, name: str) -> None:
     try:
         pkcs7.PKCS7EnvelopeBuilder().add_recipient(certificate)
     except TypeError as error:
-        kind = type(certificate.public_key()).__name__
         raise EdgesecError(
             subject,
-            f"has a key that cryptography {__version__} cannot encrypt to ({kind}: {error})",
+            f"has a key that cryptography {__version__} cannot encrypt to ({str(error).rstrip('.')})",
             "Give a certificate with an RSA key",
         ) from None
     public = certificate.public_key()
