@@ -13,6 +13,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import Fl
 class ActionModule(SecretAction):
     """Opens a volume with its escrowed recovery key."""
 
+    escrows = False
+
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         key = self.recovery_key(arguments, store)
         return self.call({**arguments, "recovery_key": key.decode()})[0]

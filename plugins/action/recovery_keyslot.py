@@ -13,11 +13,15 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import Fl
 class ActionModule(SecretAction):
     """Tests the escrowed recovery key on the device, or replaces it."""
 
+    @property
+    def escrows(self) -> bool:
+        return bool(self._task.args.get("state") == "rotated")
+
     def has_use_in_check_mode(self) -> bool:
-        return bool(self._task.args.get("state", "tested") == "tested")
+        return not self.escrows
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        if not self.has_use_in_check_mode():
+        if self.escrows:
             return self.rotate(arguments, store)
         uuid = self.probed["uuid"]
         keys = {"recovery_key": store.recovery_key(self.host, uuid).decode()}

@@ -39,7 +39,8 @@ class SecretAction(ActionBase):
             probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
             if probed.get("failed") or not probed.get("needs_key"):
                 return probed
-            store.require_usable_certificates()
+            if self.escrows:
+                store.require_usable_certificates()
             if self._task.check_mode and not self.has_use_in_check_mode():
                 return probed
             self.probed = probed
@@ -50,6 +51,11 @@ class SecretAction(ActionBase):
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
         raise NotImplementedError
+
+    @property
+    def escrows(self) -> bool:
+        """Whether something is encrypted to the certificates, so that they must be usable."""
+        return True
 
     def has_use_in_check_mode(self) -> bool:
         """Whether the module does with the secret what changes nothing, so that it is sent in check mode too."""
@@ -77,6 +83,7 @@ class SecretAction(ActionBase):
 
         :raises EdgesecError: it could not be brought to its end.
         """
+        store.require_usable_certificates()
         uuid = self.probed["uuid"]
         old = store.recovery_key(self.host, uuid)
         new = store.next_recovery_key(self.host, uuid) or store.begin_rotation(self.host, uuid)
