@@ -18,21 +18,25 @@ from pathlib import Path
 from . import cache, host, qemu, run
 from .progress import say
 
+_KVM = Path("/dev/kvm")
 _SECONDS = 20
 # What the firmware prints when it finds nothing to boot from.
 _SIGN_OF_LIFE = b"BdsDxe"
 
 
-def accelerator() -> str:
-    """Return "kvm" or "tcg"; the answer is remembered for as long as the host's kernel and QEMU stay the same."""
-    node = Path("/dev/kvm")
-    if not node.exists():
-        return "tcg"
+def fingerprint() -> str:
+    """A name for what runs the machines: QEMU, the host's kernel, and who may use its KVM."""
     version = run.run(["qemu-system-x86_64", "--version"])
     kernel = Path("/proc/sys/kernel/osrelease").read_text()
     # the node's owner and mode: whoever gains access to it later is asked again
-    status = node.stat()
-    name = cache.key(version, kernel, status.st_uid, status.st_gid, status.st_mode)
+    status = _KVM.stat() if _KVM.exists() else None
+    return cache.key(version, kernel, status and [status.st_uid, status.st_gid, status.st_mode])
+
+
+def accelerator() -> str:
+    """Return "kvm" or "tcg"; the answer is remembered for as long as the fingerprint stays the same."""
+    if not _KVM.exists():
+        return "tcg"
 
     def probe(directory: Path) -> None:
         say("accelerator: trying KVM ...")
@@ -40,7 +44,7 @@ def accelerator() -> str:
         say("accelerator: KVM works" if works else "accelerator: KVM does not work here, emulating instead (slow)")
         (directory / "name").write_text("kvm" if works else "tcg")
 
-    return (cache.build_once("accelerator", name, probe) / "name").read_text()
+    return (cache.build_once("accelerator", fingerprint(), probe) / "name").read_text()
 
 
 def boots(name: str) -> bool:

@@ -15,9 +15,10 @@ import sys
 from collections.abc import Sequence
 
 from . import host, rootfs
-from .device import MEMORY, Device, devices
+from .device import Device, devices
 from .errors import LabError
 from .progress import say
+from .state import MEMORY
 
 
 def parser() -> argparse.ArgumentParser:

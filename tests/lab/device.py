@@ -7,36 +7,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import accelerator, cache, host, image, inventory, qemu, run, ssh
+from . import accelerator, cache, host, image, inventory, run, ssh
+from .copies import replace_directory
 from .errors import LabError
-from .process import Process
+from .power import Power
 from .progress import say, step
-from .qmp import Qmp
-from .tpm import Tpm, replace_directory
+from .snapshots import Snapshots
+from .state import State
 
-MEMORY = 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
-
-
-@dataclass
-class State:
-    """What is remembered of a device between two commands."""
-
-    suite: str
-    image: str
-    memory: int = MEMORY
-    tpm: bool = True
-    port: int = 0
 
 
 class Device:
@@ -45,20 +33,20 @@ class Device:
     def __init__(self, name: str = "edge") -> None:
         self.name = _checked(name, "device")
         self.directory = cache.root() / "devices" / name
-        self._tpm = Tpm(self.directory)
-        self._qemu = Process(self.directory / "run" / "qemu.process")
+        self._power = Power(self.directory)
+        self._snapshots = Snapshots(self.directory, self._power)
 
     # -- existence
 
     @property
     def exists(self) -> bool:
         """Whether the device has been made."""
-        return (self.directory / "state.json").exists()
+        return State.file(self.directory).exists()
 
     @property
     def running(self) -> bool:
         """Whether the machine is powered on."""
-        return self._qemu.pid is not None
+        return self._power.pid is not None
 
     def build(self, suite: str = "trixie", *, fresh: bool = False) -> None:
         """Build the image where it is not cached, and make the device from it where there is none.
@@ -69,7 +57,7 @@ class Device:
         origin = image.build(suite)
         with self._lock():
             if fresh:
-                self._power_cut()
+                self._power.off()
                 shutil.rmtree(self.directory, ignore_errors=True)
             if not self.exists:
                 self._make(suite, origin)
@@ -90,23 +78,32 @@ class Device:
         (self.directory / "known_hosts").write_text(ssh.known_hosts((origin / "host.pub").read_text()))
         backing = ["-b", f"../../images/{origin.name}/disk.img", "-F", "raw"]
         run.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, "disk.qcow2"], cwd=self.directory)
-        self._remember(State(suite, origin.name))
+        State(suite, origin.name).write(self.directory)
+
+    def copy(self, origin: Path) -> None:
+        """Replace this device by a copy of one that is off, given by its directory."""
+        with self._lock():
+            self._power.off()
+            replace_directory(origin, self.directory)
 
     def destroy(self) -> None:
         """Power off at once and delete everything of this device; the image stays cached."""
         with self._lock():
-            self._power_cut()
+            self._power.off()
             shutil.rmtree(self.directory, ignore_errors=True)
 
     # -- power
 
-    def start(self, *, memory: int | None = None, tpm: bool = True, port: int | None = None) -> float:
+    def start(
+        self, *, memory: int | None = None, tpm: bool = True, port: int | None = None, wait: bool = True
+    ) -> float:
         """Boot cold from the disk and the TPM as they are, and wait until the system is up.
 
         :param memory: MiB; the default is what the device had before.
         :param tpm: whether the machine has a TPM this time.
         :param port: TCP port on the loopback interface; the default is any free one.
-        :return: seconds from power-on to an SSH login.
+        :param wait: False returns as soon as the power is on, so that something can be done to a device that boots.
+        :return: seconds from power-on to an SSH login (0 when not waiting).
         :raises LabError: already running, a missing package, a taken port, or the guest did not come up.
         """
         if not self.exists:
@@ -116,10 +113,21 @@ class Device:
             state = self._state()
             state.memory, state.tpm = memory or state.memory, tpm
             began = time.monotonic()
+            if not wait:
+                self._launch(state, port)
+                return 0.0
             with step(f"device {self.name}: cold boot"):
                 self._launch(state, port)
-                seconds = self._wait(began)
-        return seconds
+                return self._wait(began)
+
+    def wait(self) -> float:
+        """Wait until a device that was started without waiting is up; returns the seconds that it took from now on.
+
+        :raises LabError: the device is not running, or the guest did not come up.
+        """
+        with self._lock():
+            self._require_power(True)
+            return self._wait(time.monotonic())
 
     def stop(self) -> None:
         """Shut down in order; a system that does not obey within two minutes is powered off."""
@@ -141,7 +149,7 @@ class Device:
             with step(f"device {self.name}: reboot"):
                 if accelerator.accelerator() == "tcg":
                     self._shut_down()
-                    self._launch(self._state(), None)
+                    self._launch(self._state())
                 else:
                     # the answer of a system that goes down is of no interest
                     self.ssh("systemctl reboot")
@@ -151,40 +159,30 @@ class Device:
         """Take away the power: nothing in the guest gets a chance to finish."""
         with self._lock():
             self._require_power(True)
-            self._power_cut()
+            self._power.off()
 
     def swap_tpm(self) -> None:
         """Replace the TPM of a powered-off device by a new, blank one."""
         with self._lock():
             self._require_power(False)
-            self._tpm.blank()
+            self._power.tpm.blank()
+
+    def throttle(self, bytes_per_second: int | None) -> None:
+        """Limit what the disk writes, now and from every later start on; None takes the limit away."""
+        with self._lock():
+            state = self._state()
+            state.throttle = bytes_per_second
+            if self.running:
+                self._power.throttle(bytes_per_second)
+            state.write(self.directory)
 
     # -- snapshots
 
     def snapshot(self, name: str) -> None:
         """Save disk, variables, TPM and, where the device is running, the running system; replaces an older one."""
         _checked(name, "snapshot")
-        with self._lock():
-            self._require_exists()
-            directory = self.directory / "snapshots" / name
-            running = self.running
-            with step(f"device {self.name}: snapshot {name}"):
-                if (directory / "state.json").exists():
-                    self._delete_snapshot(name)
-                if running:
-                    with self._qmp() as qmp:
-                        qmp.execute("stop")
-                        try:
-                            self._tpm.copy_state(directory / "tpm")
-                            qmp.job("snapshot-save", **_snapshot_arguments(name))
-                        finally:
-                            qmp.execute("cont")
-                else:
-                    self._tpm.copy_state(directory / "tpm")
-                    self._qemu_img_snapshot("-c", name)
-                directory.mkdir(parents=True, exist_ok=True)
-                content = {"running": running, "state": asdict(self._state())}
-                (directory / "state.json").write_text(json.dumps(content))
+        with self._lock(), step(f"device {self.name}: snapshot {name}"):
+            self._snapshots.save(name, self._state())
 
     def restore(self, name: str) -> float:
         """Go back to a snapshot, whatever the device does now; returns the seconds to an SSH login (0 when off).
@@ -193,21 +191,17 @@ class Device:
         """
         with self._lock():
             self._require_exists()
-            directory = self.directory / "snapshots" / name
-            if not (directory / "state.json").exists():
-                known = ", ".join(self.snapshots()) or "none"
-                raise LabError(f"snapshot {name}", f"device {self.name} has no such snapshot", f"It has: {known}")
-            saved = json.loads((directory / "state.json").read_text())
+            state, running = self._snapshots.read(name)
             began = time.monotonic()
             with step(f"device {self.name}: restore {name}"):
-                self._power_cut()
-                self._tpm.load_state(directory / "tpm")
-                state = State(**saved["state"])
-                if not saved["running"]:
-                    self._qemu_img_snapshot("-a", name)
-                    self._remember(state)
+                self._power.off()
+                self._snapshots.load_tpm(name)
+                if not running:
+                    self._snapshots.load_disks(name)
+                    state.write(self.directory)
                     return 0.0
-                self._launch(state, None, snapshot=name)
+                self._launch(state, paused=True)
+                self._snapshots.resume(name)
                 seconds = self._wait(began)
                 # the guest's clock stood still since the snapshot
                 self.ssh(f"date --utc --set=@{time.time():.0f}")
@@ -215,19 +209,7 @@ class Device:
 
     def snapshots(self) -> list[str]:
         """The names of the snapshots."""
-        return sorted(path.parent.name for path in self.directory.glob("snapshots/*/state.json"))
-
-    def _delete_snapshot(self, name: str) -> None:
-        (self.directory / "snapshots" / name / "state.json").unlink()
-        if self.running:
-            with self._qmp() as qmp:
-                qmp.job("snapshot-delete", tag=name, devices=[qemu.DISK, qemu.VARIABLES])
-        else:
-            self._qemu_img_snapshot("-d", name)
-
-    def _qemu_img_snapshot(self, option: str, name: str) -> None:
-        for disk in ("disk.qcow2", "vars.qcow2"):
-            run.run(["qemu-img", "snapshot", option, name, disk], cwd=self.directory)
+        return self._snapshots.names()
 
     # -- use
 
@@ -238,8 +220,7 @@ class Device:
 
         :raises LabError: the device is not running, or the command did not end within `timeout` seconds.
         """
-        self._require_power(True)
-        argv = [*ssh.argv(self.directory, self._state().port, user), command]
+        argv = [*self.ssh_argv(user), command]
         feed: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         try:
             return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **feed)
@@ -296,8 +277,8 @@ class Device:
             "running": running,
             "answers": running and ssh.answers(self._state().port),
             **asdict(self._state()),
-            "pid": self._qemu.pid,
-            "tpm_pid": self._tpm.process.pid,
+            "pid": self._power.pid,
+            "tpm_pid": self._power.tpm.process.pid,
             "snapshots": self.snapshots(),
             "directory": str(self.directory),
             "disk_bytes": (self.directory / "disk.qcow2").stat().st_blocks * 512,
@@ -310,12 +291,7 @@ class Device:
 
     def _state(self) -> State:
         self._require_exists()
-        return State(**json.loads((self.directory / "state.json").read_text()))
-
-    def _remember(self, state: State) -> None:
-        fresh = self.directory / "state.json.new"
-        fresh.write_text(json.dumps(asdict(state)))
-        fresh.rename(self.directory / "state.json")
+        return State.read(self.directory)
 
     def _require_exists(self) -> None:
         if not self.exists:
@@ -327,49 +303,14 @@ class Device:
             seen, remedy = ("is not running", "Start") if on else ("is running", "Stop")
             raise LabError(f"device {self.name}", seen, f"{remedy} it first")
 
-    def _qmp(self) -> Qmp:
-        return Qmp(self.directory / "run" / "qmp.sock")
-
     def _shut_down(self) -> None:
-        with self._qmp() as qmp:
-            qmp.execute("system_powerdown")
-        if not self._qemu.wait(120):
-            say(f"device {self.name}: did not shut down, powering off")
-        self._power_cut()
+        if not self._power.shut_down(120):
+            say(f"device {self.name}: did not shut down, powered off")
 
-    def _power_cut(self) -> None:
-        self._qemu.kill()
-        self._tpm.process.kill()
-
-    def _launch(self, state: State, port: int | None, snapshot: str | None = None) -> None:
-        host.require_packages()
-        host.require_space(self.directory, 500)
-        if port:
-            host.require_port(port)
-        kind = accelerator.accelerator()
-        # another process may take the free port before QEMU does
-        for last in (False, False, True):
-            state.port = port or host.free_port()
-            if state.tpm:
-                self._tpm.start()
-            socket = Tpm.socket if state.tpm else None
-            (self.directory / "run" / "qmp.sock").unlink(missing_ok=True)
-            machine = qemu.Machine(kind, state.memory, socket, state.port, paused=bool(snapshot))
-            try:
-                run.run(qemu.argv(machine), cwd=self.directory, timeout=60)
-            except LabError as error:
-                self._tpm.process.kill()
-                if last or port or "forwarding" not in error.log:
-                    raise
-                continue
-            break
-        self._qemu.remember(int((self.directory / "run" / "qemu.pid").read_text()))
-        self._remember(state)
+    def _launch(self, state: State, port: int | None = None, *, paused: bool = False) -> None:
+        self._power.on(state, port, paused=paused)
+        state.write(self.directory)
         (self.directory / "inventory.yml").write_text(inventory.render(self.name, self.directory, state.port))
-        if snapshot:
-            with self._qmp() as qmp:
-                qmp.job("snapshot-load", **_snapshot_arguments(snapshot))
-                qmp.execute("cont")
 
     def _wait(self, began: float, other_than: str | None = None) -> float:
         """Wait until SSH answers (in a boot `other_than` the given one) and systemd has started everything."""
@@ -398,10 +339,6 @@ class Device:
 def devices() -> list[Device]:
     """All devices in the cache."""
     return [Device(path.parent.name) for path in sorted(cache.root().glob("devices/*/state.json"))]
-
-
-def _snapshot_arguments(name: str) -> dict[str, Any]:
-    return {"tag": name, "vmstate": qemu.DISK, "devices": [qemu.DISK, qemu.VARIABLES]}
 
 
 def _checked(name: str, what: str) -> str:

@@ -12,6 +12,8 @@ from . import host
 
 # Names of the block nodes that a snapshot must cover.
 DISK, VARIABLES = "disk0", "vars0"
+# Where in QEMU's tree of objects the disk is used.
+DISK_USER = "/machine/peripheral/disk/virtio-backend"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def argv(machine: Machine) -> list[str]:
     words += firmware(machine.accelerator, "vars.qcow2")
     words += ["-m", str(machine.memory), "-rtc", "base=utc"]
     words += ["-drive", f"if=none,id=disk,node-name={DISK},format=qcow2,file=disk.qcow2,discard=unmap"]
-    words += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+    words += ["-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0"]
     words += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{machine.port}-:22"]
     words += ["-device", "virtio-net-pci,netdev=net,romfile="]
     words += ["-device", "virtio-rng-pci"]

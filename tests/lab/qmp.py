@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,14 +48,13 @@ class Qmp:
         self._lines.close()
         self._socket.close()
 
-    def execute(self, command: str, **arguments: Any) -> Any:
+    def execute(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Run a command and return its result.
 
         :raises LabError: the machine refused the command or closed the connection.
         """
         ident = next(self._ids)
-        names = {name.replace("_", "-"): value for name, value in arguments.items()}
-        self._lines.write(json.dumps({"execute": command, "arguments": names, "id": ident}) + "\n")
+        self._lines.write(json.dumps({"execute": command, "arguments": arguments or {}, "id": ident}) + "\n")
         self._lines.flush()
         for line in self._lines:
             answer = json.loads(line)
@@ -64,17 +64,17 @@ class Qmp:
                 return answer["return"]
         raise LabError(f"QMP {command}", "the machine closed the connection")
 
-    def job(self, command: str, **arguments: Any) -> None:
+    def job(self, command: str, arguments: Mapping[str, Any]) -> None:
         """Run a command that starts a job, and wait for the job's end.
 
         :raises LabError: the job failed.
         """
         ident = f"lab{next(self._ids)}"
-        self.execute(command, job_id=ident, **arguments)
+        self.execute(command, {"job-id": ident, **arguments})
         while True:
             found = next(job for job in self.execute("query-jobs") if job["id"] == ident)
             if found["status"] == "concluded":
-                self.execute("job-dismiss", id=ident)
+                self.execute("job-dismiss", {"id": ident})
                 if "error" in found:
                     raise LabError(f"QMP {command}", found["error"].rstrip("."))
                 return

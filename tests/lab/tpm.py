@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from .copies import replace_directory
 from .process import Process
 from .run import run
 
@@ -58,10 +59,3 @@ class Tpm:
     def blank(self) -> None:
         """Replace the TPM by a new one, with another seed and nothing in it."""
         shutil.rmtree(self.state, ignore_errors=True)
-
-
-def replace_directory(source: Path, target: Path) -> None:
-    """Make `target` a copy of `source`, which may be missing."""
-    shutil.rmtree(target, ignore_errors=True)
-    if source.exists():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".lock"))

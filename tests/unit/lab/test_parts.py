@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Device, LabError, guest, host, qemu, rootfs, ssh
+from tests.lab.copies import replace_directory
 from tests.lab.process import Process
-from tests.lab.tpm import replace_directory
+from tests.lab.state import State
 
 
 @pytest.fixture(autouse=True)
@@ -131,14 +132,37 @@ def test_a_snapshot_to_load_keeps_the_processors_still() -> None:
     assert "-S" not in qemu.argv(qemu.Machine("kvm", 512, None, 1))
 
 
-def test_copies_of_a_tpm_leave_out_the_lock_and_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "tpm2-00.permall").write_bytes(b"seed")
-    (tmp_path / "state" / ".lock").touch()
+def test_copies_leave_out_what_belongs_to_processes_and_what_was_there(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "tpm2-00.permall").write_bytes(b"seed")
+    for name in (".lock", "qemu.pid", "qemu.process"):
+        (source / name).touch()
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "old").touch()
-    replace_directory(tmp_path / "state", tmp_path / "copy")
+    with socket.socket(socket.AF_UNIX) as control:
+        control.bind(str(source / "qmp.sock"))
+        replace_directory(source, tmp_path / "copy")
     assert [path.name for path in (tmp_path / "copy").iterdir()] == ["tpm2-00.permall"]
+
+
+def test_a_throttle_is_remembered_for_the_next_start() -> None:
+    device = Device("off")
+    device.directory.mkdir(parents=True)
+    State("trixie", "image").write(device.directory)
+    assert State.read(device.directory).throttle is None
+    device.throttle(4096)
+    assert State.read(device.directory).throttle == 4096
+    device.throttle(None)
+    assert State.read(device.directory).throttle is None
+
+
+def test_a_device_that_is_off_cannot_be_waited_for() -> None:
+    device = Device("off")
+    device.directory.mkdir(parents=True)
+    State("trixie", "image").write(device.directory)
+    with pytest.raises(LabError, match="is not running"):
+        device.wait()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "Edge", "-x", "a" * 40])

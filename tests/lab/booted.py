@@ -1,0 +1,40 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Devices that are up within seconds: copies of one that was booted once and is kept in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import accelerator, cache, image
+from .copies import replace_directory
+from .device import Device
+
+CLEAN = "clean"
+
+
+def boot(name: str, suite: str = "trixie") -> Device:
+    """Make the device `name` anew and return it running, as its image is right after its first boot.
+
+    Its snapshot CLEAN leads back there.
+    """
+    # a snapshot of a running machine is for the QEMU and the processor that it was taken on
+    key = cache.key(image.build(suite).name, accelerator.fingerprint(), cache.sources("qemu.py", "state.py", "tpm.py"))
+
+    def make(directory: Path) -> None:
+        first = Device(f"first-{key}")
+        try:
+            first.build(suite, fresh=True)
+            first.start()
+            first.snapshot(CLEAN)
+            first.power_cut()
+            replace_directory(first.directory, directory)
+        finally:
+            first.destroy()
+
+    device = Device(name)
+    device.copy(cache.build_once("booted", key, make))
+    device.restore(CLEAN)
+    return device
