@@ -18,11 +18,12 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_creden
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import CONTROLS as STORAGE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import CONTROLS as TPM
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volatile import CONTROLS as VOLATILE
 
 _ORDER = ("storage", "boot", "tpm", "credentials", "platform")
 CONTROLS: tuple[Control, ...] = tuple(
     sorted(
-        (*STORAGE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM),
+        (*STORAGE, *VOLATILE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM),
         key=lambda control: _ORDER.index(control.id.split(".", 1)[0]),
     )
 )

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of storage: the declared volumes and swap."""
+"""Controls of storage: the declared volumes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Optional
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
-    combined,
     declared_volumes,
     failed,
     is_controller_unlock,
     not_applicable,
     passed,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 
 AREA = "edgesec_storage"
 ROLE = "encrypted_storage"
@@ -186,16 +185,6 @@ def _fstab(facts: View, policy: View) -> Finding:
     return declared_volumes(facts, policy, AREA, check)
 
 
-def _swap(facts: View, _policy: View) -> Finding:
-    findings = []
-    for swap in facts.child(AREA).children("swap"):
-        encrypted = swap.maybe_flag("encrypted")
-        if encrypted is None:
-            raise Unseen(f"what {swap.text('device')} lies on could not be determined")
-        findings.append((swap.text("device"), passed("encrypted") if encrypted else failed("not encrypted")))
-    return combined(findings, "no swap is in use")
-
-
 def _plain(facts: View, _policy: View) -> Finding:
     storage = facts.child(AREA)
     plain = [
@@ -273,17 +262,6 @@ CONTROLS = (
         topic="mount_options",
         source=AREA,
         check=_fstab,
-    ),
-    Control(
-        id="storage.swap.encrypted",
-        title="What is swapped out is encrypted",
-        recommendation="3.1.2.3.3",
-        expected="no swap, or swap on dm-crypt",
-        remedy="Turn the swap off, put it on an encrypted volume, or use zram",
-        role=None,
-        topic="encrypted_storage",
-        source=AREA,
-        check=_swap,
     ),
     Control(
         id="platform.filesystems.encrypted",
