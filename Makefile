@@ -3,12 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Every target does its own set-up, by tests/setup/host.sh.
+# Tests run in two processes at a time, each with a virtual device of its own (1 GiB): JOBS=4 on a larger host, JOBS=0 for
+# tests one by one. A file stays in one process, and files start in the order in which they are named here.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format test-unit test-functional test-container test-device setup clean
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
+JOBS ?= 2
+PYTEST := $(VENV)/pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 PARTS := unit functional container device
 
 help:  ## Show the targets
@@ -18,7 +22,7 @@ demo: setup  ## Build a virtual device, audit, harden, reboot and audit it again
 	$(VENV)/python tests/demo/run.py
 
 test: lint  ## Everything: lint and sanity, then all tests in one run of pytest
-	$(VENV)/pytest $(PYTEST_ARGS) $(PARTS:%=tests/%)
+	$(PYTEST) $(PYTEST_ARGS) $(PARTS:%=tests/%)
 
 lint: setup  ## Formatting, code quality, types, documentation, licences, ansible-lint, ansible-test sanity
 	CI=true $(VENV)/nox $(NOX_ARGS)
@@ -28,16 +32,16 @@ format: setup  ## Put Python files into shape
 	$(VENV)/ruff format
 
 test-unit: setup  ## Pure functions, captured texts, hostile input
-	$(VENV)/pytest $(PYTEST_ARGS) tests/unit
+	$(PYTEST) $(PYTEST_ARGS) tests/unit
 
 test-functional: setup  ## Real cryptsetup on files and a software TPM, no root
-	$(VENV)/pytest $(PYTEST_ARGS) tests/functional
+	$(PYTEST) $(PYTEST_ARGS) tests/functional
 
 test-container: setup  ## Molecule: the playbooks on a systemd container with a software TPM
-	$(VENV)/pytest $(PYTEST_ARGS) tests/container
+	$(PYTEST) $(PYTEST_ARGS) tests/container
 
 test-device: setup  ## Molecule: the playbooks on the virtual device
-	$(VENV)/pytest $(PYTEST_ARGS) tests/device
+	$(PYTEST) $(PYTEST_ARGS) tests/device
 
 setup:  ## Only install what the other targets need
 	@sh tests/setup/host.sh

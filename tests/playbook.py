@@ -32,6 +32,11 @@ class Played:
         return self.log.read_text(encoding="utf-8")
 
     @property
+    def changed(self) -> int:
+        """How many tasks changed something, or would have, on all hosts together."""
+        return sum(counts["changed"] for counts in self.recap.values())
+
+    @property
     def recap(self) -> dict[str, dict[str, int]]:
         """The counts of the play's last lines (ok, changed, failed, ...) by host."""
         lines = self.output.split("PLAY RECAP")[-1].splitlines()[1:]

@@ -2,36 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One virtual device for all tests of this folder: booted once as it comes, and put back to that for each file."""
+"""A virtual device for each worker that runs tests of this folder: as it comes, and put back to that for each file."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab import Device
+from tests.lab.booted import CLEAN, boot
 from tests.playbook import Played, play_on
-
-CLEAN = "clean"
 
 Play = Callable[..., Played]
 
 
 @pytest.fixture(scope="session")
 def booted() -> Iterator[Device]:
-    device = Device("pytest")
-    device.build(fresh=True)
-    device.start()
-    device.snapshot(CLEAN)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    device = boot(f"pytest-{worker}" if worker else "pytest")
     yield device
     device.destroy()
 
 
 @pytest.fixture(scope="module")
 def device(booted: Device) -> Device:
-    """The device as it comes: nothing hardened, the data partition blank."""
+    """The device as it comes: nothing hardened, its data, swap and spare partitions blank."""
     booted.restore(CLEAN)
     return booted
 

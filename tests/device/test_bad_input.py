@@ -32,7 +32,7 @@ def refused(device: Device, run: Play, *options: str) -> str:
     before = on(device, STATE)
     played = run("harden", *options)
     assert played.rc != 0, played.output
-    assert played.recap["pytest"]["changed"] == 0, played.output
+    assert played.changed == 0, played.output
     assert on(device, STATE) == before
     assert "Traceback" not in played.output
     return " ".join(played.output.replace("\\n", "\n").split())
@@ -125,7 +125,7 @@ def test_a_device_that_cannot_be_reached(device: Device, run: Play) -> None:
     before = on(device, STATE)
     played = run("harden", "-e", "ansible_port=1")
     assert played.rc != 0
-    assert played.recap["pytest"]["unreachable"] == 1
+    assert played.recap[device.name]["unreachable"] == 1
     assert on(device, STATE) == before
 
 

@@ -14,11 +14,12 @@ import pytest
 
 from tests.device.conftest import Play, on
 from tests.lab import Device
+from tests.lab.booted import CLEAN
 
 
 @pytest.fixture(scope="module")
 def device(booted: Device) -> Iterator[Device]:
-    booted.restore("clean")
+    booted.restore(CLEAN)
     booted.stop()
     booted.start(tpm=False)
     yield booted
@@ -39,7 +40,7 @@ def test_the_controller_opens_the_volume(device: Device, run: Play, controller: 
     again = run("harden", "-e", "encrypted_storage_unlock=controller")
     assert again.rc == 0, again.output
     assert on(device, "cat /data/message").strip() == "kept"
-    report = json.loads((controller / "reports" / "pytest.json").read_text())
+    report = json.loads((controller / "reports" / f"{device.name}.json").read_text())
     assert report["host_level"]["level"] == "L0", "nothing is sealed, and no more than that is claimed"
     verdicts = {control["id"]: control["verdict"] for control in report["controls"]}
     assert verdicts["storage.writable.encrypted"] == "pass"
