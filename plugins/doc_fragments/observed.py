@@ -37,6 +37,20 @@ options:
       mount:
         description: Directory that it is mounted on. Without one, the volume is opened and left at that.
         type: path
+      on_existing_data:
+        description: What may be done when the device holds something, as in M(edgesec.hardening.luks_volume).
+        type: str
+        choices: [refuse, encrypt_in_place, erase]
+        default: refuse
+      consent:
+        description: UUID or label of what is on the device.
+        type: str
+        default: ""
+      services:
+        description: Units that may be stopped while the device is not mounted.
+        type: list
+        elements: str
+        default: []
 """
 
     CREDENTIAL_FILES = r"""

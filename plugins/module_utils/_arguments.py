@@ -21,6 +21,11 @@ from ._storage import Volume
 ROOT = {"type": "path", "default": "/"}
 TCTI = {"type": "str"}
 BOOT = {"type": "list", "elements": "path", "default": list(BOOT_PATHS)}
+EXISTING_DATA = {
+    "on_existing_data": {"type": "str", "choices": ["refuse", "encrypt_in_place", "erase"], "default": "refuse"},
+    "consent": {"type": "str", "default": ""},
+    "services": {"type": "list", "elements": "str", "default": []},
+}
 VOLUMES = {
     "type": "list",
     "elements": "dict",
@@ -29,6 +34,7 @@ VOLUMES = {
         "name": {"type": "str", "required": True},
         "device": {"type": "path", "required": True},
         "mount": {"type": "path"},
+        **EXISTING_DATA,
     },
 }
 # For the controller half of a module. The escrow is taken out of what is sent to the device.
@@ -72,7 +78,14 @@ def volume_of(parameters: Mapping[str, Any]) -> Volume:
 
     :raises EdgesecError: a path is not absolute, or the name cannot be that of a mapping.
     """
-    volume = Volume(name=parameters["name"], device=parameters["device"], mount=parameters.get("mount"))
+    volume = Volume(
+        name=parameters["name"],
+        device=parameters["device"],
+        mount=parameters.get("mount"),
+        on_existing_data=parameters.get("on_existing_data", "refuse"),
+        consent=parameters.get("consent", ""),
+        services=tuple(parameters.get("services", ())),
+    )
     if not _NAME.fullmatch(volume.name):
         raise EdgesecError(f"the volume name {volume.name!r}", "cannot name a mapping", "Use letters, digits and _ . -")
     _require_absolute(volume.device, f"device of the volume {volume.name}")

@@ -79,7 +79,7 @@ def run(
     *,
     stdin: bytes = b"",
     env: Optional[Mapping[str, str]] = None,
-    timeout: float = 60.0,
+    timeout: Optional[float] = 60.0,
     ok: Sequence[int] = (0,),
 ) -> Completed:
     """Run a tool and wait for its end.
@@ -87,7 +87,7 @@ def run(
     :param argv: name and arguments; a :class:`Secret` becomes the name of a pipe that holds its bytes.
     :param stdin: what the tool reads on standard input.
     :param env: variables beside PATH and the C locale; nothing else is passed on.
-    :param timeout: seconds until the tool is killed.
+    :param timeout: seconds until the tool is killed; None waits for ever.
     :param ok: exit codes that count as success.
     :raises ToolMissing: no such tool.
     :raises ToolTimeout: it did not end in time.
@@ -115,7 +115,7 @@ def run(
         )
     except subprocess.TimeoutExpired:
         # "from None": the original carries what the tool had printed, which may be a secret.
-        raise ToolTimeout(name, f"did not end within {timeout:g} s", "See whether its device still answers") from None
+        raise ToolTimeout(name, f"did not end within {timeout} s", "See whether its device still answers") from None
     finally:
         for reader in readers:
             os.close(reader)

@@ -25,7 +25,17 @@ _TIMEOUT = 120.0
 
 
 def format_device(
-    device: str, key: bytes, *, uuid: str, label: str, subsystem: str, cipher: str, key_bits: int, sector_size: int
+    device: str,
+    key: bytes,
+    *,
+    uuid: str,
+    label: str,
+    subsystem: str,
+    cipher: str,
+    key_bits: int,
+    sector_size: int,
+    header: Optional[str] = None,
+    data_offset: Optional[int] = None,
 ) -> None:
     """Make a LUKS2 volume, whatever the device holds; C(key) goes to keyslot 0.
 
@@ -34,14 +44,18 @@ def format_device(
 
     :param key_bits: size of the volume key.
     :param sector_size: encryption sector, in bytes.
+    :param header: a file that the header is written to in place of the device, of which nothing changes then.
+    :param data_offset: where on the device the data begins, in bytes.
     """
+    elsewhere = ["--header", header] if header is not None else []
+    offset = ["--offset", str(data_offset // 512)] if data_offset is not None else []
     # fmt: off
     run(
         ["cryptsetup", "luksFormat", "--type", "luks2", "--batch-mode", "--uuid", uuid, "--label", label,
          "--subsystem", subsystem, "--cipher", cipher, "--key-size", str(key_bits), "--sector-size", str(sector_size),
          "--luks2-metadata-size", _METADATA_SIZE, *_CHEAP_PBKDF,
          "--keyslot-cipher", "aes-xts-plain64", "--keyslot-key-size", "512",
-         "--key-slot", "0", "--key-file", "-", device],
+         "--key-slot", "0", "--key-file", "-", *elsewhere, *offset, device],
         stdin=key, timeout=_TIMEOUT,
     )
     # fmt: on
@@ -59,6 +73,15 @@ def opens(device: str, key: bytes, *, slot: Optional[str] = None) -> bool:
         argv += ["--key-slot", slot]
     done = run([*argv, "--key-file", "-", device], stdin=key, ok=(0, _WRONG_KEY), timeout=_TIMEOUT)
     return done.rc == 0
+
+
+def resume_reencryption(device: str, name: str, key: bytes) -> None:
+    """Go on with the re-encryption of an open volume, until it is done or fails."""
+    run(
+        ["cryptsetup", "reencrypt", "--batch-mode", "--resume-only", "--active-name", name, "--key-file", "-", device],
+        stdin=key,
+        timeout=None,
+    )
 
 
 def add_key(device: str, existing: bytes, new: bytes, *, slot: str) -> None:
@@ -80,6 +103,11 @@ def kill_slot(device: str, slot: str, other_key: bytes) -> None:
         stdin=other_key,
         timeout=_TIMEOUT,
     )
+
+
+def erase_keyslots(device: str) -> None:
+    """Overwrite every keyslot, so that no key opens the volume any more."""
+    run(["cryptsetup", "erase", "--batch-mode", device], timeout=_TIMEOUT)
 
 
 def import_token(device: str, token_id: str, token: dict[str, Any]) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ._errors import Malformed
+from ._files import write_atomic
 from ._luks2_check import Pins
 from ._token import Token, parse_token
 
@@ -81,6 +83,24 @@ def read_enrolment(name: str, root: str = "/") -> Enrolment:
             return parse_enrolment(file.read())
     except OSError as error:
         raise Malformed(path, f"cannot be read: {error.strerror}", "Run harden again to write it") from None
+
+
+def write_enrolment(enrolment: Enrolment, root: str = "/") -> None:
+    """Keep the enrolment of a volume, in place of an older one."""
+    path = path_of(enrolment.name, root)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    write_atomic(path, enrolment.to_bytes(), 0o644, os.geteuid(), os.getegid())
+
+
+def settle(name: str, root: str = "/") -> None:
+    """Note that a volume is encrypted as a whole, so that its header may no longer say otherwise.
+
+    Where this cannot be written, the next run of tpm_keyslot does it.
+    """
+    with suppress(Malformed, OSError):
+        enrolment = read_enrolment(name, root)
+        if enrolment.pins.in_place:
+            write_enrolment(replace(enrolment, pins=replace(enrolment.pins, in_place=False)), root)
 
 
 def enrolled_names(root: str = "/") -> list[str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ._luks2 import Header
+from ._reencryption import is_under_way, settled
 
 KEYSLOT_CIPHERS = ("aes-xts-plain64",)
 _KEY_SIZES = {
@@ -44,6 +45,8 @@ class Pins:
     volume_key_fingerprint: str
     keyslots: tuple[str, ...] = ("0", "1")
     token_types: tuple[str, ...] = ("edgesec-tpm2",)
+    # Whether the data may still be on its way from clear to encrypted.
+    in_place: bool = False
 
 
 def pins_of(header: Header) -> Pins:
@@ -71,6 +74,9 @@ def violations(header: Header, pins: Pins) -> list[str]:
         )
         if seen != wanted
     ]
+    if pins.in_place and is_under_way(header):
+        header, passing = settled(header)
+        found += passing
     found += _config(header)
     found += _segments(header, pins)
     found += _digests(header)

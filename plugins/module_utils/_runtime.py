@@ -18,13 +18,21 @@ UNIT = "etc/systemd/system/edgesec-unlock@.service"
 
 # What the unlocker imports, itself included: a unit test holds this list against the imports.
 MODULES = (
+    "_background",
     "_cli",
     "_cryptsetup",
     "_enrolment",
     "_errors",
+    "_files",
     "_luks2",
     "_luks2_check",
+    "_luks_header",
+    "_reencryption",
+    "_relocation",
+    "_resume",
     "_sealing",
+    "_shrink",
+    "_superblock",
     "_token",
     "_tpm2",
     "_tpm_policy",
@@ -66,7 +74,7 @@ TasksMax=32
 UMask=0077
 PrivateNetwork=yes
 ProtectSystem=strict
-ReadWritePaths=/run
+ReadWritePaths=/run -/etc/edgesec
 ProtectHome=yes
 NoNewPrivileges=yes
 RestrictSUIDSGID=yes

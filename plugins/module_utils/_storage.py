@@ -22,6 +22,7 @@ from ._fstab import parse as parse_fstab
 from ._luks_header import describe, header_of
 from ._mountinfo import Mount, mounted_at, parse_mountinfo
 from ._observe import json_clean, read_text, resolve, under
+from ._relocation import is_interrupted
 from ._signatures import probe
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -35,11 +36,20 @@ _DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-veri
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume as the operator declared it; one without a mount is opened and left at that."""
+    """A volume as the operator declared it.
+
+    :ivar mount: without one, it is opened and left at that.
+    :ivar on_existing_data: what may be done with what the device holds: C(refuse), C(encrypt_in_place) or C(erase).
+    :ivar consent: UUID or label of what is on the device, by which the operator says that it is meant.
+    :ivar services: systemd units that may be stopped for the seconds in which it is not mounted.
+    """
 
     name: str
     device: str
     mount: Optional[str] = None
+    on_existing_data: str = "refuse"
+    consent: str = ""
+    services: tuple[str, ...] = ()
 
 
 class _Device:
@@ -107,6 +117,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "holders": [],
         "mounted_at": [],
         "in_use_as": [],
+        "interrupted": False,
         "luks": None,
         "mapping": None,
         "mount": _mount_at(device, volume.mount),
@@ -145,6 +156,9 @@ def _look_inside(path: str, facts: dict[str, Any]) -> None:
         return
     except OSError as error:
         facts["reason"] = f"it cannot be read: {error.strerror}"
+        return
+    if header is None and is_interrupted(path):
+        facts.update(blank=False, interrupted=True, reason="its encryption in place was interrupted before it began")
         return
     if header is not None:
         facts.update(

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from . import _cryptsetup
-from ._enrolment import DIRECTORY, Enrolment, enrolled_names, path_of, read_enrolment
+from ._enrolment import DIRECTORY, Enrolment, enrolled_names, read_enrolment, write_enrolment
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import sync_directory, write_atomic
 from ._luks2 import Header
 from ._luks2_check import pins_of
+from ._reencryption import is_under_way
 from ._sealing import SECRET_BYTES, luks_key, seal, unseal
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
@@ -46,6 +47,7 @@ class Status:
     action: Optional[str]
     why: str
     root: str
+    metadata: str
 
     def as_result(self) -> dict[str, Any]:
         """As the module returns it; the controller signs from this."""
@@ -83,7 +85,8 @@ def preview(volume: Volume, tpm: Tpm2, pcrs: Sequence[int], accept: Sequence[str
     refuse_worthless(pcrs, values, accept)
     nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
     why = "the volume is not sealed to the TPM"
-    return {**Status(volume, nothing_yet, b"", values, latch, None, SEAL, why, "/").as_result(), "needs_key": True}
+    status = Status(volume, nothing_yet, b"", values, latch, None, SEAL, why, "/", volume.device)
+    return {**status.as_result(), "needs_key": True}
 
 
 def look(
@@ -94,21 +97,36 @@ def look(
     accept: Sequence[str],
     latch_pcr: Optional[int] = None,
     root: str = "/",
+    prepared: Optional[str] = None,
 ) -> Status:
     """Find out what is to be done.
 
     :param pcrs: the PCRs to seal to.
     :param latch_pcr: the latch of an earlier look, which the controller has signed; None to choose one.
     :param root: prefix of the enrolment's path.
+    :param prepared: file with the header that the volume will get when it is encrypted in place.
     :param accept: risks that the operator accepts: C(pcr7_only), C(boot_change), C(tpm_change).
     :raises Refused: sealing would be worth nothing, or the change needs a person's word.
     """
-    header = require_header(volume.device)
+    metadata = prepared or volume.device
+    header = require_header(metadata)
     enrolment = _enrolment_of(volume, header, root)
     latch = latch_pcr if latch_pcr is not None else _latch_pcr(tpm, pcrs, enrolment, root)
     values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
     refuse_worthless(pcrs, values, accept)
-    status = Status(volume, header, srk_name, values, latch, enrolment, None, "", root)
+    status = Status(volume, header, srk_name, values, latch, enrolment, None, "", root, metadata)
+    status = _judge(status, pcrs, accept)
+    if status.action is not None and is_under_way(header):
+        raise Refused(
+            volume.device,
+            f"it is being encrypted, and its header cannot change meanwhile ({status.why})",
+            "Run again when that is done",
+        )
+    return status
+
+
+def _judge(status: Status, pcrs: Sequence[int], accept: Sequence[str]) -> Status:
+    enrolment, srk_name, values, latch = status.enrolment, status.srk_name, status.values, status.latch_pcr
     if enrolment is None:
         return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
     if enrolment.token.srk_name != srk_name:
@@ -127,12 +145,12 @@ def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
 
     :raises EdgesecError: a proof failed; the ways in that worked before still do.
     """
-    require_recovery(status.volume.device, recovery_key)
+    require_recovery(status.metadata, recovery_key)
     if status.action == APPROVE and status.enrolment is not None:
         _approve(status, status.enrolment, signed)
     else:
         _seal(status, tpm, signed, recovery_key)
-    require_recovery(status.volume.device, recovery_key)
+    require_recovery(status.metadata, recovery_key)
 
 
 def refuse_worthless(pcrs: Sequence[int], values: dict[int, bytes], accept: Sequence[str]) -> None:
@@ -209,12 +227,12 @@ def _approve(status: Status, enrolment: Enrolment, signed: Signed) -> None:
         )
     kept = (*signed.approvals, *enrolment.token.approvals)[:_KEPT_APPROVALS]
     token = replace(enrolment.token, approvals=kept)
-    _cryptsetup.import_token(status.volume.device, token.keyslot, token.to_json())
-    _write(replace(enrolment, token=token), status.root)
+    _cryptsetup.import_token(status.metadata, token.keyslot, token.to_json())
+    write_enrolment(replace(enrolment, token=token), status.root)
 
 
 def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
-    device, name = status.volume.device, status.volume.name
+    device, name = status.metadata, status.volume.name
     secret = os.urandom(SECRET_BYTES)
     public, private = seal(tpm, secret, signed.authority, status.srk_name)
     _remove_unfinished(status, recovery_key)
@@ -243,8 +261,12 @@ def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
     _remove_stale_tokens(device, slot)
     header = require_header(device)
     # Both TPM slots: while one replaces the other, a power cut must not make the header look foreign.
-    pins = replace(pins_of(header), keyslots=tuple(sorted({RECOVERY_SLOT, *_SLOTS, *header.keyslots})))
-    _write(Enrolment(name=name, device=device, pins=pins, token=token), status.root)
+    pins = replace(
+        pins_of(header),
+        keyslots=tuple(sorted({RECOVERY_SLOT, *_SLOTS, *header.keyslots})),
+        in_place=device != status.volume.device,
+    )
+    write_enrolment(Enrolment(name=name, device=status.volume.device, pins=pins, token=token), status.root)
     _end(name, status.root)
 
 
@@ -262,12 +284,6 @@ def _remove_stale_tokens(device: str, current: str) -> None:
     for number, data in require_header(device).tokens.items():
         if isinstance(data, dict) and data.get("type") == TYPE and number != current:
             _cryptsetup.remove_token(device, number)
-
-
-def _write(enrolment: Enrolment, root: str) -> None:
-    path = path_of(enrolment.name, root)
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    write_atomic(path, enrolment.to_bytes(), 0o644, os.geteuid(), os.getegid())
 
 
 def _intent(name: str, root: str) -> str:
@@ -293,5 +309,5 @@ def _remove_unfinished(status: Status, recovery_key: bytes) -> None:
         return
     bound = _slots_of_tokens(status.header)
     if slot in _SLOTS and slot in status.header.keyslots and slot not in bound:
-        _cryptsetup.kill_slot(status.volume.device, slot, recovery_key)
+        _cryptsetup.kill_slot(status.metadata, slot, recovery_key)
     _end(status.volume.name, status.root)

@@ -30,8 +30,12 @@ from ._enrolment import Enrolment, enrolled_names, read_enrolment
 from ._errors import EdgesecError, Malformed, ToolFailed
 from ._luks2 import HEADER_BYTES, Header, NotLuks, read_primary, read_secondary
 from ._luks2_check import violations
+from ._reencryption import is_under_way
+from ._relocation import put_back
+from ._resume import start_at_boot
 from ._sealing import luks_key, unseal
-from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
+from ._shrink import file_system_of, undo_shrink
+from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import BANK_BYTES, RESOURCE_MANAGER, Tpm2, TpmError
 
 RUN_DIRECTORY = "/run/edgesec"
@@ -98,15 +102,28 @@ def _attempt(name: str, tpm: Tpm2) -> Outcome:
             return Outcome(name, "already_open", at)
         enrolment = read_enrolment(name)
         _wait_for(name, enrolment.device, tpm.tcti)
-        approval = _open(enrolment, tpm)
-        return Outcome(name, "ok", at, approval=approval.id)
+        _clear_up(enrolment)
+        return _open(enrolment, tpm, at)
     except (UnlockError, TpmError) as error:
         return Outcome(name, error.reason, at, message=str(error))
     except (EdgesecError, OSError) as error:
         return Outcome(name, "failed", at, message=str(error))
 
 
-def _open(enrolment: Enrolment, tpm: Tpm2) -> Approval:
+def _clear_up(enrolment: Enrolment) -> None:
+    """Undo an encryption in place that a power cut ended before there was a header."""
+    put_back(enrolment.device)
+    undo_shrink(enrolment.name, enrolment.device)
+    if file_system_of(enrolment.device) is not None:
+        raise UnlockError(
+            "not_encrypted",
+            enrolment.name,
+            f"{enrolment.device} holds a file system in clear, since its encryption was interrupted before it began",
+            "Run harden again",
+        )
+
+
+def _open(enrolment: Enrolment, tpm: Tpm2, at: int) -> Outcome:
     name = enrolment.name
     copy = os.path.join(RUN_DIRECTORY, f"{name}.hdr")
     try:
@@ -121,15 +138,29 @@ def _open(enrolment: Enrolment, tpm: Tpm2) -> Approval:
                 "If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
             )
         key = luks_key(unseal(tpm, token, approval), header.uuid)
+        # While it is being encrypted, opening has to bring data and header on the device to where they fit together.
+        passing = is_under_way(header)
         try:
-            _cryptsetup.open_volume(enrolment.device, name, key, header=copy, slot=token.keyslot)
+            _cryptsetup.open_volume(
+                enrolment.device, name, key, header=None if passing else copy, slot=None if passing else token.keyslot
+            )
         except ToolFailed as error:
             raise UnlockError("key_rejected", name, f"the unsealed key did not open it ({error.stderr})") from None
         _verify_mapping(enrolment)
-        return approval
+        message = _go_on(enrolment, key) if passing else ""
+        return Outcome(name, "ok", at, approval=approval.id, message=message)
     finally:
         if os.path.lexists(copy):
             os.unlink(copy)
+
+
+def _go_on(enrolment: Enrolment, key: bytes) -> str:
+    """Have the rest of a volume encrypted in the background; returns why not, where that fails."""
+    try:
+        start_at_boot(enrolment.name, enrolment.device, key)
+    except (EdgesecError, OSError) as error:
+        return f"its encryption does not go on: {error}"
+    return ""
 
 
 def checked_header(enrolment: Enrolment, copy: str) -> Header:

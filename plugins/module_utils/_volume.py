@@ -12,13 +12,14 @@ import base64
 import gzip
 import os
 import tempfile
-from typing import Any, Optional
+from typing import Any
 
 from . import _cryptsetup
 from ._errors import EdgesecError, Refused
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
 from ._observe import read_text
+from ._plan import FORMAT, label_of, plan
 from ._platform import cpu_has_aes
 from ._storage import Volume
 from ._storage import collect as collect_storage
@@ -35,61 +36,15 @@ _WITHOUT_AES = ("xchacha12,aes-adiantum-plain64", 256)
 _SECTOR = 4096
 
 
-def label_of(name: str) -> str:
-    """The LUKS2 label of a volume that this collection made."""
-    return f"edgesec-{name}"
+def cipher_for_this_processor() -> tuple[str, int]:
+    """Cipher and size of the volume key, in bits, for a new volume."""
+    return _WITHOUT_AES if cpu_has_aes(read_text("/", "/proc/cpuinfo") or "") is False else _WITH_AES
 
 
 def observe(volume: Volume) -> dict[str, Any]:
     """The facts of one volume."""
     facts: dict[str, Any] = collect_storage("/", [volume])["volumes"][0]
     return facts
-
-
-def plan(facts: dict[str, Any]) -> Optional[str]:
-    """What would be done to make the volume: words, or None where it is made already.
-
-    :raises Refused: the device is not there, or holds something.
-    """
-    device, name = facts["device"], facts["name"]
-    if not facts["exists"]:
-        raise Refused(
-            device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
-        )
-    luks = facts["luks"]
-    if luks is None:
-        if not facts["blank"]:
-            raise Refused(
-                device,
-                f"it is not blank: {contents(facts)}",
-                "Nothing was changed. Move the data away and wipe the device (wipefs --all) if it may go",
-            )
-        return f"format {device} ({facts['size_bytes']} bytes, blank) as LUKS2 volume {label_of(name)}"
-    if luks["version"] != 2 or luks["label"] != label_of(name):
-        raise Refused(
-            device,
-            f"it holds a LUKS{luks['version']} volume that was not made by this role (uuid {luks['uuid']}, "
-            f"label {luks['label']!r}, expected {label_of(name)!r})",
-            "Nothing was changed. Name the volume as its label says, or move the data away and wipe the device",
-        )
-    return None
-
-
-def contents(facts: dict[str, Any]) -> str:
-    """What was seen on a device that is not blank, in words."""
-    seen = [
-        " ".join(
-            [str(signature["type"])]
-            + [f"{field} {signature[field]}" for field in ("uuid", "label") if signature.get(field)]
-        )
-        for signature in facts["signatures"] or []
-    ]
-    if facts["partition_table"]:
-        seen.append("a partition table")
-    seen += [f"mounted at {path}" for path in facts["mounted_at"]]
-    seen += [f"held by {holder}" for holder in facts["holders"]]
-    seen += [f"in use as {use}" for use in facts["in_use_as"]]
-    return "; ".join(seen) or facts["reason"] or "something that was not recognised"
 
 
 def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
@@ -99,9 +54,9 @@ def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
     :raises EdgesecError: a tool failed, or the proof did.
     """
     facts = observe(volume)
-    if plan(facts) is None:
-        raise Refused(volume.device, "it has become a LUKS volume since it was looked at", "Run again")
-    cipher, key_bits = _WITHOUT_AES if cpu_has_aes(read_text("/", "/proc/cpuinfo") or "") is False else _WITH_AES
+    if plan(facts, volume).intent != FORMAT:
+        raise Refused(volume.device, "it is not blank any more", "Run again")
+    cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.format_device(
         volume.device,
         key,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
@@ -19,9 +20,13 @@ from ._fstab import Entry, find, parse, put_entry, set_options
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._luks2 import Header
 from ._luks_header import header_of
+from ._plan import ENCRYPT_IN_PLACE, plan
 from ._signatures import probe
 from ._storage import Volume
-from ._volume import RECOVERY_SLOT, UNUSED, observe, plan, require_recovery
+from ._volume import RECOVERY_SLOT, UNUSED, observe, require_recovery
+
+# Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
+GUARD = "x-edgesec.guard="
 
 OPEN, MAKE, WRITE, MOUNT, REMOUNT = "open", "make file system", "write fstab", "mount", "remount"
 
@@ -112,8 +117,12 @@ def look(mounting: Mounting) -> State:
     :raises Refused: the device is not this volume, or something else stands in the way.
     """
     facts = observe(mounting.volume)
-    header = header_of(mounting.volume.device) if plan(facts) is None else None
+    intent = plan(facts, mounting.volume).intent
     fstab = read_fstab()
+    if intent == ENCRYPT_IN_PLACE:
+        # In check mode: it will be opened and mounted by what encrypts it.
+        return State(mounting, None, [], fstab, fstab)
+    header = header_of(mounting.volume.device) if intent is None else None
     wanted = _fstab_with(fstab, mounting)
     steps = []
     if not _is_open(facts, mounting):
@@ -155,8 +164,10 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
     line = find(parse(text), mounting.path)
     if line is None or line.entry is None:
         return put_entry(text, entry)
-    if line.entry.source == mounting.volume.device:
-        return put_entry(text, replace(entry, options=tuple(dict.fromkeys((*line.entry.options, *options)))))
+    if line.entry.source == mounting.volume.device or any(option.startswith(GUARD) for option in line.entry.options):
+        kept = (*_without_guard(line.entry.options), *options)
+        fstype = line.entry.fstype if line.entry.fstype != "auto" else mounting.fstype
+        return put_entry(text, replace(entry, fstype=fstype, options=tuple(dict.fromkeys(kept))))
     if line.entry.source != mounting.mapper:
         raise Refused(
             FSTAB,
@@ -165,6 +176,11 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
         )
     drop = [] if mounting.unlock == "tpm" else [mounting.unit]
     return set_options(text, mounting.path, add=options, drop=drop)
+
+
+def _without_guard(options: Sequence[str]) -> list[str]:
+    added = [each for option in options if option.startswith(GUARD) for each in option[len(GUARD) :].split("+")]
+    return [option for option in options if not option.startswith(GUARD) and option not in added]
 
 
 def _make_file_system(mounting: Mounting, header: Header) -> None:

@@ -17,6 +17,18 @@ _FLAGS = re.compile(r"^flags:\s*0*([0-7]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
+class User:
+    """A process that keeps a file system from being unmounted."""
+
+    pid: int
+    command: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.command} (pid {self.pid}) uses {self.path}"
+
+
+@dataclass(frozen=True)
 class Writer:
     """A file that a process has open for writing."""
 
@@ -36,6 +48,22 @@ def writers_on(mount_point: str) -> list[Writer]:
     device = os.stat(mount_point).st_dev
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
     return [writer for pid in pids for writer in _writers(pid, device)]
+
+
+def users_of(mount_point: str) -> list[User]:
+    """The processes with a file open, or their working directory, below a mount point: one path of each."""
+    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [user for pid in pids for user in _users(pid, mount_point.rstrip("/"))]
+
+
+def _users(pid: int, mount_point: str) -> Iterator[User]:
+    with contextlib.suppress(OSError):
+        for link in (f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd"))):
+            with contextlib.suppress(OSError):
+                path = os.readlink(link)
+                if path == mount_point or path.startswith(mount_point + "/"):
+                    yield User(pid, _text(f"/proc/{pid}/comm").strip(), path)
+                    return
 
 
 def _writers(pid: int, device: int) -> Iterator[Writer]:

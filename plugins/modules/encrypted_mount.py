@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
+  - edgesec.hardening.existing_data
   - edgesec.hardening.escrow
 attributes:
   check_mode:
@@ -83,7 +84,7 @@ uuid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting, look
 
@@ -114,6 +115,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
+            **EXISTING_DATA,
             "path": {"type": "path", "required": True},
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},
             "unlock": {"type": "str", "choices": ["tpm", "controller"], "default": "tpm"},

@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
+  - edgesec.hardening.existing_data
   - edgesec.hardening.escrow
 attributes:
   check_mode:
@@ -25,6 +26,10 @@ attributes:
   diff_mode:
     support: full
 options:
+  mount:
+    description:
+      - Directory that the volume is mounted on. A file system that is to be encrypted in place may be mounted there.
+    type: path
   uuid:
     description:
       - UUID for a new volume. It comes from the controller, which escrows the recovery key under it.
@@ -51,6 +56,11 @@ plan:
   returned: success
   type: str
   sample: format /dev/disk/by-partlabel/data (402653184 bytes, blank) as LUKS2 volume edgesec-data
+intent:
+  description: What is to be done, in one word, V(format) or V(encrypt_in_place). Empty where the volume is there.
+  returned: success
+  type: str
+  sample: format
 needs_key:
   description: Whether the module was called without the recovery key that the plan takes.
   returned: success
@@ -72,21 +82,24 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import label_of, make, observe, plan
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import FORMAT, label_of, plan
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import make, observe
 
 
 def run(module: AnsibleModule) -> dict[str, object]:
     volume = volume_of(module.params)
     require_tool("cryptsetup")
     facts = observe(volume)
-    intent = plan(facts)
+    intended = plan(facts, volume)
+    intent = intended.text if intended.intent == FORMAT else None
     key = module.params["recovery_key"]
     result: dict[str, object] = {
         "changed": intent is not None,
-        "plan": intent or "",
+        "plan": intended.text,
+        "intent": intended.intent or "",
         "needs_key": intent is not None and key is None,
         "uuid": facts["luks"]["uuid"] if facts["luks"] else module.params["uuid"] or "",
         "diff": {
@@ -104,6 +117,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
+            "mount": {"type": "path"},
+            **EXISTING_DATA,
             "uuid": {"type": "str"},
         },
         required_by={"recovery_key": "uuid"},

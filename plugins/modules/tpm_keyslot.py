@@ -47,6 +47,11 @@ options:
       - How tpm2-tools reach the TPM, as in E(TPM2TOOLS_TCTI).
     type: str
     default: device:/dev/tpmrm0
+  prepared_header:
+    description:
+      - File with the header that a volume will get when it is encrypted in place, as M(edgesec.hardening.luks_encrypt)
+        returns it. The keyslot is added there.
+    type: path
   authority:
     description:
       - Public key that signs approvals, PEM. It comes from the controller.
@@ -136,6 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
@@ -149,9 +155,12 @@ def run(module: AnsibleModule, directory: str) -> dict[str, object]:
     tpm = Tpm2(params["tcti"], directory)
     pcrs = sorted(set(params["pcrs"])) or list(default_pcrs("/"))
     srk_name = tpm.srk_name()
-    if module.check_mode and (srk_name is None or header_of(volume.device) is None):
+    if module.check_mode and (srk_name is None or header_of(params["prepared_header"] or volume.device) is None):
         return preview(volume, tpm, pcrs, params["accept"])
-    status = look(volume, tpm, srk_name or tpm.create_srk(), pcrs, params["accept"], params["latch_pcr"])
+    prepared = params["prepared_header"]
+    status = look(
+        volume, tpm, srk_name or make_srk(tpm), pcrs, params["accept"], params["latch_pcr"], prepared=prepared
+    )
     key = params["recovery_key"]
     result = status.as_result()
     result["needs_key"] = status.action is not None and key is None
@@ -162,7 +171,7 @@ def run(module: AnsibleModule, directory: str) -> dict[str, object]:
             proof=parse_approval(params["proof"]),
         )
         apply(status, tpm, signed, key.encode())
-        result["header_backup"] = encoded_backup(volume.device)
+        result["header_backup"] = encoded_backup(status.metadata)
     return result
 
 
@@ -177,6 +186,7 @@ def main() -> None:
                 "choices": ["pcr7_only", "boot_change", "tpm_change"],
                 "default": [],
             },
+            "prepared_header": {"type": "path"},
             "tcti": {"type": "str", "default": "device:/dev/tpmrm0"},
             "authority": {"type": "str"},
             "approvals": {"type": "list", "elements": "dict", "default": []},

@@ -72,7 +72,7 @@ def _encrypted(facts: View, policy: View) -> Finding:
         requirements = _luks2(volume).texts("requirements")
         if requirements:
             return failed(
-                f"LUKS2 with {', '.join(requirements)} under way", "Finish it with cryptsetup reencrypt --resume-only"
+                f"LUKS2 with {', '.join(requirements)} under way", "Wait until it is done, or run harden to resume it"
             )
         mapping = volume.maybe_child("mapping")
         if mapping is None and declared.has("mount"):

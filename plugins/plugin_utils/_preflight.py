@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import label_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import label_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import is_controller_unlock
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
@@ -97,7 +97,8 @@ def _volumes(facts: View, policy: View) -> Problems:
         name = declared.text("name")
         if name not in observed:
             raise Unseen(f"edgesec_storage has no volume {name}")
-        problems += _volume(observed[name])
+        if not declared.has("on_existing_data") or declared.text("on_existing_data") == "refuse":
+            problems += _volume(observed[name])
     return problems
 
 

@@ -1,0 +1,305 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Encrypting a file system where it is: prepare a header, switch over, and encrypt while the volume is in use.
+
+What the device holds tells how far it has come, so that any run goes on from where a power cut or an error left it:
+a file system in clear; the note of a header that was not placed as a whole (undone); a header that says how much is
+encrypted; a volume. Only what is in tmpfs is lost in between: the prepared header, and with it keys of nothing yet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from . import _background, _cryptsetup
+from ._background import only_one
+from ._cli import run
+from ._errors import EdgesecError, Refused, ToolFailed
+from ._fstab import find, parse, put_entry
+from ._fstab_file import put_in_place, read_fstab
+from ._libcryptsetup import begin_encryption
+from ._luks_header import header_of
+from ._mountinfo import Mount
+from ._plan import label_of
+from ._relocation import place_header, put_back
+from ._resume import DIRECTORY, FAILED, Report, finish, launch, report, work_of
+from ._shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
+from ._storage import Volume, read_mounts
+from ._superblock import FileSystem
+from ._volume import RECOVERY_SLOT, cipher_for_this_processor, header_backup, require_recovery
+from ._volume_mount import GUARD, Mounting, look
+from ._writers import users_of
+
+# LUKS2 header with its keyslots at the start, and as much at the end to which data moves.
+SHIFT = 16 << 20
+
+PREPARING, SHRINKING, PLACING = "stopping services", "shrinking the file system", "placing the header"
+
+_SECTOR = 4096
+
+
+@dataclass(frozen=True)
+class Job:
+    """A volume to be encrypted in place.
+
+    :ivar volume: with the consent that names the file system, and the services that may be stopped meanwhile.
+    :ivar options: mount options, beside those that the file system has.
+    :ivar unlock: who opens it at boot.
+    """
+
+    volume: Volume
+    options: tuple[str, ...]
+    unlock: str
+
+    def to_bytes(self) -> bytes:
+        """As it is handed to the background."""
+        return json.dumps(asdict(self)).encode()
+
+    @property
+    def header(self) -> str:
+        """The file with the prepared header, on tmpfs."""
+        return os.path.join(DIRECTORY, f"{self.volume.name}.header")
+
+
+def parse_job(data: bytes) -> Job:
+    """The reverse of :meth:`Job.to_bytes`."""
+    document: Any = json.loads(data)
+    volume = document["volume"]
+    volume["services"] = tuple(volume["services"])
+    return Job(Volume(**volume), tuple(document["options"]), document["unlock"])
+
+
+def prepare(job: Job, *, uuid: str, key: bytes) -> bytes:
+    """Make the header that the volume will get, in memory, and return its backup.
+
+    :param key: the recovery key, for keyslot 0.
+    :raises Refused: the file system cannot be encrypted in place; nothing was changed.
+    """
+    device = job.volume.device
+    found = require_convertible(job)
+    cipher, key_bits = cipher_for_this_processor()
+    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    with open(job.header, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.truncate(SHIFT)
+    _cryptsetup.format_device(
+        device,
+        key,
+        uuid=uuid,
+        label=label_of(job.volume.name),
+        subsystem="",
+        cipher=cipher,
+        key_bits=key_bits,
+        sector_size=min(found.sector_bytes, _SECTOR),
+        header=job.header,
+        data_offset=SHIFT,
+    )
+    require_recovery(job.header, key)
+    return header_backup(job.header)
+
+
+def require_convertible(job: Job) -> FileSystem:
+    """The file system to be encrypted.
+
+    :raises Refused: it cannot be, and why.
+    """
+    device = job.volume.device
+    found = file_system_of(device)
+    if found is None:
+        raise Refused(device, "it holds no ext, XFS or btrfs file system", "Only these can be encrypted in place")
+    require_shrinkable(device, found, _size_of(device) - 2 * SHIFT)
+    elsewhere = [mount.mount_point for mount in _mounts_of(device) if mount.mount_point != job.volume.mount]
+    if elsewhere:
+        raise Refused(
+            device,
+            f"it is mounted at {', '.join(elsewhere)}",
+            "Unmount it there, or declare that directory as the mount of the volume",
+        )
+    return found
+
+
+def start(job: Job, library: str, key: bytes) -> None:
+    """Begin in the background, or go on with what was interrupted.
+
+    :param library: directory with this library as the package C(edgesec).
+    """
+    path = os.path.join(DIRECTORY, f"{job.volume.name}.job")
+    with open(path, "wb") as file:
+        file.write(job.to_bytes())
+    report(job.volume.name, Report(PREPARING))
+    _background.start(work_of(job.volume.name), launch("_in_place", library, path), key)
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job in the file that is named, with the recovery key on standard input."""
+    with open(arguments[0], "rb") as file:
+        job = parse_job(file.read())
+    key = sys.stdin.buffer.read()
+    try:
+        with only_one(work_of(job.volume.name)):
+            _encrypt(job, key)
+    except (EdgesecError, OSError) as error:
+        report(job.volume.name, Report(FAILED, str(error)))
+        return 1
+    return 0
+
+
+def _encrypt(job: Job, key: bytes) -> None:
+    volume = job.volume
+    clear_up(volume)
+    found = file_system_of(volume.device)
+    if found is not None:
+        with _services_stopped(volume):
+            _switch(job, found, key)
+            _open_and_mount(job, key)
+    else:
+        _open_and_mount(job, key)
+    finish(volume.name, volume.device, key)
+
+
+def clear_up(volume: Volume) -> None:
+    """Undo what an earlier attempt left before there was a header."""
+    put_back(volume.device)
+    undo_shrink(volume.name, volume.device)
+
+
+def _open_and_mount(job: Job, key: bytes) -> None:
+    volume = job.volume
+    header = header_of(volume.device)
+    mounting = Mounting(volume, job.options, job.unlock, "ext4")
+    if volume.mount is not None:
+        look(mounting).apply(key)
+    elif not os.path.exists(mounting.mapper):
+        _cryptsetup.open_volume(volume.device, volume.name, key, slot=RECOVERY_SLOT)
+    if header is not None and os.path.exists(job.header):
+        os.unlink(job.header)
+
+
+def _switch(job: Job, found: FileSystem, key: bytes) -> None:
+    """From a mounted file system in clear to a header in its place; on an error, back."""
+    volume, device = job.volume, job.volume.device
+    mounts = _mounts_of(device)
+    fstab = read_fstab()
+    guarded = _guarded(fstab, job, found)
+    size = _size_of(device) - 2 * SHIFT
+    if guarded != fstab:
+        put_in_place(fstab, guarded)
+    try:
+        if found.type == "btrfs":
+            report(volume.name, Report(SHRINKING))
+            with _mounted(device, volume) as path:
+                shrink(volume.name, device, found, size, path)
+        for mount in mounts:
+            _unmount(mount.mount_point)
+        if found.type != "btrfs":
+            report(volume.name, Report(SHRINKING))
+            shrink(volume.name, device, found, size, None)
+        report(volume.name, Report(PLACING))
+        header = header_of(job.header)
+        begin_encryption(
+            job.header,
+            device,
+            key,
+            slot=int(RECOVERY_SLOT),
+            sector_size=int((header.sector_size if header else None) or _SECTOR),
+            shift_bytes=SHIFT,
+        )
+        with open(job.header, "rb") as file:
+            place_header(device, file.read(SHIFT), _size_of(device) - SHIFT)
+        forget_undo(volume.name)
+    except BaseException:
+        if header_of(device) is None:
+            clear_up(volume)
+            if read_fstab() == guarded != fstab:
+                put_in_place(guarded, fstab)
+            mounted = {mount.mount_point for mount in _mounts_of(device)}
+            for mount in mounts:
+                if mount.mount_point not in mounted:
+                    run(["mount", "-o", ",".join(mount.effective_options), device, mount.mount_point])
+        raise
+
+
+def _guarded(text: str, job: Job, found: FileSystem) -> str:
+    """fstab for the time in between: whatever a power cut leaves, the device boots, and mounts what can be mounted.
+
+    The file system keeps its UUID when it is encrypted, so the line holds before and after; it is not to be checked
+    or mounted before the unlocker has undone what was interrupted, and so not at all where there is none.
+    """
+    path = job.volume.mount
+    line = find(parse(text), path) if path else None
+    if line is None or line.entry is None or any(option.startswith(GUARD) for option in line.entry.options):
+        return text
+    guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock == "tpm" else "noauto"
+    added = [option for option in ("nofail", guard) if option not in line.entry.options]
+    options = (*line.entry.options, *added, f"{GUARD}{'+'.join(added)}")
+    return put_entry(text, replace(line.entry, source=f"UUID={found.uuid}", options=options, passno=0))
+
+
+def _mounts_of(device: str) -> list[Mount]:
+    real = os.path.realpath(device)
+    number = os.stat(real).st_rdev
+    numbered = f"{os.major(number)}:{os.minor(number)}"
+    # btrfs shows a device number of its own; the source still names the device then.
+    return [
+        mount
+        for mount in read_mounts("/")
+        if mount.device == numbered or (mount.source.startswith("/") and os.path.realpath(mount.source) == real)
+    ]
+
+
+def _size_of(device: str) -> int:
+    descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_END)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _services_stopped(volume: Volume) -> Iterator[None]:
+    stopped = []
+    try:
+        for service in volume.services:
+            if run(["systemctl", "is-active", "--quiet", service], ok=(0, 1, 2, 3, 4)).rc == 0:
+                stopped.append(service)
+                run(["systemctl", "stop", service], timeout=300)
+        yield
+    finally:
+        for service in reversed(stopped):
+            run(["systemctl", "start", service], timeout=300)
+
+
+@contextmanager
+def _mounted(device: str, volume: Volume) -> Iterator[str]:
+    mounts = _mounts_of(device)
+    if mounts:
+        yield mounts[0].mount_point
+        return
+    path = os.path.join(DIRECTORY, f"{volume.name}.mount")
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    run(["mount", "-o", "nodev,nosuid,noexec", device, path])
+    try:
+        yield path
+    finally:
+        run(["umount", path])
+
+
+def _unmount(path: str) -> None:
+    try:
+        run(["umount", path])
+    except ToolFailed as error:
+        users = users_of(path)
+        raise Refused(
+            path,
+            "it cannot be unmounted: " + ("; ".join(map(str, users[:5])) if users else error.stderr),
+            "Name the services that use it in the services of the volume, and end other processes",
+        ) from None

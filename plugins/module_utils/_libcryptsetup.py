@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Calls into libcryptsetup for what cryptsetup(8) has no command for.
+
+C(cryptsetup reencrypt --encrypt) makes a header with a single keyslot, and puts it over the start of the data in one
+write that no power cut may hit. The library lets a header be prepared elsewhere, with all its keyslots and tokens.
+Source: libcryptsetup.h (the ABI of libcryptsetup.so.12 is stable since version 2.0).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from ._errors import ToolFailed, ToolMissing
+
+_LIBRARY = "libcryptsetup.so.12"
+_SECTOR = 512
+_ANY_SLOT = -1
+_ENCRYPT, _BACKWARD = 1, 1
+_INITIALIZE_ONLY, _MOVE_FIRST_SEGMENT = 1 << 0, 1 << 1
+
+
+class _Luks2(ctypes.Structure):
+    """C(struct crypt_params_luks2)."""
+
+    _fields_ = (
+        ("pbkdf", ctypes.c_void_p),
+        ("integrity", ctypes.c_char_p),
+        ("integrity_params", ctypes.c_void_p),
+        ("data_alignment", ctypes.c_size_t),
+        ("data_device", ctypes.c_char_p),
+        ("sector_size", ctypes.c_uint32),
+        ("label", ctypes.c_char_p),
+        ("subsystem", ctypes.c_char_p),
+    )
+
+
+class _Reencrypt(ctypes.Structure):
+    """C(struct crypt_params_reencrypt)."""
+
+    _fields_ = (
+        ("mode", ctypes.c_int),
+        ("direction", ctypes.c_int),
+        ("resilience", ctypes.c_char_p),
+        ("hash", ctypes.c_char_p),
+        ("data_shift", ctypes.c_uint64),
+        ("max_hotzone_size", ctypes.c_uint64),
+        ("device_size", ctypes.c_uint64),
+        ("luks2", ctypes.POINTER(_Luks2)),
+        ("flags", ctypes.c_uint32),
+    )
+
+
+_LOG = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+
+
+def begin_encryption(header: str, device: str, key: bytes, *, slot: int, sector_size: int, shift_bytes: int) -> None:
+    """Note in a header that the data of a device is to be encrypted, and move the first of it to the end.
+
+    The device's last C(2 * shift_bytes) must be unused: the first C(shift_bytes) are copied to the last ones, and
+    while it is encrypted the data moves up by as much. Nothing else is written to the device.
+
+    :param header: a file with a LUKS2 header whose data offset is C(shift_bytes).
+    :param key: opens keyslot C(slot) of that header.
+    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolFailed: the library refused; the data is where it was.
+    """
+    library = _load()
+    messages: list[str] = []
+    log = _LOG(lambda _level, message, _user: messages.append((message or b"").decode("utf-8", "replace").strip()))
+    context = ctypes.c_void_p()
+
+    def require(name: str, *arguments: Any) -> None:
+        result = getattr(library, name)(*arguments)
+        if result < 0:
+            raise ToolFailed(f"{_LIBRARY} ({name})", result, "; ".join(filter(None, messages)))
+
+    require("crypt_init_data_device", ctypes.byref(context), header.encode(), device.encode())
+    try:
+        library.crypt_set_log_callback(context, log, None)
+        require("crypt_load", context, b"LUKS2", None)
+        volume = _Luks2(sector_size=sector_size)
+        parameters = _Reencrypt(
+            mode=_ENCRYPT,
+            direction=_BACKWARD,
+            resilience=b"datashift",
+            hash=b"sha256",
+            data_shift=shift_bytes // _SECTOR,
+            luks2=ctypes.pointer(volume),
+            flags=_INITIALIZE_ONLY | _MOVE_FIRST_SEGMENT,
+        )
+        cipher, mode = library.crypt_get_cipher(context), library.crypt_get_cipher_mode(context)
+        require(
+            "crypt_reencrypt_init_by_passphrase",
+            *(context, None, key, len(key), _ANY_SLOT, slot, cipher, mode, ctypes.byref(parameters)),
+        )
+    finally:
+        library.crypt_free(context)
+
+
+def _load() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        raise ToolMissing(_LIBRARY, "cannot be loaded", "Install it (on Debian: apt install libcryptsetup12)") from None
+    text, number, size, pointer = ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p
+    library.crypt_init_data_device.argtypes = (ctypes.POINTER(pointer), text, text)
+    library.crypt_load.argtypes = (pointer, text, pointer)
+    library.crypt_set_log_callback.argtypes = (pointer, _LOG, pointer)
+    library.crypt_set_log_callback.restype = None
+    library.crypt_get_cipher.argtypes = library.crypt_get_cipher_mode.argtypes = (pointer,)
+    library.crypt_get_cipher.restype = library.crypt_get_cipher_mode.restype = text
+    library.crypt_reencrypt_init_by_passphrase.argtypes = (
+        *(pointer, text, text, size, number, number, text, text),
+        ctypes.POINTER(_Reencrypt),
+    )
+    library.crypt_free.argtypes = (pointer,)
+    library.crypt_free.restype = None
+    return library

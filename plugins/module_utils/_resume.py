@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Going on with the encryption of an open volume until it is done: at boot, or right after it was begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any, Optional
+
+from . import _background, _cryptsetup
+from ._background import only_one
+from ._enrolment import settle
+from ._errors import EdgesecError
+from ._luks_header import header_of
+from ._reencryption import is_under_way
+
+DIRECTORY = _background.DIRECTORY
+
+# Phases; between them are those of an encryption that is only about to begin (_in_place).
+ENCRYPTING, DONE, FAILED = "encrypting", "done", "failed"
+
+_LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far the work on a volume is, for whoever asks; C(error) where it failed."""
+
+    phase: str
+    error: str = ""
+
+
+def main(arguments: list[str]) -> int:
+    """Encrypt the rest of the volume NAME on DEVICE, with the key on standard input."""
+    name, device = arguments
+    key = sys.stdin.buffer.read()
+    try:
+        with only_one(work_of(name)):
+            finish(name, device, key)
+    except EdgesecError as error:
+        report(name, Report(FAILED, str(error)))
+        return 1
+    return 0
+
+
+def finish(name: str, device: str, key: bytes) -> None:
+    """Encrypt the rest of an open volume. A volume of which all is encrypted is left as it is.
+
+    :raises ToolFailed: what is encrypted stays so, and what is not can be gone on with.
+    """
+    header = header_of(device)
+    if header is not None and is_under_way(header):
+        report(name, Report(ENCRYPTING))
+        _cryptsetup.resume_reencryption(device, name, key)
+    settle(name)
+    report(name, Report(DONE))
+
+
+def start_at_boot(name: str, device: str, key: bytes) -> None:
+    """Go on in the background, with the library that the unlocker itself runs from."""
+    library = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    _background.start(work_of(name), launch("_resume", library, name, device), key)
+
+
+def launch(module: str, library: str, *arguments: str) -> list[str]:
+    """The argv that runs C(main) of a module of the library, which is the package C(edgesec) in a directory."""
+    return [sys.executable or "/usr/bin/python3", "-I", "-c", _LAUNCH.format(module), library, *arguments]
+
+
+def work_of(name: str) -> str:
+    """What the encryption of a volume is called among background work."""
+    return f"encrypt-{name}"
+
+
+def report(name: str, now: Report) -> None:
+    """Say how far the work is."""
+    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    path = _path(name)
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(asdict(now), file)
+    os.replace(path + ".new", path)
+
+
+def last_report(name: str) -> Optional[Report]:
+    """What was said last since the device has booted."""
+    try:
+        with open(_path(name), encoding="utf-8") as file:
+            document: Any = json.load(file)
+        return Report(**document)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _path(name: str) -> str:
+    return os.path.join(DIRECTORY, f"{work_of(name)}.json")
