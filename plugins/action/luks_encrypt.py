@@ -12,7 +12,6 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_recovery_key
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
@@ -29,7 +28,7 @@ class ActionModule(SecretAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Called by ansible-core."""
         result = super().run(tmp, task_vars)
-        arguments = {name: value for name, value in self._task.args.items() if name not in ESCROW}
+        arguments = {name: value for name, value in self._task.args.items() if name != "escrow"}
         wait = boolean(arguments.get("wait", True)) and arguments.get("state") != "prepared"
         begun = result.get("changed") and not result.get("failed") and not self._task.check_mode
         return {**result, **self._follow(arguments)} if begun and wait else result

@@ -52,13 +52,17 @@ class State:
             "error": self.report.error,
             "done_bytes": self.progress.done if self.progress else 0,
             "total_bytes": self.progress.total if self.progress else 0,
-            "header": self.job.header if os.path.exists(self.job.header) else "",
+            "to_be_sealed": [self._to_be_sealed()] if self.stage in (PREPARE, START) and not self.progress else [],
             "uuid": self.header.uuid if self.header else "",
             "diff": {
                 "before": f"{device}: {before[self.stage]}\n",
                 "after": f"{device}: encrypted\n",
             },
         }
+
+    def _to_be_sealed(self) -> dict[str, Any]:
+        volume = self.job.volume
+        return {"name": volume.name, "device": volume.device, "prepared_header": self.job.header}
 
     def prepare(self, uuid: str, key: bytes) -> bytes:
         """Make the header; returns its backup.

@@ -119,11 +119,14 @@ total_bytes:
   returned: success
   type: int
   sample: 369098752
-header:
-  description: Path of the prepared header on the device. Empty where there is none.
+to_be_sealed:
+  description:
+    - The volume, with the path of its prepared header on the device, where a keyslot can be added to it.
+    - Empty once its data has begun to change.
   returned: success
-  type: str
-  sample: /run/edgesec/work/data.header
+  type: list
+  elements: dict
+  sample: [{"name": "data", "device": "/dev/vda5", "prepared_header": "/run/edgesec/work/data.header"}]
 needs_key:
   description: Whether the module was called without the recovery key that the next step takes.
   returned: success
@@ -168,7 +171,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     if due and key is not None and not module.check_mode:
         if only_prepare:
             backup = state.prepare(params["uuid"], key.encode())
-            result.update(header=job.header, header_backup=base64.b64encode(backup).decode())
+            result["header_backup"] = base64.b64encode(backup).decode()
         else:
             state.start(key.encode())
     return result

@@ -149,13 +149,17 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot imp
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
 
 
+def _has_header(path: str) -> bool:
+    return os.path.exists(path) and header_of(path) is not None
+
+
 def run(module: AnsibleModule, directory: str) -> dict[str, object]:
     params = module.params
     volume = volume_of(params)
     tpm = Tpm2(params["tcti"], directory)
     pcrs = sorted(set(params["pcrs"])) or list(default_pcrs("/"))
     srk_name = tpm.srk_name()
-    if module.check_mode and (srk_name is None or header_of(params["prepared_header"] or volume.device) is None):
+    if module.check_mode and (srk_name is None or not _has_header(params["prepared_header"] or volume.device)):
         return preview(volume, tpm, pcrs, params["accept"])
     prepared = params["prepared_header"]
     status = look(
