@@ -48,8 +48,12 @@ class Played:
 
 
 def play(name: str, inventories: Sequence[Path], directory: Path, *options: str, log: str | None = None) -> Played:
-    """Run ``edgesec.hardening.NAME``, with the store, the reports and the log in a directory."""
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"edgesec.hardening.{name}"]
+    """Run a playbook, with the store, the reports and the log in a directory.
+
+    :param name: of a playbook of the collection, or the path of another (.yml).
+    """
+    playbook = name if name.endswith(".yml") else f"edgesec.hardening.{name}"
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook]
     for inventory in inventories:
         command += ["-i", str(inventory)]
     command += ["-e", f"edgesec_store={directory / 'store'}", "-e", f"compliance_report_dir={directory / 'reports'}"]
@@ -60,7 +64,7 @@ def play(name: str, inventories: Sequence[Path], directory: Path, *options: str,
         "ANSIBLE_FORCE_COLOR": "false",
         "ANSIBLE_NOCOLOR": "true",
     }
-    path = directory / (log or f"{name}.log")
+    path = directory / (log or f"{Path(name).stem}.log")
     with path.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             [*command, *options], stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=ROOT, check=False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Device
+from tests.lab import Device, cache
 from tests.lab.booted import CLEAN, boot
 from tests.playbook import Played, play_on
 
@@ -22,9 +22,12 @@ Play = Callable[..., Played]
 @pytest.fixture(scope="session")
 def booted() -> Iterator[Device]:
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    device = boot(f"pytest-{worker}" if worker else "pytest")
-    yield device
-    device.destroy()
+    name = f"pytest-{worker}" if worker else "pytest"
+    # else two runs of pytest at once would take each other's device
+    with cache.lock(name):
+        device = boot(name)
+        yield device
+        device.destroy()
 
 
 @pytest.fixture(scope="module")
