@@ -19,6 +19,18 @@ from tests.playbook import Played, play_on
 Play = Callable[..., Played]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest file of this folder first, so that no worker is alone with it at the end."""
+    here = Path(__file__).parent
+    ours = sorted((item for item in items if item.path.parent == here), key=_minutes, reverse=True)
+    items[:] = [item for item in items if item.path.parent != here] + ours
+
+
+def _minutes(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("minutes")
+    return float(marker.args[0]) if marker else 0
+
+
 @pytest.fixture(scope="session")
 def booted() -> Iterator[Device]:
     worker = os.environ.get("PYTEST_XDIST_WORKER")

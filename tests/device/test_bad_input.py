@@ -15,6 +15,8 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
+pytestmark = pytest.mark.minutes(4)
+
 # All that harden would change, and the first of every byte of the data partition that it could.
 STATE = """
 sha256sum /etc/fstab

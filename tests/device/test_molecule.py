@@ -10,6 +10,8 @@ import pytest
 
 from tests import molecule
 
+pytestmark = pytest.mark.minutes(4)
+
 
 def test_harden_on_the_device(capfd: pytest.CaptureFixture[str]) -> None:
     molecule.run("device", capfd)

@@ -16,6 +16,8 @@ from tests.device.conftest import Play, on
 from tests.lab import Device
 from tests.lab.booted import CLEAN
 
+pytestmark = pytest.mark.minutes(3)
+
 
 @pytest.fixture(scope="module")
 def device(booted: Device) -> Iterator[Device]:
