@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ._errors import Refused
 from ._storage import Volume
 
-FORMAT, ENCRYPT_IN_PLACE = "format", "encrypt_in_place"
+FORMAT, ENCRYPT_IN_PLACE, ERASE = "format", "encrypt_in_place", "erase"
 
 
 @dataclass(frozen=True)
@@ -33,68 +33,106 @@ def label_of(name: str) -> str:
 def plan(facts: dict[str, Any], volume: Volume) -> Plan:
     """What is to be done with a device of which these facts were found.
 
-    :raises Refused: the device is not there, or holds something that the operator has not consented to.
+    :raises Refused: the device is not there, is in use, or holds something that the operator has not consented to.
     """
     device, name = facts["device"], facts["name"]
+    target = f"LUKS2 volume {label_of(name)}"
     if not facts["exists"]:
         raise Refused(
             device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
         )
     luks = facts["luks"]
-    if luks is not None:
-        _require_own(device, luks, name)
+    if luks is not None and luks["version"] == 2 and luks["label"] == label_of(name):
         return Plan(None)
     if facts["blank"]:
-        return Plan(FORMAT, f"format {device} ({facts['size_bytes']} bytes, blank) as LUKS2 volume {label_of(name)}")
-    if _may_be_encrypted_in_place(facts, volume):
-        return Plan(
-            ENCRYPT_IN_PLACE, f"encrypt {contents(facts)} on {device} in place as LUKS2 volume {label_of(name)}"
-        )
-    raise Refused(
-        device,
-        f"it is not blank: {contents(facts)}",
-        "Nothing was changed. Move the data away and wipe the device (wipefs --all) if it may go",
-    )
+        return Plan(FORMAT, f"format {device} ({facts['size_bytes']} bytes, blank) as {target}")
+    seen = contents(facts)
+    if volume.on_existing_data == ENCRYPT_IN_PLACE:
+        _require_file_system(facts, volume, seen)
+        return Plan(ENCRYPT_IN_PLACE, f"encrypt {seen} on {device} in place as {target}")
+    if volume.on_existing_data == ERASE:
+        _require_idle(facts, seen)
+        _require_consent(facts, volume, seen)
+        return Plan(ERASE, f"erase {seen} on {device} ({facts['size_bytes']} bytes) and format it as {target}")
+    raise Refused(device, f"it is not blank: {seen}", f"Nothing was changed. {_ways_on(facts)}")
 
 
-def _require_own(device: str, luks: dict[str, Any], name: str) -> None:
-    if luks["version"] != 2 or luks["label"] != label_of(name):
-        raise Refused(
-            device,
-            f"it holds a LUKS{luks['version']} volume that was not made by this role (uuid {luks['uuid']}, "
-            f"label {luks['label']!r}, expected {label_of(name)!r})",
-            "Nothing was changed. Name the volume as its label says, or move the data away and wipe the device",
-        )
-
-
-def _may_be_encrypted_in_place(facts: dict[str, Any], volume: Volume) -> bool:
-    if volume.on_existing_data != ENCRYPT_IN_PLACE:
-        return False
-    if facts["interrupted"]:
-        return True
+def identifiers(facts: dict[str, Any]) -> list[str]:
+    """The UUIDs of what is on a device, and those labels that only one thing on it has."""
     signatures = facts["signatures"] or []
-    return (
-        len(signatures) == 1
-        and signatures[0]["usage"] == "filesystem"
-        and volume.consent in (signatures[0]["uuid"], signatures[0]["label"])
-        and bool(volume.consent)
-        and not (facts["partition_table"] or facts["holders"] or facts["in_use_as"])
-        and set(facts["mounted_at"]) <= {volume.mount}
-    )
+    labels = [signature["label"] for signature in signatures if signature["label"]]
+    names = [signature["uuid"] for signature in signatures if signature["uuid"]]
+    names += [label for label in labels if labels.count(label) == 1]
+    if facts["partition_table_uuid"]:
+        names.append(facts["partition_table_uuid"])
+    return list(dict.fromkeys(names))
 
 
 def contents(facts: dict[str, Any]) -> str:
     """What was seen on a device that is not blank, in words."""
+    luks = facts["luks"]
     seen = [
         " ".join(
-            [str(signature["type"])]
+            [f"LUKS{luks['version']}" if luks and signature["type"] == "crypto_LUKS" else str(signature["type"])]
             + [f"{field} {signature[field]}" for field in ("uuid", "label") if signature.get(field)]
         )
         for signature in facts["signatures"] or []
     ]
     if facts["partition_table"]:
-        seen.append("a partition table")
-    seen += [f"mounted at {path}" for path in facts["mounted_at"]]
-    seen += [f"held by {holder}" for holder in facts["holders"]]
-    seen += [f"in use as {use}" for use in facts["in_use_as"]]
+        seen.append("a partition table" + f" {facts['partition_table_uuid'] or ''}".rstrip())
+    seen += _uses(facts)
     return "; ".join(seen) or facts["reason"] or "something that was not recognised"
+
+
+def _uses(facts: dict[str, Any]) -> list[str]:
+    return (
+        [f"mounted at {path}" for path in facts["mounted_at"]]
+        + [f"held by {holder}" for holder in facts["holders"]]
+        + [f"in use as {use}" for use in facts["in_use_as"]]
+        + list(facts["partitions_in_use"])
+    )
+
+
+def _ways_on(facts: dict[str, Any]) -> str:
+    """What the operator can do about a device that holds something."""
+    names = identifiers(facts)
+    if not names:
+        return "What is there has no UUID and no label to consent to: wipe the device (wipefs --all) if it may go"
+    ways = [f"To erase it, set on_existing_data: erase and consent: {names[0]}"]
+    if [signature["usage"] for signature in facts["signatures"] or []] == ["filesystem"]:
+        ways.insert(0, f"To keep the data, set on_existing_data: encrypt_in_place and consent: {names[0]}")
+    return ". ".join(ways)
+
+
+def _require_idle(facts: dict[str, Any], seen: str) -> None:
+    if _uses(facts):
+        raise Refused(
+            facts["device"], f"it is in use: {seen}", "Nothing was changed. Take it out of use first, consent or not"
+        )
+
+
+def _require_consent(facts: dict[str, Any], volume: Volume, seen: str) -> None:
+    if facts["blank"] is None:
+        raise Refused(
+            facts["device"], f"what it holds could not be determined: {facts['reason']}", "Nothing was changed"
+        )
+    if not volume.consent or volume.consent not in identifiers(facts):
+        given = f"the consent {volume.consent!r} names something else" if volume.consent else "there is no consent"
+        raise Refused(facts["device"], f"it holds {seen}, and {given}", f"Nothing was changed. {_ways_on(facts)}")
+
+
+def _require_file_system(facts: dict[str, Any], volume: Volume, seen: str) -> None:
+    if facts["interrupted"]:
+        return
+    device = facts["device"]
+    elsewhere = [path for path in facts["mounted_at"] if path != volume.mount]
+    if elsewhere or facts["holders"] or facts["in_use_as"] or facts["partitions_in_use"]:
+        raise Refused(
+            device,
+            f"it is in use: {seen}",
+            "Nothing was changed. Only a file system that is mounted at the mount of the volume, or not at all, "
+            "can be encrypted in place",
+        )
+    if [signature["usage"] for signature in facts["signatures"] or []] != ["filesystem"]:
+        raise Refused(device, f"it holds no single file system: {seen}", f"Nothing was changed. {_ways_on(facts)}")
+    _require_consent(facts, volume, seen)

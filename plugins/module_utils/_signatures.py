@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ._cli import run
-from ._errors import Malformed
+from ._errors import EdgesecError, Malformed
 
 # blkid(8): 2 = nothing was found, 8 = more than one format was found, so that none is certain.
 _BLKID_NOTHING = 2
@@ -38,6 +38,7 @@ class Contents:
 
     signatures: tuple[Signature, ...]
     partition_table: bool
+    partition_table_uuid: Optional[str]
     something: bool
 
 
@@ -50,13 +51,28 @@ def probe(path: str) -> Contents:
     wipefs = run(["wipefs", "-n", "-J", "-O", _COLUMNS, path])
     properties = parse_blkid(blkid.stdout.decode("utf-8", "replace"))
     signatures = parse_wipefs(wipefs.stdout.decode("utf-8", "replace"))
+    if blkid.rc != _BLKID_AMBIVALENT:
+        _require_agreement(path, properties, signatures)
     # On an empty partition blkid still prints what the partition table says of it, and succeeds.
     own = {name for name in properties if name != "DEVNAME" and not name.startswith("PART_ENTRY_")}
     return Contents(
         signatures=signatures,
         partition_table="PTTYPE" in properties,
+        partition_table_uuid=properties.get("PTUUID"),
         something=bool(own or signatures) or blkid.rc == _BLKID_AMBIVALENT,
     )
+
+
+def _require_agreement(path: str, properties: dict[str, str], signatures: tuple[Signature, ...]) -> None:
+    """What only one of the two tools sees is not understood, and nothing is done about it."""
+    found = {signature.type for signature in signatures}
+    named = {properties[name] for name in ("TYPE", "PTTYPE") if name in properties}
+    if not named <= found or bool(named) != bool(found):
+        raise EdgesecError(
+            path,
+            f"blkid sees {', '.join(sorted(named)) or 'nothing'} on it, wipefs {', '.join(sorted(found)) or 'nothing'}",
+            "Find out what it holds",
+        )
 
 
 def parse_blkid(text: str) -> dict[str, str]:

@@ -114,6 +114,8 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "blank": None,
         "signatures": None,
         "partition_table": False,
+        "partition_table_uuid": None,
+        "partitions_in_use": [],
         "holders": [],
         "mounted_at": [],
         "in_use_as": [],
@@ -140,6 +142,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
     if block is not None:
         facts["holders"] = list(block.holders)
         facts["partition_table"] = bool(block.partitions)
+        facts["partitions_in_use"] = _partitions_in_use(device, block)
         facts["mapping"] = _mapping(device, block)
     facts["mounted_at"] = sorted({mount.mount_point for mount in device.mounts_of(block, real)})
     facts["in_use_as"] = _uses(device, block, real)
@@ -183,6 +186,7 @@ def _look_inside(path: str, facts: dict[str, Any]) -> None:
         return
     facts["signatures"] = [asdict(signature) for signature in contents.signatures]
     facts["partition_table"] = facts["partition_table"] or contents.partition_table
+    facts["partition_table_uuid"] = contents.partition_table_uuid
     facts["blank"] = not (
         contents.something or facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
     )
@@ -204,6 +208,18 @@ def _uses(device: _Device, block: Optional[Block], real: str) -> list[str]:
         found.update(use for prefix, use in _HOLDER_USES if name.startswith(prefix))
         found.update(use for prefix, use in _DM_USES if uuid.startswith(prefix))
     return sorted(found)
+
+
+def _partitions_in_use(device: _Device, block: Block) -> list[str]:
+    """For each partition that is mounted, held or swapped to, what it is used for."""
+    found = []
+    for part in filter(None, map(device.blocks.named, block.partitions)):
+        real = f"/dev/{part.name}"
+        uses = [f"mounted at {mount.mount_point}" for mount in device.mounts_of(part, real)]
+        uses += [f"held by {holder}" for holder in part.holders]
+        uses += [f"in use as {use}" for use in _uses(device, part, real)]
+        found += [f"its partition {part.name} {use}" for use in uses]
+    return found
 
 
 def _mount_at(device: _Device, mount_point: Optional[str]) -> Optional[dict[str, Any]]:

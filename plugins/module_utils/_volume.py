@@ -15,12 +15,14 @@ import tempfile
 from typing import Any
 
 from . import _cryptsetup
+from ._cli import run
 from ._errors import EdgesecError, Refused
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
 from ._observe import read_text
-from ._plan import FORMAT, label_of, plan
+from ._plan import ERASE, FORMAT, label_of, plan
 from ._platform import cpu_has_aes
+from ._signatures import probe
 from ._storage import Volume
 from ._storage import collect as collect_storage
 
@@ -50,12 +52,18 @@ def observe(volume: Volume) -> dict[str, Any]:
 def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
     """Format the device, prove that the recovery key opens it, and return its header backup.
 
-    :raises Refused: it is not blank any more.
+    What the operator has consented to is erased before.
+
+    :raises Refused: it has changed, or somebody has it in use.
     :raises EdgesecError: a tool failed, or the proof did.
     """
     facts = observe(volume)
-    if plan(facts, volume).intent != FORMAT:
-        raise Refused(volume.device, "it is not blank any more", "Run again")
+    intent = plan(facts, volume).intent
+    if intent not in (FORMAT, ERASE):
+        raise Refused(volume.device, "it has changed since it was looked at", "Run again")
+    _require_free(volume.device)
+    if intent == ERASE:
+        _erase_signatures(volume.device)
     cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.format_device(
         volume.device,
@@ -69,6 +77,21 @@ def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
     )
     require_recovery(volume.device, key)
     return header_backup(volume.device)
+
+
+def _require_free(device: str) -> None:
+    """Have the kernel say that nobody has the device in use: a file says so always."""
+    try:
+        os.close(os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        raise Refused(device, f"it cannot be had alone ({error.strerror})", "Nothing was changed") from None
+
+
+def _erase_signatures(device: str) -> None:
+    # By force, since it passes over a partition table where it expects none: on a partition.
+    run(["wipefs", "--all", "--force", "--quiet", device])
+    if probe(device).something:
+        raise EdgesecError(device, "it still holds signatures after wipefs --all", "Nothing was formatted")
 
 
 def require_recovery(device: str, key: bytes) -> None:

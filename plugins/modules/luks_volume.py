@@ -85,7 +85,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._plan import FORMAT, label_of, plan
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
+    ERASE,
+    FORMAT,
+    contents,
+    label_of,
+    plan,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import make, observe
 
 
@@ -94,20 +100,20 @@ def run(module: AnsibleModule) -> dict[str, object]:
     require_tool("cryptsetup")
     facts = observe(volume)
     intended = plan(facts, volume)
-    intent = intended.text if intended.intent == FORMAT else None
+    due = intended.intent in (FORMAT, ERASE)
     key = module.params["recovery_key"]
     result: dict[str, object] = {
-        "changed": intent is not None,
+        "changed": due,
         "plan": intended.text,
         "intent": intended.intent or "",
-        "needs_key": intent is not None and key is None,
-        "uuid": facts["luks"]["uuid"] if facts["luks"] else module.params["uuid"] or "",
+        "needs_key": due and key is None,
+        "uuid": facts["luks"]["uuid"] if intended.intent is None else module.params["uuid"] or "",
         "diff": {
-            "before": "blank\n" if intent else f"LUKS2 {label_of(volume.name)}\n",
-            "after": f"LUKS2 {label_of(volume.name)}\n",
+            "before": f"{volume.device}: {'blank' if facts['blank'] else contents(facts)}\n",
+            "after": f"{volume.device}: {f'LUKS2 label {label_of(volume.name)}' if due else contents(facts)}\n",
         },
     }
-    if intent and key is not None and not module.check_mode:
+    if due and key is not None and not module.check_mode:
         backup = make(volume, uuid=module.params["uuid"], key=key.encode())
         result["header_backup"] = base64.b64encode(backup).decode()
     return result

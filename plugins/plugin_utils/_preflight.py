@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._plan import label_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import plan
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import is_controller_unlock
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import contents
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import ROLE as TPM_ROLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import sealing_pcrs, unmeasured
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
@@ -91,75 +91,20 @@ def _tools(facts: View, _policy: View) -> Problems:
 
 
 def _volumes(facts: View, policy: View) -> Problems:
+    """What the device would refuse, by the same code."""
     observed = {volume.text("name"): volume for volume in facts.child("edgesec_storage").children("volumes")}
     problems: Problems = []
     for declared in policy.children("encrypted_storage_volumes"):
         name = declared.text("name")
         if name not in observed:
             raise Unseen(f"edgesec_storage has no volume {name}")
-        if not declared.has("on_existing_data") or declared.text("on_existing_data") == "refuse":
-            problems += _volume(observed[name])
+        try:
+            plan(observed[name].raw(), volume_of(declared.raw()))
+        except EdgesecError as error:
+            problems.append(error)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise Unseen(f"the volume {name} of edgesec_storage, or its declaration, is not whole") from None
     return problems
-
-
-def _volume(volume: View) -> Problems:
-    device = volume.text("device")
-    name = volume.text("name")
-    if not volume.flag("exists"):
-        return [EdgesecError(device, "there is no such device", f"Correct the device of the volume {name}")]
-    luks = volume.maybe_child("luks")
-    if luks is not None:
-        return _foreign_luks(device, luks, label_of(name))
-    blank = volume.maybe_flag("blank")
-    if blank:
-        return []
-    if blank is None:
-        return [
-            EdgesecError(
-                device,
-                f"what it holds could not be determined ({volume.maybe_text('reason') or 'no reason given'})",
-                "Make sure that it is a block device and that blkid and wipefs are installed",
-            )
-        ]
-    mounted, uses = volume.texts("mounted_at"), volume.texts("in_use_as")
-    if mounted or uses:
-        seen = [f"mounted at {path}" for path in mounted] + [f"in use as {use}" for use in uses]
-        return [EdgesecError(device, f"is {', '.join(seen)}", "Save its data, take it out of use and empty it")]
-    return [
-        EdgesecError(
-            device,
-            f"holds data: {_held(volume)}; formatting it as the volume {name} would destroy that",
-            f"Save the data and empty the device with wipefs -a {device}, or declare another device",
-        )
-    ]
-
-
-def _held(volume: View) -> str:
-    try:
-        return contents(volume)
-    except Unseen:
-        return volume.maybe_text("reason") or "something that could not be named"
-
-
-def _foreign_luks(device: str, luks: View, label: str) -> Problems:
-    if luks.number("version") == 2:
-        if luks.maybe_text("label") == label:
-            return []
-        return [
-            EdgesecError(
-                device,
-                f"is a LUKS2 volume that this collection did not make, UUID {luks.text('uuid')}, "
-                f"label {luks.maybe_text('label')!r}, expected {label!r}",
-                "Declare another device, or save its data and empty it",
-            )
-        ]
-    return [
-        EdgesecError(
-            device,
-            f"is a LUKS{luks.number('version')} volume, UUID {luks.text('uuid')}",
-            "Convert it with cryptsetup convert --type luks2, or save its data and empty it",
-        )
-    ]
 
 
 def _tpm(facts: View, policy: View) -> Problems:

@@ -34,6 +34,10 @@ class View:
         """Whether there is anything but null: for what a user may leave out, never for a fact."""
         return self._data.get(key) is not None
 
+    def raw(self) -> dict[str, Any]:
+        """All of it, as it is: for code that expects, and survives, anything."""
+        return dict(self._data)
+
     def text(self, key: str) -> str:
         """A string."""
         return _known(self.maybe_text(key), self._at(key))

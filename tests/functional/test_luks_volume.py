@@ -134,7 +134,7 @@ def test_a_volume_of_somebody_else_is_refused(blank: Volume) -> None:
     before = digest(blank)
     error = with_key(blank).error
     assert UUID in error
-    assert "'theirs'" in error
+    assert "label theirs" in error
     assert digest(blank) == before
 
 
@@ -167,3 +167,97 @@ def test_a_relative_device(blank: Volume) -> None:
 
 def test_a_wrong_type_is_named() -> None:
     assert "device" in run_module("luks_volume", {"name": "data", "device": ["x", "y"], "store": "/nowhere"}).error
+
+
+EXT4 = ["mkfs.ext4", "-q", "-L", "PRECIOUS", "-U", "11111111-2222-3333-4444-555555555555"]
+
+
+def fill(volume: Volume, *argv: str) -> str:
+    """Put something on the device; returns its digest."""
+    path = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}
+    subprocess.run([*argv, volume.device], input=b"label: gpt\n,16M\n", capture_output=True, check=True, env=path)
+    return digest(volume)
+
+
+@pytest.mark.parametrize("consent", ["PRECIOUS", EXT4[-1]])
+def test_erase_check_do_check_do(blank: Volume, consent: str) -> None:
+    before = fill(blank, *EXT4)
+    asked: dict[str, Any] = {"on_existing_data": "erase", "consent": consent}
+    predicted = run(blank, check=True, **asked)
+    assert predicted.changed
+    assert predicted.values["plan"].startswith(
+        f"erase ext4 uuid {EXT4[-1]} label PRECIOUS on {blank.device} (33554432 "
+    )
+    assert "ext4" in predicted.values["diff"]["before"]
+    assert digest(blank) == before
+    done = run(blank, uuid=UUID, recovery_key=RECOVERY_KEY.decode(), **asked)
+    assert done.changed
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+    made = digest(blank)
+    assert not run(blank, check=True, **asked).changed
+    assert not run(blank, uuid=UUID, recovery_key=RECOVERY_KEY.decode(), **asked).changed
+    assert digest(blank) == made
+
+
+@pytest.mark.parametrize("consent", ["", "precious", "PRECIOUS ", "ext4", "22222222-2222-3333-4444-555555555555"])
+@pytest.mark.parametrize("way", ["erase", "encrypt_in_place"])
+def test_a_consent_that_names_something_else(blank: Volume, way: str, consent: str) -> None:
+    before = fill(blank, *EXT4)
+    for check in (True, False):
+        error = run(
+            blank,
+            check=check,
+            on_existing_data=way,
+            consent=consent,
+            uuid=UUID,
+            recovery_key=RECOVERY_KEY.decode(),
+        ).error
+        assert f"ext4 uuid {EXT4[-1]} label PRECIOUS" in error
+        assert f"on_existing_data: erase and consent: {EXT4[-1]}" in error
+    assert digest(blank) == before
+
+
+def test_a_consent_to_erase_is_none_to_a_refusal(blank: Volume) -> None:
+    before = fill(blank, *EXT4)
+    assert "not blank" in run(blank, consent="PRECIOUS", uuid=UUID, recovery_key=RECOVERY_KEY.decode()).error
+    assert digest(blank) == before
+
+
+def test_a_partition_table_is_erased_only_by_its_own_uuid(blank: Volume) -> None:
+    before = fill(blank, "sfdisk", "-q")
+    table = subprocess.run(
+        ["/usr/sbin/blkid", "-p", "-s", "PTUUID", "-o", "value", blank.device],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.strip()
+    refused = run(blank, on_existing_data="erase", consent="gpt", uuid=UUID, recovery_key=RECOVERY_KEY.decode())
+    assert f"a partition table {table}" in refused.error
+    assert digest(blank) == before
+    in_place = run(
+        blank, on_existing_data="encrypt_in_place", consent=table, uuid=UUID, recovery_key=RECOVERY_KEY.decode()
+    )
+    assert "no single file system" in in_place.error
+    assert digest(blank) == before
+    done = run(blank, on_existing_data="erase", consent=table, uuid=UUID, recovery_key=RECOVERY_KEY.decode())
+    assert done.changed
+    assert b"EFI PART" not in Path(blank.device).read_bytes()
+
+
+def test_a_volume_of_somebody_else_is_erased_by_its_uuid(volume: Volume) -> None:
+    theirs = Volume("other", volume.device)
+    asked: dict[str, Any] = {"on_existing_data": "erase", "consent": UUID}
+    assert "LUKS2" in run(theirs, check=True, **asked).values["plan"]
+    new = "11111111-2222-3333-4444-555555555555"
+    assert run(theirs, uuid=new, recovery_key="another", **asked).values["uuid"] == new
+    assert not _cryptsetup.opens(volume.device, RECOVERY_KEY)
+    assert _cryptsetup.opens(volume.device, b"another", slot="0")
+
+
+def test_a_file_system_to_be_encrypted_in_place_is_left_to_the_one_who_does_it(blank: Volume) -> None:
+    before = fill(blank, *EXT4)
+    asked: dict[str, Any] = {"on_existing_data": "encrypt_in_place", "consent": "PRECIOUS"}
+    seen = run(blank, uuid=UUID, recovery_key=RECOVERY_KEY.decode(), **asked)
+    assert not seen.changed
+    assert seen.values["intent"] == "encrypt_in_place"
+    assert digest(blank) == before

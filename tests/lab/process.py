@@ -19,7 +19,8 @@ def start_time(pid: int) -> str | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    if fields[0] == "Z":
+    # While threads of it are left (field 20), files are still locked.
+    if fields[0] == "Z" and fields[17] in ("0", "1"):
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
         return None

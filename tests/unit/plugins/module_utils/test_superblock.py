@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import uuid
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -96,7 +97,7 @@ def test_what_is_none(data: bytes) -> None:
 
 
 @given(st.binary(max_size=2048), st.integers(0, SUPERBLOCK_BYTES), st.sampled_from([ext, xfs, btrfs]))
-def test_hostile_bytes_are_read_or_passed_over(noise: bytes, at: int, kind: object) -> None:
+def test_hostile_bytes_are_read_or_passed_over(noise: bytes, at: int, kind: Callable[..., bytes]) -> None:
     good = {ext: ext(blocks=9, exponent=2), xfs: xfs(block=4096, blocks=9, sector=512), btrfs: btrfs(size=9)}[kind]
     data = (good[:at] + noise + good[at + len(noise) :])[:SUPERBLOCK_BYTES]
     found = read_superblock(data)

@@ -28,6 +28,7 @@ def holding(**seen: Any) -> Change:
 
 
 EXT4 = {"type": "ext4", "usage": "filesystem", "uuid": "edba2ce1", "label": "photos", "offset": 1080}
+LUKS = {"type": "crypto_LUKS", "usage": "crypto", "uuid": "1234", "label": "theirs", "offset": 0}
 
 
 def test_a_device_that_can_be_hardened_has_no_errors(before: Facts, policy: Facts) -> None:
@@ -53,28 +54,36 @@ def test_a_converged_device_has_no_errors_whatever_it_lacks(after: Facts, policy
         (lambda f: f["edgesec_tpm"].update(version="1.2"), ("TPM 1.2", "signed policy", "Fit a TPM 2.0")),
         (
             lambda f: volume(f).update(exists=False),
-            ("/dev/disk/by-partlabel/data", "there is no such device", "Correct the device of the volume data"),
+            (
+                "/dev/disk/by-partlabel/data",
+                "there is no such device",
+                "See that the device of the volume data is right",
+            ),
         ),
         (
             holding(signatures=[EXT4]),
-            ("holds data: ext4 label photos uuid edba2ce1", "would destroy", "wipefs -a"),
+            (
+                "not blank: ext4 uuid edba2ce1 label photos",
+                "encrypt_in_place and consent: edba2ce1",
+                "on_existing_data: erase",
+            ),
         ),
-        (holding(partition_table=True), ("holds data: a partition table",)),
-        (holding(holders=["dm-3"]), ("holds data: held by dm-3",)),
-        (holding(signatures=None, reason="the LUKS2 header breaks"), ("holds data: the LUKS2 header breaks",)),
-        (holding(signatures=[EXT4], mounted_at=["/srv"]), ("is mounted at /srv", "out of use")),
-        (holding(in_use_as=["swap"]), ("is in use as swap", "out of use")),
+        (holding(partition_table=True), ("not blank: a partition table",)),
+        (holding(holders=["dm-3"]), ("not blank: held by dm-3",)),
+        (holding(signatures=None, reason="the LUKS2 header breaks"), ("not blank: the LUKS2 header breaks",)),
+        (holding(signatures=[EXT4], mounted_at=["/srv"]), ("not blank: ext4", "mounted at /srv")),
+        (holding(in_use_as=["swap"]), ("not blank: in use as swap",)),
         (
             lambda f: volume(f).update(blank=None, reason="it cannot be read: Input/output error"),
-            ("could not be determined", "Input/output error"),
+            ("not blank: it cannot be read: Input/output error",),
         ),
         (
-            lambda f: volume(f).update(blank=False, luks={"version": 1, "uuid": "1234"}),
-            ("LUKS1 volume, UUID 1234", "cryptsetup convert"),
+            holding(signatures=[{**LUKS, "label": None}], luks={"version": 1, "uuid": "1234", "label": ""}),
+            ("not blank: LUKS1 uuid 1234", "erase and consent: 1234"),
         ),
         (
-            lambda f: volume(f).update(blank=False, luks={"version": 2, "uuid": "1234", "label": "theirs"}),
-            ("a LUKS2 volume that this collection did not make", "UUID 1234", "'theirs'", "'edgesec-data'"),
+            holding(signatures=[LUKS], luks={"version": 2, "uuid": "1234", "label": "theirs"}),
+            ("not blank: LUKS2 uuid 1234 label theirs", "erase and consent: 1234"),
         ),
         (
             lambda f: f["edgesec_platform"]["tools"].update(cryptsetup=None),
