@@ -7,11 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: luks_volume
-short_description: Make a LUKS2 volume on a blank device
+short_description: Make a LUKS2 volume, and never destroy what was not named
 version_added: 1.0.0
 description:
   - Formats a device as a LUKS2 volume if it is blank, with a recovery key that the controller made and escrowed before.
-  - A device with any signature, partition table, holder or mount is refused, and stays as it is.
+  - A device with any signature, partition table, holder or mount is refused with what was seen on it, and stays as it
+    is, unless O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused.
+  - What is to be encrypted in place is left to M(edgesec.hardening.luks_encrypt).
   - A volume that this module made before is left alone.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
@@ -57,7 +59,7 @@ plan:
   type: str
   sample: format /dev/disk/by-partlabel/data (402653184 bytes, blank) as LUKS2 volume edgesec-data
 intent:
-  description: What is to be done, in one word, V(format) or V(encrypt_in_place). Empty where the volume is there.
+  description: What is to be done, V(format), V(erase) or V(encrypt_in_place). Empty where the volume is there.
   returned: success
   type: str
   sample: format

@@ -20,6 +20,8 @@ from tests.device.conftest import Play, on
 from tests.lab import Device
 from tests.playbook import play_on
 
+pytestmark = pytest.mark.minutes(14)
+
 # How often the power is cut: first while the header takes its place, then while the data is encrypted.
 CUTS = int(os.environ.get("EDGESEC_POWER_CUTS", "8"))
 SEED = int(os.environ.get("EDGESEC_SEED", "2026"))
