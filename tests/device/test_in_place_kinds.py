@@ -19,7 +19,7 @@ pytestmark = pytest.mark.minutes(6)
 
 ROLE = str(Path(__file__).with_name("encrypted_storage.yml"))
 BEGIN = str(Path(__file__).with_name("begin_in_place.yml"))
-BTRFS = {
+BTRFS: dict[str, object] = {
     "name": "data",
     "device": "/dev/disk/by-partlabel/data",
     "mount": "/data",
@@ -27,7 +27,7 @@ BTRFS = {
     "consent": "BUTTER",
     "services": [],
 }
-XFS = {**BTRFS, "name": "spare", "device": "/dev/disk/by-partlabel/spare", "mount": "/spare", "consent": "EXTENTS"}
+XFS: dict[str, object] = {**BTRFS, "name": "spare", "device": "/dev/disk/by-partlabel/spare", "mount": "/spare", "consent": "EXTENTS"}
 FILL = """
 set -e
 mkfs.btrfs -q -L BUTTER /dev/disk/by-partlabel/data
