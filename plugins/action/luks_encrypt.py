@@ -64,6 +64,8 @@ class ActionModule(SecretAction):
             raise AnsibleActionFail(
                 f"{subject}: {now['error'] or 'the work ended before all was encrypted.'} Run again to go on."
             )
+        if now["error"]:
+            raise AnsibleActionFail(f"{subject}: encrypted, but {now['error']}")
         display.display(f"{subject}: encrypted")
         return {"stage": now["stage"], "phase": now["phase"], "error": ""}
 

@@ -32,7 +32,7 @@ from ._luks_header import header_of
 from ._mountinfo import Mount
 from ._plan import label_of
 from ._relocation import place_header, put_back
-from ._resume import DIRECTORY, FAILED, Report, finish, launch, report, work_of
+from ._resume import DIRECTORY, DONE, FAILED, Report, finish, launch, report, work_of
 from ._shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
 from ._storage import Volume, read_mounts
 from ._superblock import FileSystem
@@ -157,13 +157,16 @@ def _encrypt(job: Job, key: bytes) -> None:
     volume = job.volume
     clear_up(volume)
     found = file_system_of(volume.device)
-    if found is not None:
-        with _services_stopped(volume):
+    stopped = _stop_services(volume) if found is not None else []
+    try:
+        if found is not None:
             _switch(job, found, key)
-            _open_and_mount(job, key)
-    else:
         _open_and_mount(job, key)
+    finally:
+        problems = _start_services(stopped)
     finish(volume.name, volume.device, key)
+    if problems:
+        report(volume.name, Report(DONE, "; ".join(problems)))
 
 
 def clear_up(volume: Volume) -> None:
@@ -264,18 +267,29 @@ def _size_of(device: str) -> int:
         os.close(descriptor)
 
 
-@contextmanager
-def _services_stopped(volume: Volume) -> Iterator[None]:
-    stopped = []
+def _stop_services(volume: Volume) -> list[str]:
+    """Stop those that run, and return them."""
+    stopped: list[str] = []
     try:
         for service in volume.services:
             if run(["systemctl", "is-active", "--quiet", service], ok=(0, 1, 2, 3, 4)).rc == 0:
                 stopped.append(service)
                 run(["systemctl", "stop", service], timeout=300)
-        yield
-    finally:
-        for service in reversed(stopped):
+    except BaseException:
+        _start_services(stopped)
+        raise
+    return stopped
+
+
+def _start_services(stopped: list[str]) -> list[str]:
+    """Start them again, and return what went wrong: no reason to leave the data half encrypted."""
+    problems = []
+    for service in reversed(stopped):
+        try:
             run(["systemctl", "start", service], timeout=300)
+        except EdgesecError as error:
+            problems.append(f"{service} was stopped, and does not start again ({error})")
+    return problems
 
 
 @contextmanager

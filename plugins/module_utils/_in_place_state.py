@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Optional
 
 from . import _background, _in_place
 from ._background import is_running
-from ._errors import Refused
+from ._errors import EdgesecError, Refused
 from ._files import write_atomic
-from ._in_place import Job, clear_up, require_convertible
+from ._in_place import PREPARING, Job, clear_up, require_convertible
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._plan import ENCRYPT_IN_PLACE, plan
@@ -28,6 +29,7 @@ from ._volume import observe
 
 PREPARE, START, RUNNING, NONE = "prepare", "start", "running", "none"
 
+_BEGIN_SECONDS = 120.0
 _LIBRARY = os.path.join(_background.DIRECTORY, "lib")
 
 
@@ -79,6 +81,7 @@ class State:
         if self.stage == PREPARE:
             raise Refused(self.job.volume.device, "its header is not prepared", "Call luks_encrypt with state prepared")
         _in_place.start(self.job, _install_library(), key)
+        _wait_until_begun(self.job.volume.name)
 
 
 def look(job: Job) -> State:
@@ -104,6 +107,19 @@ def look(job: Job) -> State:
     if header is not None and is_under_way(header):
         return State(job, START, header, error, _progress(header, device))
     return State(job, NONE, header, report if report.phase != FAILED else Report(""), None)
+
+
+def _wait_until_begun(name: str) -> None:
+    """Else whoever looks next would see neither work nor its end."""
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while not is_running(work_of(name)) and last_report(name) == Report(PREPARING):
+        if time.monotonic() > deadline:
+            raise EdgesecError(
+                f"edgesec-{work_of(name)}.service",
+                f"did not begin within {_BEGIN_SECONDS:g} s",
+                f"See systemctl status edgesec-{work_of(name)}.service",
+            )
+        time.sleep(0.1)
 
 
 def _progress(header: Optional[Header], device: str) -> Optional[Progress]:
