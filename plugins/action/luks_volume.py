@@ -4,22 +4,79 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ADJUST, ADOPT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_recovery_key
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import read_file
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
+# What fits into a pipe, by which a key reaches cryptsetup.
+_LARGEST_KEY = 4096
+
 
 class ActionModule(SecretAction):
-    """Makes the recovery key of a new volume, and escrows it before the device changes."""
+    """Makes the recovery key of a new or adopted volume, and escrows it before the device changes."""
+
+    @property
+    def kept_here(self) -> Collection[str]:
+        return ("adopt_key_file", "adopt_passphrase")
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        if self.probed["intent"] == ADOPT:
+            return self._adopt(arguments, store)
+        if self.probed["intent"] == ADJUST:
+            key = self.recovery_key(arguments, store)
+            return self._change({**arguments, "uuid": self.probed["uuid"]}, key, store)
         uuid = str(uuid4())
         key = new_recovery_key()
         store.put_recovery_key(self.host, uuid, key)
-        result, backup = self.call({**arguments, "uuid": uuid, "recovery_key": key.decode()})
+        return self._change({**arguments, "uuid": uuid}, key, store)
+
+    def _change(self, arguments: dict[str, Any], key: bytes, store: FleetStore) -> dict[str, Any]:
+        result, backup = self.call({**arguments, "recovery_key": key.decode()})
         if backup is not None:
-            store.put_header(self.host, uuid, backup)
+            store.put_header(self.host, arguments["uuid"], backup)
         return result
+
+    def _adopt(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        """Rehearse on the device, escrow its header as it is and the new key, and only then have it changed."""
+        uuid = self.probed["uuid"]
+        sent = {**arguments, "uuid": uuid}
+        existing = self._existing_key()
+        if existing is not None:
+            sent["adopt_key"] = base64.b64encode(existing).decode()
+        # Where an adoption was interrupted, the key that it had escrowed may be in its keyslot already.
+        key = self.recovery_key(arguments, store) if store.has_recovery_key(self.host, uuid) else None
+        if key is not None:
+            sent["recovery_key"] = key.decode()
+        elif existing is None:
+            raise Refused(
+                arguments["device"],
+                "it takes a key that opens the volume to adopt it",
+                "Nothing was changed. Give it with adopt_key_file or adopt_passphrase",
+            )
+        result, as_found = self.call(sent)
+        if as_found is None:
+            return result
+        store.put_header_as_found(self.host, uuid, as_found)
+        if key is None:
+            key = new_recovery_key()
+            store.put_recovery_key(self.host, uuid, key)
+        return self._change({**sent, "header_escrowed": True}, key, store)
+
+    def _existing_key(self) -> bytes | None:
+        path, passphrase = (self._task.args.get(name) for name in self.kept_here)
+        if path and passphrase:
+            raise EdgesecError("adopt_key_file and adopt_passphrase", "are both given", "Give one of them")
+        if not path:
+            return str(passphrase).encode() if passphrase else None
+        key = read_file(path, self._loader)
+        if not 0 < len(key) <= _LARGEST_KEY:
+            raise EdgesecError(path, f"has {len(key)} bytes", f"Name a key of 1 to {_LARGEST_KEY} bytes")
+        return key

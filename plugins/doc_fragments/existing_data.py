@@ -14,10 +14,10 @@ options:
     description:
       - What may be done when the device holds something.
       - V(refuse) changes nothing. V(encrypt_in_place) keeps an ext4, XFS or btrfs file system, and encrypts it where it
-        is. V(erase) destroys what is there.
-      - The last two need the O(consent).
+        is. V(adopt) keeps a LUKS volume, and brings its header to policy. V(erase) destroys what is there.
+      - All but the first need the O(consent).
     type: str
-    choices: [refuse, encrypt_in_place, erase]
+    choices: [refuse, encrypt_in_place, adopt, erase]
     default: refuse
   consent:
     description:

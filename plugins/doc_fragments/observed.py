@@ -40,7 +40,7 @@ options:
       on_existing_data:
         description: What may be done when the device holds something, as in M(edgesec.hardening.luks_volume).
         type: str
-        choices: [refuse, encrypt_in_place, erase]
+        choices: [refuse, encrypt_in_place, adopt, erase]
         default: refuse
       consent:
         description: UUID or label of what is on the device.
@@ -48,6 +48,14 @@ options:
         default: ""
       services:
         description: Units that may be stopped while the device is not mounted.
+        type: list
+        elements: str
+        default: []
+      adopt_key_file:
+        description: File on the controller with a key that opens a volume which is to be adopted. It is not looked at.
+        type: str
+      retire_keyslots:
+        description: Keyslots of others that nobody needs any more, by their numbers.
         type: list
         elements: str
         default: []

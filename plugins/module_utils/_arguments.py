@@ -22,10 +22,15 @@ ROOT = {"type": "path", "default": "/"}
 TCTI = {"type": "str"}
 BOOT = {"type": "list", "elements": "path", "default": list(BOOT_PATHS)}
 EXISTING_DATA = {
-    "on_existing_data": {"type": "str", "choices": ["refuse", "encrypt_in_place", "erase"], "default": "refuse"},
+    "on_existing_data": {
+        "type": "str",
+        "choices": ["refuse", "encrypt_in_place", "adopt", "erase"],
+        "default": "refuse",
+    },
     "consent": {"type": "str", "default": ""},
     "services": {"type": "list", "elements": "str", "default": []},
 }
+RETIRE_KEYSLOTS = {"type": "list", "elements": "str", "default": []}
 VOLUMES = {
     "type": "list",
     "elements": "dict",
@@ -35,6 +40,8 @@ VOLUMES = {
         "device": {"type": "path", "required": True},
         "mount": {"type": "path"},
         **EXISTING_DATA,
+        "adopt_key_file": {"type": "str", "no_log": False},
+        "retire_keyslots": RETIRE_KEYSLOTS,
     },
 }
 # For the controller half of a module. The escrow is taken out of what is sent to the device.

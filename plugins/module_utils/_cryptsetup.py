@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from ._cli import Argument, Secret, run
@@ -75,6 +76,16 @@ def opens(device: str, key: bytes, *, slot: Optional[str] = None) -> bool:
     return done.rc == 0
 
 
+def convert(device: str) -> None:
+    """Make LUKS2 of a LUKS1 header, in its place; the volume must be closed."""
+    run(["cryptsetup", "convert", "--batch-mode", "--type", "luks2", device], timeout=_TIMEOUT)
+
+
+def refresh(name: str, key: bytes) -> None:
+    """Have an open volume take the flags that its header has now."""
+    run(["cryptsetup", "refresh", "--disable-external-tokens", "--key-file", "-", name], stdin=key, timeout=_TIMEOUT)
+
+
 def resume_reencryption(device: str, name: str, key: bytes) -> None:
     """Go on with the re-encryption of an open volume, until it is done or fails."""
     run(
@@ -84,11 +95,14 @@ def resume_reencryption(device: str, name: str, key: bytes) -> None:
     )
 
 
-def add_key(device: str, existing: bytes, new: bytes, *, slot: str) -> None:
-    """Add a key to a free keyslot."""
+def add_key(device: str, existing: bytes, new: bytes, *, slot: str, derivation: Sequence[str] = _CHEAP_PBKDF) -> None:
+    """Add a key to a free keyslot.
+
+    :param derivation: options of the key derivation, for a key that is not 256 random bits.
+    """
     # fmt: off
     run(
-        ["cryptsetup", "luksAddKey", "--batch-mode", "--key-slot", slot, *_CHEAP_PBKDF,
+        ["cryptsetup", "luksAddKey", "--batch-mode", "--key-slot", slot, *derivation,
          "--keyslot-cipher", "aes-xts-plain64", "--keyslot-key-size", "512",
          "--key-file", "-", device, Secret(new)],
         stdin=existing, timeout=_TIMEOUT,

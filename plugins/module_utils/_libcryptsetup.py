@@ -14,6 +14,8 @@ Source: libcryptsetup.h (the ABI of libcryptsetup.so.12 is stable since version 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ._errors import ToolFailed, ToolMissing
@@ -23,6 +25,15 @@ _SECTOR = 512
 _ANY_SLOT = -1
 _ENCRYPT, _BACKWARD = 1, 1
 _INITIALIZE_ONLY, _MOVE_FIRST_SEGMENT = 1 << 0, 1 << 1
+_FOR_ACTIVATION = 0
+# Those that a LUKS2 header can hold, by their names in it.
+PERSISTENT_FLAGS = {
+    "allow-discards": 1 << 3,
+    "same-cpu-crypt": 1 << 6,
+    "submit-from-crypt-cpus": 1 << 7,
+    "no-read-workqueue": 1 << 24,
+    "no-write-workqueue": 1 << 25,
+}
 
 
 class _Luks2(ctypes.Structure):
@@ -70,20 +81,7 @@ def begin_encryption(header: str, device: str, key: bytes, *, slot: int, sector_
     :raises ToolMissing: there is no libcryptsetup.
     :raises ToolFailed: the library refused; the data is where it was.
     """
-    library = _load()
-    messages: list[str] = []
-    log = _LOG(lambda _level, message, _user: messages.append((message or b"").decode("utf-8", "replace").strip()))
-    context = ctypes.c_void_p()
-
-    def require(name: str, *arguments: Any) -> None:
-        result = getattr(library, name)(*arguments)
-        if result < 0:
-            raise ToolFailed(f"{_LIBRARY} ({name})", result, "; ".join(filter(None, messages)))
-
-    require("crypt_init_data_device", ctypes.byref(context), header.encode(), device.encode())
-    try:
-        library.crypt_set_log_callback(context, log, None)
-        require("crypt_load", context, b"LUKS2", None)
+    with _loaded(header, device) as (library, context, require):
         volume = _Luks2(sector_size=sector_size)
         parameters = _Reencrypt(
             mode=_ENCRYPT,
@@ -99,6 +97,40 @@ def begin_encryption(header: str, device: str, key: bytes, *, slot: int, sector_
             "crypt_reencrypt_init_by_passphrase",
             *(context, None, key, len(key), _ANY_SLOT, slot, cipher, mode, ctypes.byref(parameters)),
         )
+
+
+def set_persistent_flags(device: str, flags: Sequence[str]) -> None:
+    """Have a LUKS2 header name those flags, and no others, for whenever it is opened.
+
+    cryptsetup(8) does so only while it opens a volume.
+
+    :param flags: some of :data:`PERSISTENT_FLAGS`.
+    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolFailed: the library refused.
+    """
+    wanted = sum(PERSISTENT_FLAGS[flag] for flag in set(flags))
+    with _loaded(device, device) as (_library, context, require):
+        require("crypt_persistent_flags_set", context, _FOR_ACTIVATION, wanted)
+
+
+@contextmanager
+def _loaded(header: str, device: str) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p, Callable[..., None]]]:
+    """The library, its context of a LUKS2 volume, and what calls a function of it that must not fail."""
+    library = _load()
+    messages: list[str] = []
+    log = _LOG(lambda _level, message, _user: messages.append((message or b"").decode("utf-8", "replace").strip()))
+    context = ctypes.c_void_p()
+
+    def require(name: str, *arguments: Any) -> None:
+        result = getattr(library, name)(*arguments)
+        if result < 0:
+            raise ToolFailed(f"{_LIBRARY} ({name})", result, "; ".join(filter(None, messages)))
+
+    require("crypt_init_data_device", ctypes.byref(context), header.encode(), device.encode())
+    try:
+        library.crypt_set_log_callback(context, log, None)
+        require("crypt_load", context, b"LUKS2", None)
+        yield library, context, require
     finally:
         library.crypt_free(context)
 
@@ -119,6 +151,7 @@ def _load() -> ctypes.CDLL:
         *(pointer, text, text, size, number, number, text, text),
         ctypes.POINTER(_Reencrypt),
     )
+    library.crypt_persistent_flags_set.argtypes = (pointer, number, ctypes.c_uint32)
     library.crypt_free.argtypes = (pointer,)
     library.crypt_free.restype = None
     return library

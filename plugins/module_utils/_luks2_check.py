@@ -30,6 +30,8 @@ _KEY_SIZES = {
 _PBKDF2_ITERATIONS = (1000, 10_000_000)
 _ARGON2_LIMITS = {"time": 20, "memory": 1024 * 1024, "cpus": 4}
 _CONFIG_KEYS = {"json_size", "keyslots_size", "flags"}
+# cryptsetup's own, and systemd-cryptenroll's.
+_SPLITTERS = (("luks1", 4000, "sha256"), ("luks1", 4000, "sha512"))
 _FLAGS = {"allow-discards", "same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue"}
 
 
@@ -50,7 +52,8 @@ class Pins:
 
 
 def pins_of(header: Header) -> Pins:
-    """The pins of a header as it stands."""
+    """The pins of a header as it stands, with the types of those tokens that others have put there."""
+    types = {token.get("type") for token in header.tokens.values() if isinstance(token, dict)}
     return Pins(
         uuid=header.uuid,
         label=header.label,
@@ -58,6 +61,7 @@ def pins_of(header: Header) -> Pins:
         sector_size=int(header.sector_size or 0),
         data_offset=int(header.data_offset or 0),
         volume_key_fingerprint=str(header.volume_key_fingerprint),
+        token_types=tuple(sorted({*Pins.token_types, *(kind for kind in types if isinstance(kind, str))})),
     )
 
 
@@ -162,7 +166,7 @@ def _keyslot(slot: dict[str, Any], cipher: str) -> list[str]:
         ("area type", area["type"], ("raw",)),
         ("area cipher", area["encryption"], KEYSLOT_CIPHERS),
         ("area key size", area["key_size"], (32, 64)),
-        ("splitter", (splitter["type"], splitter["stripes"], splitter["hash"]), (("luks1", 4000, "sha256"),)),
+        ("splitter", (splitter["type"], splitter["stripes"], splitter["hash"]), _SPLITTERS),
     )
     found = [f"{name} is {seen!r}" for name, seen, allowed in wanted if seen not in allowed]
     problem = _kdf(slot["kdf"])

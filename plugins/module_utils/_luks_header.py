@@ -15,6 +15,9 @@ from ._luks2 import HEADER_BYTES, LEGAL_HEADER_SIZES, Header, read_header
 
 _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 _BINARY_BYTES = 4096
+# Of a keyslot that names none: 0 ignore, 1 normal, 2 prefer.
+_NORMAL_PRIORITY = 1
+_MAKERS = (("edgesec-", "edgesec"), ("systemd-", "systemd"), ("clevis", "clevis"), ("luks2-keyring", "cryptsetup"))
 
 
 def header_of(path: str) -> Optional[Header]:
@@ -45,11 +48,14 @@ def describe(header: Header) -> dict[str, Any]:
         "version": header.version,
         "uuid": header.uuid,
         "label": header.label,
+        "subsystem": header.subsystem,
         "cipher": _word(header.cipher),
         "sector_size": _number(header.sector_size),
         "keyslots": [_keyslot(number, slot) for number, slot in sorted(header.keyslots.items())],
         "tokens": [_token(number, token) for number, token in sorted(header.tokens.items())],
         "requirements": header.requirements,
+        "flags": _flags(header.metadata.get("config")),
+        "json_bytes": header.size - _BINARY_BYTES if header.version == 2 else None,
     }
 
 
@@ -65,23 +71,49 @@ def _bytes_to_read(descriptor: int) -> int:
 
 
 def _keyslot(number: str, slot: Any) -> dict[str, Any]:
-    slot = slot if isinstance(slot, dict) else {}
-    kdf = slot.get("kdf")
+    slot = _object(slot)
+    kdf, area = _object(slot.get("kdf")), _object(slot.get("area"))
     return {
         "id": number,
-        "kdf": _word(kdf.get("type")) if isinstance(kdf, dict) else None,
+        "kdf": _word(kdf.get("type")),
+        "iterations": _number(kdf.get("iterations")),
+        "time": _number(kdf.get("time")),
+        "memory_kib": _number(kdf.get("memory")),
+        "cpus": _number(kdf.get("cpus")),
         "key_size": _number(slot.get("key_size")),
+        "area_cipher": _word(area.get("encryption")),
+        "area_key_size": _number(area.get("key_size")),
+        "priority": _number(slot.get("priority", _NORMAL_PRIORITY)),
     }
 
 
 def _token(number: str, token: Any) -> dict[str, Any]:
-    token = token if isinstance(token, dict) else {}
+    token = _object(token)
     keyslots = token.get("keyslots")
     return {
         "id": number,
         "type": _word(token.get("type")),
+        "maker": _maker(token.get("type")),
         "keyslots": [str(each) for each in keyslots] if isinstance(keyslots, list) else [],
     }
+
+
+def _maker(kind: Any) -> Optional[str]:
+    """Whose token it is, where its type tells."""
+    if isinstance(kind, str):
+        for prefix, maker in _MAKERS:
+            if kind.startswith(prefix):
+                return maker
+    return None
+
+
+def _flags(config: Any) -> Optional[list[str]]:
+    flags = _object(config).get("flags", [])
+    return flags if isinstance(flags, list) and all(isinstance(flag, str) for flag in flags) else None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _word(value: Any) -> Optional[str]:

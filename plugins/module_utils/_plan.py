@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ._errors import Refused
 from ._storage import Volume
 
-FORMAT, ENCRYPT_IN_PLACE, ERASE = "format", "encrypt_in_place", "erase"
+FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "erase", "adopt", "adjust"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
     if volume.on_existing_data == ENCRYPT_IN_PLACE:
         _require_file_system(facts, volume, seen)
         return Plan(ENCRYPT_IN_PLACE, f"encrypt {seen} on {device} in place as {target}")
+    if volume.on_existing_data == ADOPT:
+        _require_luks(facts, volume, seen)
+        return Plan(ADOPT, f"adopt {seen} on {device} as {target}, with the keyslots {keyslots_of(facts['luks'])}")
     if volume.on_existing_data == ERASE:
         _require_idle(facts, seen)
         _require_consent(facts, volume, seen)
@@ -84,6 +87,15 @@ def contents(facts: dict[str, Any]) -> str:
     return "; ".join(seen) or facts["reason"] or "something that was not recognised"
 
 
+def keyslots_of(luks: dict[str, Any]) -> str:
+    """The keyslots of a LUKS2 volume, each with the type of the token that has it; those of LUKS1 are not read."""
+    if luks["version"] == 1:
+        return "as they are, once its header is converted to LUKS2"
+    types = {slot: token["type"] for token in luks["tokens"] for slot in token["keyslots"]}
+    ids = [slot["id"] for slot in luks["keyslots"]]
+    return ", ".join(f"{slot} ({types[slot]})" if slot in types else slot for slot in ids) or "none"
+
+
 def _uses(facts: dict[str, Any]) -> list[str]:
     return (
         [f"mounted at {path}" for path in facts["mounted_at"]]
@@ -99,6 +111,8 @@ def _ways_on(facts: dict[str, Any]) -> str:
     if not names:
         return "What is there has no UUID and no label to consent to: wipe the device (wipefs --all) if it may go"
     ways = [f"To erase it, set on_existing_data: erase and consent: {names[0]}"]
+    if facts["luks"] is not None:
+        ways.insert(0, f"To keep it with its data, set on_existing_data: adopt and consent: {names[0]}")
     if [signature["usage"] for signature in facts["signatures"] or []] == ["filesystem"]:
         ways.insert(0, f"To keep the data, set on_existing_data: encrypt_in_place and consent: {names[0]}")
     return ". ".join(ways)
@@ -119,6 +133,23 @@ def _require_consent(facts: dict[str, Any], volume: Volume, seen: str) -> None:
     if not volume.consent or volume.consent not in identifiers(facts):
         given = f"the consent {volume.consent!r} names something else" if volume.consent else "there is no consent"
         raise Refused(facts["device"], f"it holds {seen}, and {given}", f"Nothing was changed. {_ways_on(facts)}")
+
+
+def _require_luks(facts: dict[str, Any], volume: Volume, seen: str) -> None:
+    device, luks = facts["device"], facts["luks"]
+    if luks is None:
+        raise Refused(device, f"it holds no LUKS volume: {seen}", f"Nothing was changed. {_ways_on(facts)}")
+    if luks["version"] == 1 and _uses(facts):
+        raise Refused(
+            device,
+            f"it is in use: {seen}",
+            "Nothing was changed. Close it first: LUKS1 is converted to LUKS2 only while it is closed",
+        )
+    if luks["requirements"]:
+        raise Refused(
+            device, f"it is being changed ({', '.join(luks['requirements'])})", "Let that end, then run again"
+        )
+    _require_consent(facts, volume, seen)
 
 
 def _require_file_system(facts: dict[str, Any], volume: Volume, seen: str) -> None:

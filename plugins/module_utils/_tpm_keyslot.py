@@ -227,7 +227,7 @@ def _approve(status: Status, enrolment: Enrolment, signed: Signed) -> None:
         )
     kept = (*signed.approvals, *enrolment.token.approvals)[:_KEPT_APPROVALS]
     token = replace(enrolment.token, approvals=kept)
-    _cryptsetup.import_token(status.metadata, token.keyslot, token.to_json())
+    _cryptsetup.import_token(status.metadata, _token_id(status.header, token.keyslot), token.to_json())
     write_enrolment(replace(enrolment, token=token), status.root)
 
 
@@ -254,11 +254,12 @@ def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
         raise EdgesecError(
             device, f"the new key does not open keyslot {slot}", "The recovery key still opens keyslot 0"
         )
-    _cryptsetup.import_token(device, slot, token.to_json())
+    token_id = _token_id(status.header, slot)
+    _cryptsetup.import_token(device, token_id, token.to_json())
     for stale in old:
         if stale != slot and stale in _used_slots(device):
             _cryptsetup.kill_slot(device, stale, recovery_key)
-    _remove_stale_tokens(device, slot)
+    _remove_stale_tokens(device, token_id)
     header = require_header(device)
     # Both TPM slots: while one replaces the other, a power cut must not make the header look foreign.
     pins = replace(
@@ -278,6 +279,14 @@ def _slots_of_tokens(header: Header) -> list[str]:
     """The keyslots of our tokens, readable or not."""
     ours = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]
     return [str(slot) for data in ours for slot in data.get("keyslots") or []]
+
+
+def _token_id(header: Header, slot: str) -> str:
+    """Where the token of a keyslot goes: where one of ours is already, or else where there is none."""
+    for number, data in header.tokens.items():
+        if isinstance(data, dict) and data.get("type") == TYPE and [str(each) for each in data["keyslots"]] == [slot]:
+            return str(number)
+    return next(number for number in (slot, *map(str, range(32))) if number not in header.tokens)
 
 
 def _remove_stale_tokens(device: str, current: str) -> None:

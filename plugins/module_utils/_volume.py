@@ -12,11 +12,14 @@ import base64
 import gzip
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from . import _cryptsetup
 from ._cli import run
 from ._errors import EdgesecError, Refused
+from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
 from ._observe import read_text
@@ -49,11 +52,12 @@ def observe(volume: Volume) -> dict[str, Any]:
     return facts
 
 
-def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
+def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) -> bytes:
     """Format the device, prove that the recovery key opens it, and return its header backup.
 
     What the operator has consented to is erased before.
 
+    :param flags: persistent flags of its activation.
     :raises Refused: it has changed, or somebody has it in use.
     :raises EdgesecError: a tool failed, or the proof did.
     """
@@ -76,6 +80,8 @@ def make(volume: Volume, *, uuid: str, key: bytes) -> bytes:
         sector_size=_SECTOR if facts["size_bytes"] % _SECTOR == 0 else 512,
     )
     require_recovery(volume.device, key)
+    if flags:
+        set_persistent_flags(volume.device, flags)
     return header_backup(volume.device)
 
 
@@ -112,14 +118,24 @@ def header_backup(device: str) -> bytes:
 
     Unused keyslot areas are random bytes after a format; as zeros they cost nothing to keep.
     """
+    with header_copy(device) as path, open(path, "rb") as file:
+        return compressed(file.read())
+
+
+@contextmanager
+def header_copy(device: str) -> Iterator[str]:
+    """The path of a copy of header and keyslot areas, in memory."""
     with tempfile.TemporaryDirectory(
         prefix="edgesec-", dir=_TMPFS if os.access(_TMPFS, os.W_OK) else None
     ) as directory:
         path = os.path.join(directory, "header")
         _cryptsetup.backup_header(device, path)
-        with open(path, "rb") as file:
-            data = file.read()
-    return gzip.compress(_without_unused_areas(data, read_header(data[:HEADER_BYTES])), mtime=0)
+        yield path
+
+
+def compressed(copy: bytes) -> bytes:
+    """A copy of a header as it is escrowed."""
+    return gzip.compress(_without_unused_areas(copy, read_header(copy[:HEADER_BYTES])), mtime=0)
 
 
 def encoded_backup(device: str) -> str:
@@ -128,6 +144,8 @@ def encoded_backup(device: str) -> str:
 
 
 def _without_unused_areas(data: bytes, header: Header) -> bytes:
+    if header.version == 1:
+        return data
     kept = bytearray(len(data))
     spans = [(0, 2 * header.size)]
     for slot in header.keyslots.values():

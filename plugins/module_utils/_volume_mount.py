@@ -20,7 +20,7 @@ from ._fstab import Entry, find, parse, put_entry, set_options
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._luks2 import Header
 from ._luks_header import header_of
-from ._plan import ENCRYPT_IN_PLACE, plan
+from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
 from ._signatures import probe
 from ._storage import Volume
 from ._volume import RECOVERY_SLOT, UNUSED, observe, require_recovery
@@ -127,7 +127,7 @@ def look(mounting: Mounting) -> State:
     steps = []
     if not _is_open(facts, mounting):
         steps.append(OPEN)
-    if header is None or header.subsystem == UNUSED:
+    if intent != ADOPT and (header is None or header.subsystem == UNUSED):
         steps.append(MAKE)
     if wanted != fstab:
         steps.append(WRITE)

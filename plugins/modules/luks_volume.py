@@ -14,7 +14,9 @@ description:
   - A device with any signature, partition table, holder or mount is refused with what was seen on it, and stays as it
     is, unless O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused.
   - What is to be encrypted in place is left to M(edgesec.hardening.luks_encrypt).
-  - A volume that this module made before is left alone.
+  - An existing LUKS volume can be adopted. Its data is not touched; its header gets the recovery key in keyslot 0, and
+    the label of a volume of ours. The operator's key stays, in keyslot 3 or a later one.
+  - A volume that this module made or adopted before is left alone, but for its O(flags) and O(retire_keyslots).
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -32,6 +34,38 @@ options:
     description:
       - Directory that the volume is mounted on. A file system that is to be encrypted in place may be mounted there.
     type: path
+  flags:
+    description:
+      - All flags that the header is to name for whenever the volume is opened. They take effect at once, too.
+      - Without this option they stay as they are.
+    type: list
+    elements: str
+    choices: [allow-discards, same-cpu-crypt, submit-from-crypt-cpus, no-read-workqueue, no-write-workqueue]
+  retire_keyslots:
+    description:
+      - Keyslots of others that nobody needs any more, by their numbers. They are destroyed, with the tokens that belong
+        to them alone, once the recovery key has been proven. Keyslots that are ours by now are passed over.
+    type: list
+    elements: str
+    default: []
+  adopt_key_file:
+    description:
+      - File on the controller with a key that opens the volume which is to be adopted, to its last byte, as
+        C(cryptsetup --key-file) takes it. It may be encrypted with ansible-vault.
+    type: str
+  adopt_passphrase:
+    description:
+      - Passphrase that opens the volume which is to be adopted, in place of O(adopt_key_file).
+    type: str
+  adopt_key:
+    description:
+      - The key that opens the volume, base64. It comes from the controller, and is not for playbooks to set.
+    type: str
+  header_escrowed:
+    description:
+      - Whether the controller has escrowed the header as it was. It is not for playbooks to set.
+    type: bool
+    default: false
   uuid:
     description:
       - UUID for a new volume. It comes from the controller, which escrows the recovery key under it.
@@ -50,6 +84,15 @@ EXAMPLES = r"""
     name: data
     device: /dev/disk/by-partlabel/data
     store: /srv/edgesec-store
+
+- name: Adopt a volume that the distribution's installer has made
+  edgesec.hardening.luks_volume:
+    name: data
+    device: /dev/disk/by-partlabel/data
+    on_existing_data: adopt
+    consent: 6f1cb8a2-0c5f-4a5f-9f57-0b6d0f6f3b0e
+    adopt_key_file: keys/data.vault
+    store: /srv/edgesec-store
 """
 
 RETURN = r"""
@@ -59,7 +102,8 @@ plan:
   type: str
   sample: format /dev/disk/by-partlabel/data (402653184 bytes, blank) as LUKS2 volume edgesec-data
 intent:
-  description: What is to be done, V(format), V(erase) or V(encrypt_in_place). Empty where the volume is there.
+  description: What is to be done, V(format), V(erase), V(encrypt_in_place), V(adopt), or V(adjust) for the flags and
+    keyslots of a volume of ours. Empty where nothing is.
   returned: success
   type: str
   sample: format
@@ -81,44 +125,84 @@ header_backup:
 """
 
 import base64
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt, rehearse
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+    EXISTING_DATA,
+    KEYED_VOLUME,
+    RETIRE_KEYSLOTS,
+    volume_of,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup import PERSISTENT_FLAGS
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
+    ADJUST,
+    ADOPT,
+    ENCRYPT_IN_PLACE,
     ERASE,
     FORMAT,
+    Plan,
     contents,
     label_of,
     plan,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import make, observe
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep, keep_up, plan_upkeep
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup, make, observe
 
 
 def run(module: AnsibleModule) -> dict[str, object]:
-    volume = volume_of(module.params)
+    params = module.params
+    volume = volume_of(params)
+    upkeep = Upkeep(tuple(params["retire_keyslots"]), None if params["flags"] is None else tuple(params["flags"]))
     require_tool("cryptsetup")
     facts = observe(volume)
     intended = plan(facts, volume)
-    due = intended.intent in (FORMAT, ERASE)
-    key = module.params["recovery_key"]
+    if intended.intent is None:
+        intended = plan_upkeep(facts, upkeep)
+    due = intended.intent not in (None, ENCRYPT_IN_PLACE)
+    has_key = params["recovery_key"] is not None or params["adopt_key"] is not None
+    known = facts["luks"]["uuid"] if intended.intent in (None, ADOPT, ADJUST) else params["uuid"]
     result: dict[str, object] = {
         "changed": due,
         "plan": intended.text,
         "intent": intended.intent or "",
-        "needs_key": due and key is None,
-        "uuid": facts["luks"]["uuid"] if intended.intent is None else module.params["uuid"] or "",
-        "diff": {
-            "before": f"{volume.device}: {'blank' if facts['blank'] else contents(facts)}\n",
-            "after": f"{volume.device}: {f'LUKS2 label {label_of(volume.name)}' if due else contents(facts)}\n",
-        },
+        "needs_key": due and not has_key,
+        "uuid": known or "",
+        "diff": _diff(facts, volume, intended),
     }
-    if due and key is not None and not module.check_mode:
-        backup = make(volume, uuid=module.params["uuid"], key=key.encode())
+    if due and has_key and not module.check_mode:
+        backup = _do(params, volume, intended, upkeep)
         result["header_backup"] = base64.b64encode(backup).decode()
     return result
+
+
+def _diff(facts: dict[str, Any], volume: Volume, intended: Plan) -> dict[str, str]:
+    before = after = f"{volume.device}: {'blank' if facts['blank'] else contents(facts)}\n"
+    if intended.intent in (FORMAT, ERASE, ADOPT):
+        after = f"{volume.device}: LUKS2 label {label_of(volume.name)}\n"
+    if intended.intent in (ADOPT, ADJUST):
+        after += f"{intended.text}\n"
+    return {"before": before, "after": after}
+
+
+def _do(params: dict[str, Any], volume: Volume, intended: Plan, upkeep: Upkeep) -> bytes:
+    """Do what is due, and return the header backup; of a volume that is to be adopted, first the one from before."""
+    recovery = params["recovery_key"].encode() if params["recovery_key"] is not None else None
+    if intended.intent == ADOPT:
+        existing = base64.b64decode(params["adopt_key"]) if params["adopt_key"] is not None else None
+        work = adopt if params["header_escrowed"] else rehearse
+        return work(volume, Keys(existing=existing, recovery=recovery), upkeep)
+    if recovery is None:
+        raise EdgesecError(volume.device, "it takes the recovery key to do that", "Nothing was changed. Run again")
+    if intended.intent == ADJUST:
+        keep_up(volume, recovery, upkeep)
+        return header_backup(volume.device)
+    return make(volume, uuid=params["uuid"], key=recovery, flags=upkeep.flags or ())
 
 
 def main() -> None:
@@ -127,9 +211,16 @@ def main() -> None:
             **KEYED_VOLUME,
             "mount": {"type": "path"},
             **EXISTING_DATA,
+            "flags": {"type": "list", "elements": "str", "choices": list(PERSISTENT_FLAGS)},
+            "retire_keyslots": RETIRE_KEYSLOTS,
+            "adopt_key_file": {"type": "str", "no_log": False},
+            "adopt_passphrase": {"type": "str", "no_log": True},
+            "adopt_key": {"type": "str", "no_log": True},
+            "header_escrowed": {"type": "bool", "default": False},
             "uuid": {"type": "str"},
         },
         required_by={"recovery_key": "uuid"},
+        mutually_exclusive=[("adopt_key_file", "adopt_passphrase")],
         supports_check_mode=True,
     )
     try:

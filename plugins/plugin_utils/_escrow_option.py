@@ -34,20 +34,25 @@ def take_store(arguments: Mapping[str, Any], loader: DataLoader) -> tuple[dict[s
     given = validated.validated_parameters
     escrow = given["escrow"] or {}
 
-    def read(path: str) -> bytes:
-        try:
-            # The loader's way to a file without its decrypted content ever being written to a disk.
-            return bytes(loader._get_file_contents(str(Path(path).absolute()))[0])
-        except AnsibleError as error:
-            raise EdgesecError(
-                path, f"cannot be read ({error.message})", "Correct its path or its mode, or give the vault's password"
-            ) from None
-
     settings = EscrowSettings(
         certificates=tuple(escrow.get("certificates") or ()),
         key=escrow.get("key") or "",
         key_passphrase=escrow.get("key_passphrase") or "",
-        read=read,
+        read=lambda path: read_file(path, loader),
     )
     sent = {name: value for name, value in arguments.items() if name != "escrow"}
     return sent, FleetStore(given["store"], settings)
+
+
+def read_file(path: str, loader: DataLoader) -> bytes:
+    """A file of the controller, decrypted where it is a vault.
+
+    :raises EdgesecError: it cannot be read.
+    """
+    try:
+        # The loader's way to a file without its decrypted content ever being written to a disk.
+        return bytes(loader._get_file_contents(str(Path(path).absolute()))[0])
+    except AnsibleError as error:
+        raise EdgesecError(
+            path, f"cannot be read ({error.message})", "Correct its path or its mode, or give the vault's password"
+        ) from None

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -36,6 +37,7 @@ class SecretAction(ActionBase):
         self._variables = task_vars or {}
         try:
             arguments, store = take_store(self._task.args, self._loader)
+            arguments = {name: value for name, value in arguments.items() if name not in self.kept_here}
             probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
             if probed.get("failed") or not probed.get("needs_key"):
                 return probed
@@ -51,6 +53,11 @@ class SecretAction(ActionBase):
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
         raise NotImplementedError
+
+    @property
+    def kept_here(self) -> Collection[str]:
+        """Options that are for the controller half alone."""
+        return ()
 
     @property
     def escrows(self) -> bool:

@@ -9,8 +9,8 @@
 Layout: C(policy/key.pem), C(escrow/certificate.pem) and C(escrow/key.pem), made on first use;
 C(escrow/recipients/), every certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/)
 C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in),
-C(recovery/retired/), C(headers/UUID.cms), C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and
-C(decommission/), signed records.
+C(recovery/retired/), C(headers/UUID.cms), C(headers/UUID.adopted.cms) (as it was before it was adopted),
+C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and C(decommission/), signed records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
@@ -125,6 +125,13 @@ class FleetStore:
         self._files.put(f"{_host(host)}/headers/{safe(uuid)}.cms", self._encrypted(backup))
         self.note(host, uuid, "header backup escrowed")
 
+    def put_header_as_found(self, host: str, uuid: str, backup: bytes) -> None:
+        """Escrow the header of a volume as it was before it was adopted; the first one stays."""
+        name = f"{_host(host)}/headers/{safe(uuid)}.adopted.cms"
+        if self._files.find(name) is None:
+            self._files.put(name, self._encrypted(backup))
+            self.note(host, uuid, "header as found escrowed")
+
     def put_approval(self, host: str, approval: Approval) -> None:
         """Keep an approval."""
         document = json.dumps(approval.to_json(), indent=2).encode() + b"\n"
@@ -143,6 +150,12 @@ class FleetStore:
         """When each kind of event last happened to a volume (ISO 8601, UTC)."""
         document = self._files.find(f"{_host(host)}/volumes/{safe(uuid)}.json")
         return dict(json.loads(document)) if document else {}
+
+    def volumes_with(self, host: str, event: str, *, but_not: str = "") -> list[str]:
+        """The UUIDs of a host's volumes to which one thing has happened, and another has not."""
+        names = self._files.names(f"{_host(host)}/volumes/*.json")
+        histories = {uuid: self.history(host, uuid) for uuid in (name.rsplit("/", 1)[1][:-5] for name in names)}
+        return [uuid for uuid, history in histories.items() if event in history and but_not not in history]
 
     def put_signed_record(self, host: str, subject: str, record: dict[str, Any]) -> str:
         """Keep a record of what was done, signed with the policy key; returns its path.
@@ -179,10 +192,14 @@ class FleetStore:
         self._files.put(name, self._encrypted(data))
         self._files.journal("encrypted anew", host, name)
 
+    def escrow_of(self, host: str, uuid: str) -> list[str]:
+        """Every recovery key and header backup of a volume, as paths below the store."""
+        of_volume = re.compile(re.escape(uuid) + r"(\.next|\.adopted|-\d{4}-\d\d-\d\dT[^/]*)?\.cms")
+        return [name for name in self._envelopes(host) if of_volume.fullmatch(name.rsplit("/", 1)[1])]
+
     def destroy_escrow(self, host: str, uuid: str) -> list[str]:
         """Delete every recovery key and header backup of a volume; returns what was deleted."""
-        of_volume = re.compile(re.escape(uuid) + r"(\.next|-\d{4}-\d\d-\d\dT[^/]*)?\.cms")
-        gone = [name for name in self._envelopes(host) if of_volume.fullmatch(name.rsplit("/", 1)[1])]
+        gone = self.escrow_of(host, uuid)
         for name in gone:
             self._files.remove(name)
         if gone:

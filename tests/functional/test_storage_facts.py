@@ -66,7 +66,20 @@ def test_luks2_as_cryptsetup_writes_it(image: Path) -> None:
     )
     luks = facts_of(image)["luks"]
     assert (luks["version"], luks["label"], luks["cipher"], luks["sector_size"]) == (2, "data", "aes-xts-plain64", 4096)
-    assert luks["keyslots"] == [{"id": "0", "kdf": "pbkdf2", "key_size": 64}]
+    assert luks["keyslots"] == [
+        {
+            "id": "0",
+            "kdf": "pbkdf2",
+            "iterations": 1000,
+            "time": None,
+            "memory_kib": None,
+            "cpus": None,
+            "key_size": 64,
+            "area_cipher": "aes-xts-plain64",
+            "area_key_size": 64,
+            "priority": 1,
+        }
+    ]
 
 
 def test_luks1_is_told_apart(image: Path) -> None:

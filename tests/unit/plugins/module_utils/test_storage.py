@@ -28,6 +28,11 @@ def volume_facts(tree: Any) -> dict[str, Any]:
     return dict(collect(tree.root, [DATA])["volumes"][0])
 
 
+NO_KEYSLOT = dict.fromkeys(
+    ["kdf", "iterations", "time", "memory_kib", "cpus", "key_size", "area_cipher", "area_key_size", "priority"], None
+)
+
+
 def test_a_blank_partition(tree: Any) -> None:
     tree.block("vda3", "254:3")
     tree.link(DATA.device, "../../vda3")
@@ -53,11 +58,14 @@ def test_an_encrypted_volume_in_use(tree: Any, luks2: Callable[..., bytes]) -> N
         "cipher": "aes-xts-plain64",
         "sector_size": 4096,
         "keyslots": [
-            {"id": "0", "kdf": "pbkdf2", "key_size": 64},
-            {"id": "1", "kdf": "pbkdf2", "key_size": 64},
+            {**NO_KEYSLOT, "id": "0", "kdf": "pbkdf2", "key_size": 64, "priority": 1},
+            {**NO_KEYSLOT, "id": "1", "kdf": "pbkdf2", "key_size": 64, "priority": 1},
         ],
-        "tokens": [{"id": "0", "type": "edgesec-tpm2", "keyslots": ["1"]}],
+        "tokens": [{"id": "0", "type": "edgesec-tpm2", "maker": "edgesec", "keyslots": ["1"]}],
         "requirements": [],
+        "subsystem": "",
+        "flags": [],
+        "json_bytes": 12288,
     }
     assert facts["mapping"] == {"path": "/dev/mapper/data", "uuid": CRYPT_UUID}
     assert facts["mount"]["source"] == "/dev/mapper/data"
@@ -90,17 +98,21 @@ def test_a_broken_header_is_not_blank_and_says_why(tree: Any, luks2: Callable[..
 
 
 def test_hostile_header_values_become_none(tree: Any, luks2: Callable[..., bytes]) -> None:
+    words = {"type": 1, "iterations": "9", "time": True, "memory": [], "cpus": {}}
+    area = {"encryption": 1, "key_size": "x"}
     hostile = {
-        "keyslots": {"0": [], "1": {"kdf": 7, "key_size": "64"}},
+        "keyslots": {"0": [], "1": {"kdf": 7, "key_size": "64"}, "2": {"kdf": words, "area": area, "priority": "9"}},
         "tokens": {"0": None, "1": {"type": ["x"], "keyslots": {"a": 1}}},
         "segments": {"0": {"encryption": {"a": 1}, "sector_size": True}},
-        "config": {"requirements": {"mandatory": [1, None]}},
+        "config": {"requirements": {"mandatory": [1, None]}, "flags": {"allow-discards": 1}},
     }
     tree.block("vda3", "254:3", content=luks2(hostile))
     tree.link(DATA.device, "../../vda3")
     facts = volume_facts(tree)
     assert facts["luks"]["cipher"] is facts["luks"]["sector_size"] is None
-    assert facts["luks"]["keyslots"][1] == {"id": "1", "kdf": None, "key_size": None}
+    assert facts["luks"]["keyslots"][1:] == [{**NO_KEYSLOT, "id": "1", "priority": 1}, {**NO_KEYSLOT, "id": "2"}]
+    assert facts["luks"]["tokens"][1] == {"id": "1", "type": None, "maker": None, "keyslots": []}
+    assert facts["luks"]["flags"] is None
     json.dumps(facts)
 
 
