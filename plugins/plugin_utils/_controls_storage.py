@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import TYPE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
@@ -24,7 +25,6 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Vie
 AREA = "edgesec_storage"
 ROLE = "encrypted_storage"
 RECOVERY_SLOT = "0"
-TPM_SLOT = "1"
 
 
 def contents(volume: View) -> str:
@@ -56,7 +56,7 @@ def _without_luks2(volume: View) -> Optional[Finding]:
     if luks is not None and luks.number("version") == 2:
         return None
     if luks is not None:
-        return failed(f"LUKS{luks.number('version')}", "Convert it with cryptsetup convert --type luks2, or empty it")
+        return failed(f"LUKS{luks.number('version')}", "Set on_existing_data: adopt for it, which converts it to LUKS2")
     return failed("blank, not encrypted" if volume.flag("blank") else f"not encrypted, holds {contents(volume)}")
 
 
@@ -121,23 +121,35 @@ def _recovery(facts: View, policy: View) -> Finding:
         if missing is not None:
             return missing
         if RECOVERY_SLOT not in _slots(volume):
-            return failed("keyslot 0 is empty", "Add an escrowed recovery key to keyslot 0 with cryptsetup luksAddKey")
+            return failed(
+                "keyslot 0 is empty",
+                "Set on_existing_data: adopt for it, or add the escrowed recovery key with cryptsetup luksAddKey",
+            )
         return passed("keyslot 0 is there")
 
     return declared_volumes(facts, policy, AREA, check)
 
 
 def _keyslots(facts: View, policy: View) -> Finding:
-    def check(volume: View, _declared: View) -> Finding:
+    def check(volume: View, declared: View) -> Finding:
         missing = _without_luks2(volume)
         if missing is not None:
             return missing
         slots = _slots(volume)
-        foreign = [slot for slot in slots if slot not in (RECOVERY_SLOT, TPM_SLOT)]
+        sealed = [
+            slot
+            for token in _luks2(volume).children("tokens")
+            if token.maybe_text("type") == TYPE
+            for slot in token.texts("keyslots")
+        ]
+        foreign = [slot for slot in slots if slot not in (RECOVERY_SLOT, *sealed)]
         if foreign:
+            named = declared.texts("retire_keyslots") if declared.has("retire_keyslots") else []
             return failed(
                 f"unexpected keyslots {', '.join(foreign)}",
-                "Find out whose they are, then remove them with cryptsetup luksKillSlot",
+                None
+                if set(foreign) & set(named)
+                else "Find out whose they are, then name them in retire_keyslots of the volume, and run harden",
             )
         return passed(f"keyslots {', '.join(slots) or 'none'}")
 
@@ -234,7 +246,7 @@ CONTROLS = (
         id="storage.volume.keyslots",
         title="No declared volume can be opened by keys other than recovery key and TPM",
         recommendation="3.1.2.3.3",
-        expected="no keyslots but 0 (recovery) and 1 (TPM)",
+        expected="no keyslots but 0 (recovery) and that of the TPM",
         remedy="Run harden",
         role=ROLE,
         topic="key_management",

@@ -30,6 +30,8 @@ _KEYS = {
     "encrypted_storage_ciphers": "encrypted_storage",
     "encrypted_storage_mount_options": "encrypted_storage",
     "encrypted_storage_unlock": "encrypted_storage",
+    "encrypted_storage_flags": "encrypted_storage",
+    "encrypted_storage_discard": "encrypted_storage",
     "tpm_sealing_pcrs": "tpm_sealing",
     "tpm_sealing_accept": "tpm_sealing",
 }

@@ -33,6 +33,11 @@ def volume(facts: Facts) -> dict[str, Any]:
     return found
 
 
+def keyslot(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = volume(facts)["luks"]["keyslots"][1]
+    return found
+
+
 def sealing(facts: Facts) -> dict[str, Any]:
     found: dict[str, Any] = facts["edgesec_tpm"]["volumes"][0]
     return found
@@ -98,6 +103,22 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("storage.volume.cipher", lambda f: volume(f)["luks"].update(cipher="cipher_null-ecb"), "cipher_null"),
     ("storage.volume.recovery", lambda f: volume(f)["luks"]["keyslots"].pop(0), "keyslot 0"),
     ("storage.volume.keyslots", lambda f: volume(f)["luks"]["keyslots"].append({"id": "7"}), "7"),
+    ("storage.volume.keyslots", lambda f: volume(f)["luks"]["tokens"].clear(), "unexpected keyslots 1"),
+    ("storage.volume.label", lambda f: volume(f)["luks"].update(label="cryptdata"), "'cryptdata'"),
+    ("storage.volume.flags", lambda f: volume(f)["luks"].update(flags=["allow-discards"]), "allow-discards instead of"),
+    ("storage.volume.sector_size", lambda f: volume(f)["luks"].update(sector_size=512), "512 bytes instead of 4096"),
+    ("storage.volume.kdf", lambda f: keyslot(f).update(iterations=999), "keyslot 1 with 999 iterations"),
+    ("storage.volume.kdf", lambda f: keyslot(f).update(kdf="scrypt"), "scrypt"),
+    (
+        "storage.volume.kdf",
+        lambda f: keyslot(f).update(kdf="argon2id", memory_kib=(1 << 18) + 1),
+        "argon2id in 256 MiB",
+    ),
+    (
+        "storage.volume.foreign_tokens",
+        lambda f: volume(f)["luks"]["tokens"].append({"id": "1", "type": "clevis", "keyslots": ["2"]}),
+        "clevis (keyslots 2)",
+    ),
     ("storage.volume.mount_options", lambda f: volume(f)["mount"]["options"].remove("nodev"), "nodev"),
     ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].remove("nofail"), "nofail"),
     ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].pop(), "edgesec-unlock@data"),
@@ -181,8 +202,38 @@ def test_what_only_a_person_can_fix_names_no_role(after: Facts, policy: Facts) -
     volume(after)["luks"]["keyslots"].append({"id": "7"})
     found = entry(after, policy, "storage.volume.keyslots")
     assert found["role"] is None
-    assert "luksKillSlot" in found["remedy"]
+    assert "retire_keyslots" in found["remedy"]
     assert failing_roles(judge(after, policy)) == []
+
+
+def test_what_the_operator_has_declared_dead_is_the_roles_work(after: Facts, policy: Facts) -> None:
+    volume(after)["luks"]["keyslots"].append({"id": "7", "kdf": "pbkdf2", "iterations": 1000})
+    volume(after)["luks"]["tokens"].append({"id": "1", "type": "clevis", "keyslots": ["7"]})
+    policy["encrypted_storage_volumes"][0]["retire_keyslots"] = ["7"]
+    for control in ("storage.volume.keyslots", "storage.volume.foreign_tokens"):
+        assert entry(after, policy, control)["role"] == "encrypted_storage"
+
+
+def test_a_volume_of_somebody_else_is_the_roles_work_once_it_may_adopt_it(after: Facts, policy: Facts) -> None:
+    volume(after)["luks"].update(label="")
+    assert entry(after, policy, "storage.volume.label")["role"] is None
+    assert "consent: c086ab4a" in entry(after, policy, "storage.volume.label")["remedy"]
+    policy["encrypted_storage_volumes"][0]["on_existing_data"] = "adopt"
+    assert entry(after, policy, "storage.volume.label")["role"] == "encrypted_storage"
+
+
+def test_discards_that_were_asked_for_are_no_drift(after: Facts, policy: Facts) -> None:
+    policy["encrypted_storage_discard"] = True
+    assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"
+    volume(after)["luks"]["flags"].append("allow-discards")
+    assert entry(after, policy, "storage.volume.flags")["verdict"] == "pass"
+
+
+def test_argon2_within_a_quarter_of_the_memory_passes(after: Facts, policy: Facts) -> None:
+    keyslot(after).update(kdf="argon2id", memory_kib=1 << 18)
+    assert entry(after, policy, "storage.volume.kdf")["verdict"] == "pass"
+    del after["edgesec_platform"]["memory_bytes"]
+    assert entry(after, policy, "storage.volume.kdf")["verdict"] == "unknown"
 
 
 def test_a_role_runs_while_one_volume_needs_it(after: Facts, policy: Facts) -> None:
