@@ -78,8 +78,8 @@ def _sector_size(volume: View, luks: View, _declared: View) -> Finding:
         return passed(f"{seen} bytes")
     return failed(
         f"{seen} bytes instead of {wanted}",
-        f"It works, but slower. Changing it encrypts all data anew: back it up, unmount it, and run "
-        f"cryptsetup reencrypt --sector-size {wanted}",
+        "It works, but slower. Where the file system takes such sectors, changing it encrypts all data anew: "
+        f"back it up, unmount it, and run cryptsetup reencrypt --sector-size {wanted}",
     )
 
 

@@ -50,7 +50,7 @@ class Fleet:
                 Path(sys.executable).with_name("ansible-playbook"),
                 "-i",
                 inventory,
-                f"edgesec.hardening.{name}",
+                name if name.endswith(".yml") else f"edgesec.hardening.{name}",
                 *options,
             ],
             env={
