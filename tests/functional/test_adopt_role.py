@@ -183,20 +183,17 @@ def test_flags_and_retired_keyslots_take_the_escrowed_key(adopting: Adopting, pa
     assert digest(adopting.volume) == made
 
 
-def test_the_audit_names_what_is_to_be_set_and_then_what_is_left(
+def test_the_audit_says_whose_volume_it_is_and_what_is_left_in_it(
     adopting: Adopting, passphrase: dict[str, Any]
 ) -> None:
-    assert f"Set on_existing_data: adopt and consent: {UUID}" in seen_by_audit(adopting, on_existing_data="refuse")
-    adopting.declare(on_existing_data="adopt")
+    assert "FAIL storage.volume.label 3.1.2.3 data: label '', so that it is" in seen_by_audit(adopting)
     adopting.changed(**passphrase)
-    left = seen_by_audit(adopting)
-    assert "pass storage.volume.label" in left
-    assert "data: unexpected keyslots 3" in left
-    assert "name them in retire_keyslots" in left
+    after = seen_by_audit(adopting)
+    assert "pass storage.volume.label 3.1.2.3 data: edgesec-data" in after
+    assert "FAIL storage.volume.keyslots 3.1.2.3 data: unexpected keyslots 3" in after
 
 
-def seen_by_audit(adopting: Adopting, **declared: Any) -> str:
-    adopting.declare(**declared)
+def seen_by_audit(adopting: Adopting) -> str:
     done = adopting.play("audit")
     assert done.returncode == 0, words(done)
     return words(done)
