@@ -123,5 +123,5 @@ def _spare_slot(header: Header, device: str) -> str:
     raise Refused(
         device,
         f"the keyslots {' and '.join(_SPARE_SLOTS)} are in use, and one of them is needed while the key is changed",
-        f"See whose they are (cryptsetup luksDump {device}), and free one",
+        f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
     )

@@ -242,7 +242,7 @@ def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
         raise Refused(
             device,
             f"the keyslots {', '.join(_SLOTS)} are in use, and not by the TPM",
-            f"See whose they are (cryptsetup luksDump {device}), and free one",
+            f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
         )
     token = Token(slot, status.srk_name, public, private, signed.authority, status.latch_pcr, signed.approvals)
     if unseal(tpm, token, signed.proof) != secret:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -21,13 +22,15 @@ import pytest
 from ansible_collections.edgesec.hardening.plugins.module_utils import _adopt, _cryptsetup, _upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import read_enrolment
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import Header
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import describe
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
-from tests.functional.conftest import UUID, SoftwareTpm
+from tests.functional.conftest import UUID, SoftwareTpm, boot
 from tests.functional.test_tpm_keyslot import Controller
 from tests.module_runner import Result, run_module
 
@@ -62,11 +65,11 @@ def by_systemd(volume: Volume, tpm: SoftwareTpm, directory: Path) -> None:
     tool("systemd-cryptenroll", f"--unlock-key-file={key_file(directory)}", f"--tpm2-device={tpm.tcti}", volume.device)
 
 
-def by_clevis(volume: Volume, tpm: SoftwareTpm, directory: Path) -> None:
+def by_clevis(volume: Volume, tpm: SoftwareTpm, directory: Path, *, slot: str = "1") -> None:
     luks_format(volume)
     environment = {**os.environ, "TPM2TOOLS_TCTI": tpm.tcti}
     key = str(key_file(directory))
-    tool("clevis", "luks", "bind", "-y", "-k", key, "-d", volume.device, "tpm2", "{}", env=environment)
+    tool("clevis", "luks", "bind", "-y", "-k", key, "-s", slot, "-d", volume.device, "tpm2", "{}", env=environment)
 
 
 def key_file(directory: Path) -> Path:
@@ -177,6 +180,45 @@ def test_sealing_takes_no_token_that_is_there(blank: Volume, tpm: SoftwareTpm, t
     header = require_header(blank.device)
     assert header.tokens[taken] == theirs
     assert sorted(str(token["type"]) for token in header.tokens.values()) == ["edgesec-tpm2", "luks2-keyring"]
+
+
+def test_a_keyslot_of_others_among_ours_stands_in_the_way_of_sealing_anew_until_it_is_retired(
+    blank: Volume, tpm: SoftwareTpm, tmp_path: Path
+) -> None:
+    by_clevis(blank, tpm, tmp_path)
+    with_keys(blank, **asked())
+    controller = Controller(tpm, blank, tmp_path)
+    controller.harden()
+    before = digest(blank)
+    anew = dataclasses.replace(controller.look(), action="seal")
+    with pytest.raises(Refused, match="name one in retire_keyslots"):
+        apply(anew, tpm.client, controller.sign(anew), RECOVERY)
+    assert digest(blank) == before
+    with_keys(blank, retire_keyslots=["1"])
+    anew = dataclasses.replace(controller.look(), action="seal")
+    apply(anew, tpm.client, controller.sign(anew), RECOVERY)
+    assert controller.unlock()
+    assert sorted(require_header(blank.device).keyslots) == ["0", "1", "3"]
+
+
+def test_the_smallest_header_has_room_for_all_approvals_that_are_kept(
+    blank: Volume, tpm: SoftwareTpm, tmp_path: Path
+) -> None:
+    by_clevis(blank, tpm, tmp_path, slot="7")
+    assert with_keys(blank, **asked()).changed
+    assert describe(require_header(blank.device))["json_bytes"] == 12288
+    controller = Controller(tpm, blank, tmp_path)
+    controller.harden()
+    for number in range(8):
+        tpm.reboot()
+        boot(tpm, kernel=f"kernel {number + 2}")
+        assert controller.harden("boot_change").action == "approve"
+    assert len(controller.token.approvals) == 8
+    # Sealing anew: for a moment there are two such tokens.
+    status = dataclasses.replace(controller.look(), action="seal")
+    signed = dataclasses.replace(controller.sign(status), approvals=controller.token.approvals)
+    apply(status, tpm.client, signed, RECOVERY)
+    assert controller.unlock()
 
 
 @pytest.mark.parametrize("make", MAKERS)
