@@ -27,7 +27,13 @@ BTRFS: dict[str, object] = {
     "consent": "BUTTER",
     "services": [],
 }
-XFS: dict[str, object] = {**BTRFS, "name": "spare", "device": "/dev/disk/by-partlabel/spare", "mount": "/spare", "consent": "EXTENTS"}
+XFS: dict[str, object] = {
+    **BTRFS,
+    "name": "spare",
+    "device": "/dev/disk/by-partlabel/spare",
+    "mount": "/spare",
+    "consent": "EXTENTS",
+}
 FILL = """
 set -e
 mkfs.btrfs -q -L BUTTER /dev/disk/by-partlabel/data
