@@ -30,7 +30,7 @@ EXISTING_DATA = {
     "consent": {"type": "str", "default": ""},
     "services": {"type": "list", "elements": "str", "default": []},
 }
-RETIRE_KEYSLOTS = {"type": "list", "elements": "str", "default": []}
+RETIRE_KEYSLOTS = {"type": "list", "elements": "str", "default": [], "no_log": False}
 VOLUMES = {
     "type": "list",
     "elements": "dict",

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""All that the collection keeps on a device, apart from its volumes: found, and removed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from dataclasses import dataclass
+
+from ._cli import find_tool, run
+from ._enrolment import enrolled_names, read_enrolment
+from ._errors import Malformed, Refused
+from ._files import sync_directory
+from ._fstab_file import reload_systemd
+from ._luks_header import header_of
+from ._srk import remove_srk, was_made_here
+from ._tpm2 import SRK_HANDLE, Tpm2
+
+_DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")
+_UNITS = ("etc/systemd/system/edgesec-*", "etc/systemd/system/*.wants/edgesec-*")
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Paths that are ours, units first, and whether the TPM has a storage root key that was made here."""
+
+    root: str
+    paths: tuple[str, ...]
+    srk: bool
+
+    def as_list(self) -> list[str]:
+        """In words."""
+        return [*self.paths, *([f"the storage root key at {SRK_HANDLE} in the TPM"] if self.srk else [])]
+
+
+def find(tpm: Tpm2, root: str = "/") -> Traces:
+    """What is there."""
+    units = [path for pattern in _UNITS for path in sorted(glob.glob(os.path.join(root, pattern)))]
+    directories = [path for path in (os.path.join(root, name) for name in _DIRECTORIES) if os.path.lexists(path)]
+    return Traces(root, (*units, *directories), was_made_here(tpm, root))
+
+
+def remove(traces: Traces, tpm: Tpm2) -> None:
+    """Remove all of it; the directory with what is remembered goes after the TPM's key.
+
+    :raises Refused: a volume that was sealed to the TPM has not been erased.
+    """
+    for name in enrolled_names(traces.root):
+        _require_erased(name, traces.root)
+    if traces.root == "/" and os.path.isdir("/run/systemd/system") and find_tool("systemctl"):
+        run(["systemctl", "stop", "edgesec-*"], ok=range(256))
+    if traces.srk:
+        remove_srk(tpm)
+    for path in traces.paths:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+        sync_directory(os.path.dirname(path))
+    if traces.root == "/" and traces.paths:
+        reload_systemd()
+
+
+def _require_erased(name: str, root: str) -> None:
+    try:
+        device = read_enrolment(name, root).device
+    except Malformed:
+        return
+    try:
+        header = header_of(device)
+    except (OSError, Malformed):
+        return
+    if header is not None and header.keyslots:
+        raise Refused(
+            device,
+            f"the volume {name} that was sealed to the TPM is still there",
+            "Declare it in encrypted_storage_volumes, so that it is erased too",
+        )

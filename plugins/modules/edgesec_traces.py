@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: edgesec_traces
+short_description: Remove what this collection keeps on a device
+version_added: 1.0.0
+description:
+  - Removes the unlocker with its units, the enrolments of volumes, and the storage root key from the TPM where this
+    collection made it.
+  - Refuses while a volume that was sealed to the TPM has not been erased (M(edgesec.hardening.luks_erase)).
+  - What was done is written down in a signed record in the store, below C(decommission).
+  - Mount options of boot file systems and permissions of credentials stay as they are.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.escrow
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  consent:
+    description:
+      - Name of the host in the inventory. Without it, or with another one, nothing is removed, and what would be is
+        told.
+    type: str
+    default: ""
+  tcti:
+    description:
+      - How tpm2-tools reach the TPM, as in E(TPM2TOOLS_TCTI).
+    type: str
+    default: device:/dev/tpmrm0
+  may_begin:
+    description:
+      - Whether anything may be removed. It comes from the controller, which holds O(consent) against its inventory.
+    type: bool
+    default: false
+seealso:
+  - module: edgesec.hardening.luks_erase
+  - module: edgesec.hardening.unlock_service
+"""
+
+EXAMPLES = r"""
+- name: Leave nothing of the collection on this device
+  edgesec.hardening.edgesec_traces:
+    store: /srv/edgesec-store
+    consent: gw-001
+"""
+
+RETURN = r"""
+traces:
+  description: What is to be, or was, removed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["/etc/systemd/system/edgesec-unlock@.service", "/etc/edgesec", "/usr/lib/edgesec"]
+record:
+  description: Path of the signed record on the controller.
+  returned: when something was removed
+  type: str
+  sample: /srv/edgesec-store/hosts/gw-001/decommission/traces-2026-11-24T083000+0000.json
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._traces import find, remove
+
+
+def run(module: AnsibleModule, directory: str) -> dict[str, object]:
+    tpm = Tpm2(module.params["tcti"], directory)
+    traces = find(tpm)
+    listed = traces.as_list()
+    if listed and module.params["may_begin"] and not module.check_mode:
+        remove(traces, tpm)
+    return {
+        "changed": bool(listed),
+        "traces": listed,
+        "diff": {"before": "".join(f"{each}\n" for each in listed), "after": ""},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **ESCROW,
+            "consent": {"type": "str", "default": ""},
+            "tcti": {"type": "str", "default": "device:/dev/tpmrm0"},
+            "may_begin": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None
+        ) as directory:
+            result = run(module, directory)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
