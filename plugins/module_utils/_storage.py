@@ -30,7 +30,7 @@ FSTAB = "/etc/fstab"
 SWAPS = "/proc/swaps"
 # Prefixes that cryptsetup gives to the device-mapper uuid of what encrypts (not of what only verifies).
 ENCRYPTED = ("CRYPT-LUKS", "CRYPT-PLAIN", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-FVAULT2")
-_HOLDER_USES = (("md", "md"), ("loop", "loop"), ("bcache", "bcache"), ("drbd", "drbd"))
+_HOLDER_USES = (("md", "md"), ("bcache", "bcache"), ("drbd", "drbd"))
 _DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-verity"))
 
 
@@ -207,6 +207,9 @@ def _uses(device: _Device, block: Optional[Block], real: str) -> list[str]:
         uuid = (holder.dm_uuid if holder is not None else None) or ""
         found.update(use for prefix, use in _HOLDER_USES if name.startswith(prefix))
         found.update(use for prefix, use in _DM_USES if uuid.startswith(prefix))
+    # The kernel does not list a loop device among the holders of the block device that it shows.
+    if any(each.backing_file and resolve(device.root, each.backing_file) == real for each in device.blocks):
+        found.add("loop")
     return sorted(found)
 
 

@@ -44,6 +44,16 @@ def test_a_blank_partition(tree: Any) -> None:
     assert facts["luks"] is facts["mapping"] is facts["mount"] is facts["fstab"] is facts["reason"] is None
 
 
+def test_a_partition_that_a_loop_device_shows_is_in_use(tree: Any) -> None:
+    tree.block("vda3", "254:3")
+    tree.link(DATA.device, "../../vda3")
+    tree.block("loop0", "7:0")
+    tree.write("/sys/class/block/loop0/loop/backing_file", "/dev/vda3\n")
+    facts = volume_facts(tree)
+    assert facts["in_use_as"] == ["loop"]
+    assert facts["blank"] is False
+
+
 def test_an_encrypted_volume_in_use(tree: Any, luks2: Callable[..., bytes]) -> None:
     tree.block("vda3", "254:3", holders=("dm-0",), content=luks2(METADATA))
     tree.block("dm-0", "253:0", slaves=("vda3",), dm=("data", CRYPT_UUID))
