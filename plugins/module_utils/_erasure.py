@@ -27,6 +27,7 @@ from ._fstab import parse
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._luks2 import Header
 from ._luks_header import header_of
+from ._reencryption import describes_reencryption
 from ._storage import Volume, read_mounts
 from ._volume import label_of, observe
 
@@ -177,7 +178,8 @@ def _erase_keyslots(device: str, header: Header, key: Optional[bytes]) -> str:
         opened = key is not None and bool(header.keyslots) and _cryptsetup.opens(copy, key)
         _cryptsetup.erase_keyslots(device)
         left = header_of(device)
-        if left is None or left.keyslots:
+        # One that describes a re-encryption stays, and holds no key.
+        if left is None or not all(map(describes_reencryption, left.keyslots.values())):
             raise EdgesecError(device, "its keyslots are still there after they were erased", "Distrust the device")
         if key is None or not opened:
             return "was not tested, since it is not escrowed here" if key is None else "did not open it before either"
@@ -200,10 +202,10 @@ def _splice(copy: str, device: str, begin: int) -> None:
 
 
 def _overwrite(path: str, begin: int, end: int) -> None:
-    """Write zeros, and see that they were written."""
+    """Write zeros, and see that they were written. The first bytes go last: by them the next run knows the volume."""
     zeros = bytes(_CHUNK)
     with open(path, "r+b", buffering=0) as file:
-        for at in range(begin, end, _CHUNK):
+        for at in reversed(range(begin, end, _CHUNK)):
             os.pwrite(file.fileno(), zeros[: min(_CHUNK, end - at)], at)
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)

@@ -34,6 +34,11 @@ def is_under_way(header: Header) -> bool:
     return any(requirement.startswith("online-reencrypt") for requirement in header.requirements)
 
 
+def describes_reencryption(slot: Any) -> bool:
+    """Whether a keyslot holds no key, but how far data is encrypted."""
+    return isinstance(slot, dict) and slot.get("type") == "reencrypt"
+
+
 def progress(header: Header, device_bytes: int) -> Optional[Progress]:
     """How far the encryption of a volume is, or None where none is under way.
 
@@ -64,7 +69,7 @@ def settled(header: Header) -> tuple[Header, list[str]]:
     segment = {key: value for key, value in segment.items() if key != "flags"}
     found += _segments(header, segment)
 
-    passing = {name: slot for name, slot in header.keyslots.items() if _is_passing(slot)}
+    passing = {name: slot for name, slot in header.keyslots.items() if describes_reencryption(slot)}
     if len(passing) != 1:
         found.append(f"{len(passing)} keyslots describe the encryption, expected 1")
     for name, slot in passing.items():
@@ -106,10 +111,6 @@ def _segments(header: Header, final: dict[str, Any]) -> list[str]:
         elif segment.get("type") != "linear":
             found.append(f"segment {name} has type {segment.get('type')!r}")
     return found
-
-
-def _is_passing(slot: Any) -> bool:
-    return isinstance(slot, dict) and slot.get("type") == "reencrypt"
 
 
 def _keyslot(slot: dict[str, Any]) -> list[str]:
