@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -77,13 +78,16 @@ CREDENTIAL_FILES = {
 }
 
 
+# What the system needs to start: the mount of a volume has nofail, and comes when the system runs already.
+_SYSTEM_MOUNTS = ("/", "/boot", "/dev", "/efi", "/etc", "/proc", "/run", "/sys", "/usr")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def volume_of(parameters: Mapping[str, Any]) -> Volume:
     """The volume that parameters C(name), C(device) and C(mount) name.
 
-    :raises EdgesecError: a path is not absolute, or the name cannot be that of a mapping.
+    :raises EdgesecError: a path is not absolute, the name cannot be that of a mapping, or the system needs the mount to
+        start.
     """
     volume = Volume(
         name=parameters["name"],
@@ -98,6 +102,12 @@ def volume_of(parameters: Mapping[str, Any]) -> Volume:
     _require_absolute(volume.device, f"device of the volume {volume.name}")
     if volume.mount is not None:
         _require_absolute(volume.mount, f"mount of the volume {volume.name}")
+        if os.path.normpath("/" + volume.mount.lstrip("/")) in _SYSTEM_MOUNTS:
+            raise EdgesecError(
+                f"the mount {volume.mount} of the volume {volume.name}",
+                "is one that the system needs to start, and volumes are opened once it runs",
+                "Nothing was changed. Give the volume another directory",
+            )
     return volume
 
 

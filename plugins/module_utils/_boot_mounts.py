@@ -16,7 +16,7 @@ from typing import Any, Optional
 from ._cli import run
 from ._errors import EdgesecError, Refused
 from ._fstab import Entry, Line, find, parse, put_entry, set_options
-from ._fstab_file import put_in_place, read_fstab
+from ._fstab_file import put_in_place, read_table
 from ._mountinfo import Mount, mounted_at, same_path
 from ._observe import json_clean
 from ._storage import read_mounts
@@ -307,6 +307,6 @@ def _write(before: str, after: str, path: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        return read_fstab(path)
+        return read_table(path)
     except OSError as error:
         raise EdgesecError(path, f"could not be read: {error.strerror}", "Name the fstab of the device") from None

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Putting an edited /etc/fstab in place: checked by findmnt(8) before, written whole, and made known to systemd."""
+"""Putting an edited fstab or crypttab in place: checked before, written whole, and made known to systemd."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ from ._files import write_atomic
 FSTAB = "/etc/fstab"
 
 
-def read_fstab(path: str = FSTAB) -> str:
-    """The text of fstab, every byte kept (surrogateescape); empty where there is none."""
+def read_fstab() -> str:
+    """The text of fstab, as :func:`read_table` reads it."""
+    return read_table(FSTAB)
+
+
+def read_table(path: str) -> str:
+    """The text of a file, every byte kept (surrogateescape); empty where there is none."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
@@ -32,12 +37,20 @@ def put_in_place(before: str, after: str, path: str = FSTAB) -> None:
 
     :raises Refused: it would be worse than the present one, or was changed since it was read; nothing is written.
     """
-    if read_fstab(path) != before:
-        raise Refused(path, "it was changed by somebody else meanwhile", "Run again")
     known = _errors(before)
     new = [error for error in _errors(after) if error not in known]
     if new:
         raise Refused(path, f"the edited file would have errors ({'; '.join(new)})", "Nothing was written")
+    replace_table(before, after, path)
+
+
+def replace_table(before: str, after: str, path: str) -> None:
+    """Write a file that systemd makes units of, and keep its owner and mode.
+
+    :raises Refused: it was changed since it was read; nothing is written.
+    """
+    if read_table(path) != before:
+        raise Refused(path, "it was changed by somebody else meanwhile", "Run again")
     seen = os.stat(path) if os.path.exists(path) else None
     mode, uid, gid = (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) if seen else (0o644, 0, 0)
     write_atomic(path, _encode(after), mode, uid, gid)

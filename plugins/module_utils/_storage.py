@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 from ._blocks import Block, Blocks
+from ._crypttab import CRYPTTAB, path_of
+from ._crypttab import parse as parse_crypttab
 from ._errors import EdgesecError, Malformed
 from ._fstab import Line
 from ._fstab import find as find_in_fstab
@@ -60,6 +62,7 @@ class _Device:
         self.blocks = Blocks(root)
         self.mounts = read_mounts(root)
         self.fstab = parse_fstab(read_text(root, FSTAB) or "")
+        self.crypttab = parse_crypttab(read_text(root, CRYPTTAB) or "")
         self.swaps = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
 
     def mounts_of(self, block: Optional[Block], real: str) -> list[Mount]:
@@ -98,7 +101,7 @@ def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
         "volumes": [_volume(device, volume) for volume in volumes],
         "plain_writable_mounts": _plain_writable_mounts(device),
         "swap": [_swap(device, path) for path in device.swaps if not _is_compressed_memory(device, path)],
-        "source": [MOUNTINFO, FSTAB, SWAPS, "/sys/class/block"],
+        "source": [MOUNTINFO, FSTAB, CRYPTTAB, SWAPS, "/sys/class/block"],
     }
     return dict(json_clean(facts))
 
@@ -124,6 +127,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "mapping": None,
         "mount": _mount_at(device, volume.mount),
         "fstab": fstab_facts(device.fstab, volume.mount),
+        "crypttab": [],
         "recovery_escrowed": None,
         "reason": None,
         "source": [volume.device],
@@ -147,6 +151,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
     facts["mounted_at"] = sorted({mount.mount_point for mount in device.mounts_of(block, real)})
     facts["in_use_as"] = _uses(device, block, real)
     _look_inside(path, facts)
+    facts["crypttab"] = _crypttab(device, volume, real, facts["luks"]["uuid"] if facts["luks"] else None)
     return facts
 
 
@@ -190,6 +195,25 @@ def _look_inside(path: str, facts: dict[str, Any]) -> None:
     facts["blank"] = not (
         contents.something or facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
     )
+
+
+def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -> list[dict[str, Any]]:
+    """The lines of crypttab that open the device, or give its name to something."""
+    found = []
+    for line in device.crypttab:
+        opens_it = resolve(device.root, path_of(line.source)) == real or (uuid and line.source == f"UUID={uuid}")
+        if opens_it or line.target == volume.name:
+            found.append(
+                {
+                    "line": line.number,
+                    "target": line.target,
+                    "source": line.source,
+                    "options": list(line.options),
+                    "opens_it": bool(opens_it),
+                    "early": line.is_early,
+                }
+            )
+    return found
 
 
 def _mapping(device: _Device, block: Block) -> Optional[dict[str, Any]]:

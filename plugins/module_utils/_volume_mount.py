@@ -15,9 +15,10 @@ from typing import Any, Optional
 
 from . import _cryptsetup
 from ._cli import run
+from ._crypttab import CRYPTTAB, path_of, without
 from ._errors import Refused
 from ._fstab import Entry, find, parse, put_entry, set_options
-from ._fstab_file import FSTAB, put_in_place, read_fstab
+from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
@@ -29,6 +30,7 @@ from ._volume import RECOVERY_SLOT, UNUSED, observe, require_recovery
 GUARD = "x-edgesec.guard="
 
 OPEN, MAKE, WRITE, MOUNT, REMOUNT = "open", "make file system", "write fstab", "mount", "remount"
+TAKE_OVER = "take out of crypttab"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class State:
     steps: list[str]
     fstab_before: str
     fstab_after: str
+    crypttab_before: str = ""
+    crypttab_after: str = ""
 
     @property
     def closed(self) -> bool:
@@ -80,6 +84,12 @@ class State:
     def diff(self) -> list[dict[str, str]]:
         """As Ansible shows differences."""
         fstab = {"before_header": FSTAB, "after_header": FSTAB, "before": self.fstab_before, "after": self.fstab_after}
+        crypttab = {
+            "before_header": CRYPTTAB,
+            "after_header": CRYPTTAB,
+            "before": self.crypttab_before,
+            "after": self.crypttab_after,
+        }
         path = self.mounting.path
         steps = {
             "before_header": path,
@@ -87,7 +97,7 @@ class State:
             "before": "",
             "after": "".join(f"{s}\n" for s in self.steps),
         }
-        return [fstab, steps] if self.steps else []
+        return [fstab, crypttab, steps] if self.steps else []
 
     def apply(self, key: bytes) -> None:
         """Take the steps; each leaves a state that the next run goes on from.
@@ -105,6 +115,9 @@ class State:
         os.makedirs(mounting.path, mode=0o755, exist_ok=True)
         if WRITE in self.steps:
             put_in_place(self.fstab_before, self.fstab_after)
+        # After fstab, which has no need of it any more: a boot in between opens the volume as ever.
+        if TAKE_OVER in self.steps:
+            replace_table(self.crypttab_before, self.crypttab_after, CRYPTTAB)
         if MOUNT in self.steps:
             run(["mount", mounting.path])
         elif REMOUNT in self.steps:
@@ -142,7 +155,33 @@ def look(mounting: Mounting) -> State:
         )
     elif not set(mounting.options) <= set(mount["options"]):
         steps.append(REMOUNT)
-    return State(mounting, header, steps, fstab, wanted)
+    crypttab = read_table(CRYPTTAB)
+    numbers = _foreign_openers(facts, mounting)
+    if numbers:
+        steps.append(TAKE_OVER)
+    return State(mounting, header, steps, fstab, wanted, crypttab, without(crypttab, numbers))
+
+
+def _foreign_openers(facts: dict[str, Any], mounting: Mounting) -> list[int]:
+    """The lines of crypttab by which somebody else opens the volume at boot, past the check of its header.
+
+    :raises Refused: the system may not start without one of them, or one gives the volume's name to another device.
+    """
+    for line in facts["crypttab"]:
+        where = f"line {line['line']}"
+        if not line["opens_it"]:
+            raise Refused(
+                CRYPTTAB,
+                f"{where} gives the name {mounting.volume.name} to {line['source']}",
+                "Give the volume another name, or remove the line",
+            )
+        if line["early"]:
+            raise Refused(
+                CRYPTTAB,
+                f"{where} has the initramfs open {mounting.volume.device}, so that the system may need it to start",
+                "Nothing was changed. This role opens volumes once the system runs; do not declare this one",
+            )
+    return [line["line"] for line in facts["crypttab"]]
 
 
 def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
@@ -164,7 +203,8 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
     line = find(parse(text), mounting.path)
     if line is None or line.entry is None:
         return put_entry(text, entry)
-    if line.entry.source == mounting.volume.device or any(option.startswith(GUARD) for option in line.entry.options):
+    guarded = any(option.startswith(GUARD) for option in line.entry.options)
+    if guarded or line.entry.source == mounting.volume.device or _is_inside(line.entry.source, mounting):
         kept = (*_without_guard(line.entry.options), *options)
         fstype = line.entry.fstype if line.entry.fstype != "auto" else mounting.fstype
         return put_entry(text, replace(entry, fstype=fstype, options=tuple(dict.fromkeys(kept))))
@@ -176,6 +216,12 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
         )
     drop = [] if mounting.unlock == "tpm" else [mounting.unit]
     return set_options(text, mounting.path, add=options, drop=drop)
+
+
+def _is_inside(source: str, mounting: Mounting) -> bool:
+    """Whether a source names the file system in the open volume, by its UUID or label."""
+    path = path_of(source)
+    return source != mounting.mapper and os.path.realpath(path) == os.path.realpath(mounting.mapper)
 
 
 def _without_guard(options: Sequence[str]) -> list[str]:

@@ -10,7 +10,8 @@ module: storage_facts
 short_description: Observe the volumes of a device
 version_added: 1.0.0
 description:
-  - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount and fstab line.
+  - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount, and its
+    lines in fstab and crypttab.
   - Lists what else is written to in clear, and swap.
   - Only a declared device without a LUKS header is shown to blkid and wipefs; everything else is read from files.
 author:

@@ -192,6 +192,9 @@ def _fstab(facts: View, policy: View) -> Finding:
         missing = [option for option in wanted if option not in line.texts("options")]
         if missing:
             return failed(f"its line in fstab lacks {','.join(missing)}")
+        foreign = [str(each.number("line")) for each in volume.children("crypttab")]
+        if foreign:
+            return failed(f"crypttab opens it as well, past the check of its header (line {', '.join(foreign)})")
         return passed(f"line {line.number('line')} of fstab")
 
     return declared_volumes(facts, policy, AREA, check)
@@ -268,7 +271,7 @@ CONTROLS = (
         id="storage.volume.fstab",
         title="Every declared volume is mounted so again after a reboot",
         recommendation="3.1.2.3.2",
-        expected="a line in fstab that waits for the unlocker, with encrypted_storage_mount_options",
+        expected="a line in fstab that waits for the unlocker, with encrypted_storage_mount_options, none in crypttab",
         remedy="Run harden",
         role=ROLE,
         topic="mount_options",

@@ -32,6 +32,9 @@ make() {{ cryptsetup luksFormat -q --type $2 --uuid $3 -d /run/theirs /dev/disk/
 make data luks2 {UUIDS["data"]} --pbkdf-memory 65536
 make spare luks1 {UUIDS["spare"]}
 systemd-cryptenroll --unlock-key-file=/run/theirs --tpm2-device=auto /dev/disk/by-partlabel/data
+printf '%s\\n' '# mine' 'data PARTLABEL=data none luks' 'later /dev/disk/by-id/stick /root/key noauto' >/etc/crypttab
+echo "UUID=$(blkid -s UUID -o value /dev/mapper/data) /data ext4 noatime 0 2" >>/etc/fstab
+systemctl daemon-reload
 sha256sum /data/f* /spare/f* >/root/before
 umount /spare
 """
@@ -75,6 +78,10 @@ def test_both_are_adopted_and_sealed_while_one_is_in_use(device: Device, run: Pl
     played = run("harden", *variables("data", "spare"))
     assert played.rc == 0, played.output
     on(device, "systemctl is-active writer && sha256sum --quiet -c /root/before")
+    assert on(device, "cat /etc/crypttab") == "# mine\nlater /dev/disk/by-id/stick /root/key noauto\n"
+    line = on(device, "grep ' /data ' /etc/fstab").split()
+    assert line[0] == "/dev/mapper/data"
+    assert {"noatime", "nodev", "nosuid", "nofail"} <= set(line[3].split(","))
     again = run("harden", *variables("data", "spare"))
     assert again.rc == 0, again.output
     assert again.changed == 0

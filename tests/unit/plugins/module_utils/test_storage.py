@@ -54,6 +54,28 @@ def test_a_partition_that_a_loop_device_shows_is_in_use(tree: Any) -> None:
     assert facts["blank"] is False
 
 
+def test_lines_of_crypttab_that_open_the_device_or_take_its_name(tree: Any, luks2: Callable[..., bytes]) -> None:
+    tree.block("vda3", "254:3", content=luks2(METADATA))
+    for link in (DATA.device, "/dev/disk/by-partuuid/abcd"):
+        tree.link(link, "../../vda3")
+    lines = [
+        "# <target> <source>",
+        "data PARTLABEL=data none luks",
+        "other UUID=c086ab4a-d01c-405c-ba12-d0bb2928f19c /key luks,initramfs",
+        'third PARTUUID="abcd"',
+        "data /dev/sdz1 none luks",
+        "swap /dev/vda4 /dev/urandom swap",
+    ]
+    tree.write("/etc/crypttab", "\n".join(lines) + "\n")
+    found = volume_facts(tree)["crypttab"]
+    assert [(each["line"], each["opens_it"], each["early"]) for each in found] == [
+        (2, True, False),
+        (3, True, True),
+        (4, True, False),
+        (5, False, False),
+    ]
+
+
 def test_an_encrypted_volume_in_use(tree: Any, luks2: Callable[..., bytes]) -> None:
     tree.block("vda3", "254:3", holders=("dm-0",), content=luks2(METADATA))
     tree.block("dm-0", "253:0", slaves=("vda3",), dm=("data", CRYPT_UUID))

@@ -106,6 +106,7 @@ BEFORE: dict[str, Any] = {
                 "mapping": None,
                 "mount": None,
                 "fstab": None,
+                "crypttab": [],
                 "recovery_escrowed": None,
                 "reason": None,
             }

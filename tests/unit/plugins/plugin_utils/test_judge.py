@@ -123,6 +123,7 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].remove("nofail"), "nofail"),
     ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].pop(), "edgesec-unlock@data"),
     ("storage.volume.fstab", lambda f: volume(f).update(fstab=None), "no line"),
+    ("storage.volume.fstab", lambda f: volume(f)["crypttab"].append({"line": 4}), "crypttab opens it as well"),
     (
         "storage.swap.encrypted",
         lambda f: f["edgesec_storage"]["swap"].append({"device": "/swap", "encrypted": False}),

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Reading /etc/crypttab, see crypttab(5), and taking lines out of it: no other byte changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ._mountinfo import decode_octal
+
+CRYPTTAB = "/etc/crypttab"
+
+_FIELD = re.compile(r"[^ \t]+")
+_TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
+# An initramfs opens what has one of these, so that the system may not start without it.
+_EARLY = ("initramfs", "x-initrd.attach")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that opens something, escapes undone; C(number) counts from 1."""
+
+    number: int
+    target: str
+    source: str
+    options: tuple[str, ...]
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it is opened before the root file system is there."""
+        return any(option in _EARLY for option in self.options)
+
+
+def parse(text: str) -> list[Line]:
+    """The lines that open something.
+
+    :param text: the file's contents, decoded as UTF-8 with surrogateescape.
+    """
+    found = []
+    for number, raw in enumerate(text.split("\n"), 1):
+        fields = [decode_octal(field) for field in _FIELD.findall(raw)]
+        if len(fields) >= 2 and not fields[0].startswith("#"):
+            options = fields[3].split(",") if len(fields) > 3 else []
+            found.append(Line(number, fields[0], fields[1], tuple(options)))
+    return found
+
+
+def path_of(source: str) -> str:
+    """The path that a source names: C(UUID=) and its like stand for a link that udev makes."""
+    tag, _equals, value = source.partition("=")
+    return f"/dev/disk/{_TAGS[tag]}/{value.strip(chr(34))}" if tag in _TAGS else source
+
+
+def without(text: str, numbers: Collection[int]) -> str:
+    """The text without those lines."""
+    kept = [raw for number, raw in enumerate(text.split("\n"), 1) if number not in numbers]
+    return "\n".join(kept)
