@@ -174,14 +174,19 @@ def test_a_power_cut_while_the_header_takes_its_place(
 def test_power_cuts_while_the_data_is_encrypted(device: Device, controller: Path, digests: str) -> None:
     device.restore("prepared")
     # As slow as the flash of a small board, so that there is something left to cut into.
-    device.throttle(5 << 20)
+    device.throttle(3 << 20)
     begin(device, controller)
-    wait_until(device, "grep -q encrypting /run/edgesec/work/encrypt-data.json")
     source = random.Random(SEED)
     done = 0
     steps = []
-    for _cut in range(CUTS - CUTS // 4):
-        time.sleep(source.uniform(3, 45))
+    for cut in range(CUTS - CUTS // 4):
+        # By turns while it goes on, and in the midst of the boot that is to go on with it.
+        if cut % 2 == 0:
+            device.wait()
+            wait_until(device, "grep -qE 'encrypting|done' /run/edgesec/work/encrypt-data.json")
+            time.sleep(source.uniform(0, 12))
+        else:
+            time.sleep(source.uniform(3, 45))
         device.power_cut()
         seen = on_the_disk(device)
         assert seen is not None
