@@ -37,6 +37,10 @@ options:
       mount:
         description: Directory that it is mounted on. Without one, the volume is opened and left at that.
         type: path
+      mount_options:
+        description: Mount options that it is to have. It is not looked at.
+        type: list
+        elements: str
       on_existing_data:
         description: What may be done when the device holds something, as in M(edgesec.hardening.luks_volume).
         type: str

@@ -40,6 +40,7 @@ VOLUMES = {
         "name": {"type": "str", "required": True},
         "device": {"type": "path", "required": True},
         "mount": {"type": "path"},
+        "mount_options": {"type": "list", "elements": "str"},
         **EXISTING_DATA,
         "adopt_key_file": {"type": "str", "no_log": False},
         "retire_keyslots": RETIRE_KEYSLOTS,

@@ -156,12 +156,16 @@ def _keyslots(facts: View, policy: View) -> Finding:
     return declared_volumes(facts, policy, AREA, check)
 
 
-def _mount_options(facts: View, policy: View) -> Finding:
-    wanted = policy.texts("encrypted_storage_mount_options")
+def _wanted_options(declared: View, policy: View) -> list[str]:
+    own = "mount_options"
+    return declared.texts(own) if declared.has(own) else policy.texts("encrypted_storage_mount_options")
 
+
+def _mount_options(facts: View, policy: View) -> Finding:
     def check(volume: View, declared: View) -> Finding:
         if not declared.has("mount"):
             return not_applicable("it is not to be mounted")
+        wanted = _wanted_options(declared, policy)
         mount = volume.maybe_child("mount")
         if mount is None:
             return failed("not mounted")
@@ -175,7 +179,6 @@ def _mount_options(facts: View, policy: View) -> Finding:
 
 def _fstab(facts: View, policy: View) -> Finding:
     sealed = not is_controller_unlock(policy)
-    options = policy.texts("encrypted_storage_mount_options")
 
     def check(volume: View, declared: View) -> Finding:
         if not declared.has("mount"):
@@ -186,7 +189,8 @@ def _fstab(facts: View, policy: View) -> Finding:
         name = volume.text("name")
         mapper = f"/dev/mapper/{name}"
         # A volume that stays closed must hold up neither the boot nor the way in by SSH.
-        wanted = [*options, "nofail"] + ([f"x-systemd.requires=edgesec-unlock@{name}.service"] if sealed else [])
+        opener = [f"x-systemd.requires=edgesec-unlock@{name}.service"] if sealed else []
+        wanted = [*_wanted_options(declared, policy), "nofail", *opener]
         if line.text("source") != mapper:
             return failed(f"fstab mounts {line.text('source')} there")
         missing = [option for option in wanted if option not in line.texts("options")]
@@ -260,7 +264,7 @@ CONTROLS = (
         id="storage.volume.mount_options",
         title="Every declared volume is mounted with the restricting options",
         recommendation="3.1.2.3.2",
-        expected="encrypted_storage_mount_options",
+        expected="encrypted_storage_mount_options, or those of the volume",
         remedy="Run harden, or change encrypted_storage_mount_options",
         role=ROLE,
         topic="mount_options",
@@ -271,7 +275,7 @@ CONTROLS = (
         id="storage.volume.fstab",
         title="Every declared volume is mounted so again after a reboot",
         recommendation="3.1.2.3.2",
-        expected="a line in fstab that waits for the unlocker, with encrypted_storage_mount_options, none in crypttab",
+        expected="a line in fstab that waits for the unlocker, with the restricting options, and none in crypttab",
         remedy="Run harden",
         role=ROLE,
         topic="mount_options",

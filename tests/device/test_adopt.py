@@ -48,6 +48,7 @@ def variables(*names: str, **more: object) -> tuple[str, str]:
             "mount": f"/{name}",
             "on_existing_data": "adopt",
             "consent": UUIDS[name],
+            "mount_options": ["nodev", "nosuid", "noexec"],
         }
         for name in names
     ]
@@ -81,7 +82,8 @@ def test_both_are_adopted_and_sealed_while_one_is_in_use(device: Device, run: Pl
     assert on(device, "cat /etc/crypttab") == "# mine\nlater /dev/disk/by-id/stick /root/key noauto\n"
     line = on(device, "grep ' /data ' /etc/fstab").split()
     assert line[0] == "/dev/mapper/data"
-    assert {"noatime", "nodev", "nosuid", "nofail"} <= set(line[3].split(","))
+    assert {"noatime", "nodev", "nosuid", "noexec", "nofail"} <= set(line[3].split(","))
+    assert {"nodev", "nosuid", "noexec"} <= set(on(device, "findmnt -no options /data").strip().split(","))
     again = run("harden", *variables("data", "spare"))
     assert again.rc == 0, again.output
     assert again.changed == 0

@@ -223,6 +223,19 @@ def test_a_volume_of_somebody_else_is_the_roles_work_once_it_may_adopt_it(after:
     assert entry(after, policy, "storage.volume.label")["role"] == "encrypted_storage"
 
 
+def test_a_volume_may_have_mount_options_of_its_own(after: Facts, policy: Facts) -> None:
+    (declared,) = policy["encrypted_storage_volumes"]
+    declared["mount_options"] = ["nodev", "nosuid", "noexec"]
+    seen = {each["id"]: each for each in judge(after, policy)["controls"]}
+    for identifier in ("storage.volume.mount_options", "storage.volume.fstab"):
+        assert seen[identifier]["verdict"] == "fail"
+        assert "noexec" in seen[identifier]["actual"]
+    volume(after)["mount"]["options"].append("noexec")
+    volume(after)["fstab"]["options"].append("noexec")
+    seen = {each["id"]: each for each in judge(after, policy)["controls"]}
+    assert seen["storage.volume.mount_options"]["verdict"] == seen["storage.volume.fstab"]["verdict"] == "pass"
+
+
 def test_discards_that_were_asked_for_are_no_drift(after: Facts, policy: Facts) -> None:
     policy["encrypted_storage_discard"] = True
     assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"
