@@ -22,15 +22,17 @@ FILL = f"""
 set -e
 printf '{THEIRS}' >/run/theirs
 chmod 600 /run/theirs
-make() {{ cryptsetup luksFormat -q --type $2 --uuid $3 -d /run/theirs /dev/disk/by-partlabel/$1 $4 $5
+make() {{ cryptsetup luksFormat -q --type $2 --uuid $3 --pbkdf $4 --pbkdf-force-iterations $5 $6 \\
+        -d /run/theirs /dev/disk/by-partlabel/$1
     cryptsetup open -d /run/theirs /dev/disk/by-partlabel/$1 $1
     mkfs.ext4 -q /dev/mapper/$1
     mkdir /$1
     mount /dev/mapper/$1 /$1
     for number in $(seq 50); do head -c 400000 /dev/urandom >/$1/f$number; done
     sync; }}
-make data luks2 {UUIDS["data"]} --pbkdf-memory 65536
-make spare luks1 {UUIDS["spare"]}
+# As cheap as it gets, for an emulated processor.
+make data luks2 {UUIDS["data"]} argon2id 4 --pbkdf-memory=32768
+make spare luks1 {UUIDS["spare"]} pbkdf2 1000
 systemd-cryptenroll --unlock-key-file=/run/theirs --tpm2-device=auto /dev/disk/by-partlabel/data
 printf '%s\\n' '# mine' 'data PARTLABEL=data none luks' 'later /dev/disk/by-id/stick /root/key noauto' >/etc/crypttab
 echo "UUID=$(blkid -s UUID -o value /dev/mapper/data) /data ext4 noatime 0 2" >>/etc/fstab
