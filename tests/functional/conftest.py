@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,17 +109,21 @@ def blank(tmp_path: Path) -> Volume:
 @pytest.fixture
 def volume(blank: Volume) -> Volume:
     """A LUKS2 volume as the role makes it, with the recovery key in keyslot 0."""
-    _cryptsetup.format_device(
-        blank.device,
-        RECOVERY_KEY,
-        uuid=UUID,
-        label="edgesec-data",
-        subsystem="",
-        cipher="aes-xts-plain64",
-        key_bits=512,
-        sector_size=4096,
-    )
+    format_volume(blank.device)
     return blank
+
+
+def format_volume(device: str, key: bytes = RECOVERY_KEY, **changes: Any) -> None:
+    """Make a volume as the role makes it, but for what is named otherwise."""
+    as_the_role: dict[str, Any] = {
+        "uuid": UUID,
+        "label": "edgesec-data",
+        "subsystem": "",
+        "cipher": "aes-xts-plain64",
+        "key_bits": 512,
+        "sector_size": 4096,
+    }
+    _cryptsetup.format_device(device, key, **{**as_the_role, **changes})
 
 
 def free_port_pair() -> int:

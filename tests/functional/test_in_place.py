@@ -31,7 +31,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header imp
 from ansible_collections.edgesec.hardening.plugins.module_utils._reencryption import Progress, is_under_way, progress
 from ansible_collections.edgesec.hardening.plugins.module_utils._relocation import place_header, put_back
 from ansible_collections.edgesec.hardening.plugins.module_utils._shrink import file_system_of, shrink, undo_shrink
-from tests.functional.conftest import RECOVERY_KEY, UUID
+from tests.functional.conftest import RECOVERY_KEY, format_volume
 
 MIB = 1 << 20
 SIZE = 40 * MIB
@@ -211,18 +211,7 @@ def header(shrunk: Path, tmp_path: Path) -> Path:
     path = tmp_path / "header"
     with path.open("wb") as file:
         file.truncate(SHIFT)
-    _cryptsetup.format_device(
-        str(shrunk),
-        RECOVERY_KEY,
-        uuid=UUID,
-        label="edgesec-data",
-        subsystem="",
-        cipher="aes-xts-plain64",
-        key_bits=512,
-        sector_size=4096,
-        header=str(path),
-        data_offset=SHIFT,
-    )
+    format_volume(str(shrunk), header=str(path), data_offset=SHIFT)
     _cryptsetup.add_key(str(path), RECOVERY_KEY, b"tpm", slot="1")
     _cryptsetup.import_token(str(path), "1", {"type": "edgesec-tpm2", "keyslots": ["1"]})
     return path

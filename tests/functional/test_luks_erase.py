@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup i
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
-from tests.functional.conftest import RECOVERY_KEY, UUID, VOLUME_BYTES
+from tests.functional.conftest import RECOVERY_KEY, UUID, VOLUME_BYTES, format_volume
 from tests.functional.test_adopt import digest
 from tests.functional.test_in_place import SHIFT
 from tests.functional.test_key_playbooks import HOST, Fleet, words
@@ -248,16 +248,7 @@ def test_what_is_no_volume_of_ours_is_refused_and_stays(tmp_path: Path, blank: V
     subprocess.run(["mkfs.ext4", "-q", blank.device], check=True)
     assert "it holds no LUKS2 volume, but ext4" in refusal()
     Path(blank.device).write_bytes(bytes(VOLUME_BYTES))
-    _cryptsetup.format_device(
-        blank.device,
-        RECOVERY_KEY,
-        uuid=UUID,
-        label="theirs",
-        subsystem="",
-        cipher="aes-xts-plain64",
-        key_bits=512,
-        sector_size=4096,
-    )
+    format_volume(blank.device, label="theirs")
     assert "is not this one (label 'theirs', expected 'edgesec-data')" in refusal()
     with pytest.raises(EdgesecError, match="no such device"):
         _erasure.look(Volume("data", str(tmp_path / "nothing")), "discard")
@@ -268,18 +259,7 @@ def under_way(tmp_path: Path, blank: Volume) -> Volume:
     """A volume of which nothing is encrypted yet: the data that is to be stands in it in clear."""
     header = tmp_path / "header"
     header.write_bytes(bytes(SHIFT))
-    _cryptsetup.format_device(
-        blank.device,
-        RECOVERY_KEY,
-        uuid=UUID,
-        label="edgesec-data",
-        subsystem="",
-        cipher="aes-xts-plain64",
-        key_bits=512,
-        sector_size=4096,
-        header=str(header),
-        data_offset=SHIFT,
-    )
+    format_volume(blank.device, header=str(header), data_offset=SHIFT)
     with open(blank.device, "r+b") as file:
         file.seek(VOLUME_BYTES - SHIFT)
         file.write(SECRET_DATA)

@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
-from tests.functional.conftest import RECOVERY_KEY, UUID
+from tests.functional.conftest import RECOVERY_KEY, UUID, format_volume
 from tests.module_runner import Result, run_module
 
 
@@ -121,16 +121,7 @@ def test_a_device_that_holds_something_is_refused(blank: Volume, command: list[s
 
 
 def test_a_volume_of_somebody_else_is_refused(blank: Volume) -> None:
-    _cryptsetup.format_device(
-        blank.device,
-        b"theirs",
-        uuid=UUID,
-        label="theirs",
-        subsystem="",
-        cipher="aes-xts-plain64",
-        key_bits=512,
-        sector_size=512,
-    )
+    format_volume(blank.device, key=b"theirs", label="theirs", sector_size=512)
     before = digest(blank)
     error = with_key(blank).error
     assert UUID in error
