@@ -16,6 +16,7 @@ from typing import Any
 from ._boot import BOOT_PATHS
 from ._credentials import Declared
 from ._declared_files import parse_mode
+from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
 from ._storage import Volume
 
@@ -31,6 +32,7 @@ EXISTING_DATA = {
     "consent": {"type": "str", "default": ""},
     "services": {"type": "list", "elements": "str", "default": []},
 }
+UNLOCK = {"type": "str", "choices": [BY_TPM, BY_KEY_FILE, BY_CONTROLLER], "default": BY_TPM}
 RETIRE_KEYSLOTS = {"type": "list", "elements": "str", "default": [], "no_log": False}
 VOLUMES = {
     "type": "list",

@@ -92,6 +92,12 @@ class Blocks:
         slaves = [self.named(name) for name in block.slaves]
         return bool(slaves) and all(slave is not None and self.lies_on(slave, prefixes) for slave in slaves)
 
+    def disks_of(self, block: Block) -> set[str]:
+        """The names of the whole disks that a device lies on: whoever takes one of them takes part of the device."""
+        below = [each for each in map(self.named, block.slaves) if each is not None]
+        below += [each for each in self if block.name in each.partitions]
+        return {disk for each in below for disk in self.disks_of(each)} if below else {block.name}
+
     def _load(self, name: str) -> Block:
         base = f"{CLASS}/{name}"
         sectors = read_line(self._root, f"{base}/size")

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the device keeps of a volume sealed to its TPM: C(/etc/edgesec/tpm/NAME.json). All of it is public."""
+"""What the device keeps of a volume that it opens at boot: C(/etc/edgesec/tpm/NAME.json). All of it is public."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Union
 
 from ._errors import Malformed
 from ._files import write_atomic
+from ._key_file import TYPE as KEY_FILE
+from ._key_file import KeyFile, parse_key_file
 from ._luks2_check import Pins
+from ._token import TYPE as TPM
 from ._token import Token, parse_token
 
 DIRECTORY = "etc/edgesec/tpm"
 VERSION = 1
+
+# Who opens a volume at boot.
+BY_TPM, BY_KEY_FILE, BY_CONTROLLER = "tpm", "keyfile-on-token", "controller"
+# The LUKS2 tokens that say how a volume is opened at boot: sealed to the TPM, or by a key file on a removable token.
+TOKEN_TYPES = (TPM, KEY_FILE)
+BootToken = Union[Token, KeyFile]
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Enrolment:
     name: str
     device: str
     pins: Pins
-    token: Token
+    token: BootToken
 
     def to_bytes(self) -> bytes:
         """The content of the file."""
@@ -66,10 +75,18 @@ def parse_enrolment(data: bytes) -> Enrolment:
             name=str(document["name"]),
             device=str(document["device"]),
             pins=Pins(**pins),
-            token=parse_token(document["token"]),
+            token=parse_boot_token(document["token"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Malformed(subject, "lacks a field or has one of a wrong type", "Run harden again to write it") from None
+
+
+def parse_boot_token(data: Any) -> BootToken:
+    """A token of ours from its JSON object, whatever its type.
+
+    :raises Malformed: it is none.
+    """
+    return parse_key_file(data) if isinstance(data, dict) and data.get("type") == KEY_FILE else parse_token(data)
 
 
 def read_enrolment(name: str, root: str = "/") -> Enrolment:

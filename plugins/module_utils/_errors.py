@@ -47,3 +47,11 @@ class Malformed(EdgesecError):
 
 class Refused(EdgesecError):
     """The work would be unsafe, and was not begun."""
+
+
+class UnlockError(EdgesecError):
+    """A volume was not opened; C(reason) is one word that facts carry."""
+
+    def __init__(self, reason: str, name: str, seen: str, remedy: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"volume {name}", seen, remedy)

@@ -24,6 +24,7 @@ from typing import Any
 from . import _background, _cryptsetup
 from ._background import only_one
 from ._cli import run
+from ._enrolment import BY_CONTROLLER
 from ._errors import EdgesecError, Refused, ToolFailed
 from ._fstab import find, parse, put_entry
 from ._fstab_file import put_in_place, read_fstab
@@ -241,7 +242,7 @@ def _guarded(text: str, job: Job, found: FileSystem) -> str:
     line = find(parse(text), path) if path else None
     if line is None or line.entry is None or any(option.startswith(GUARD) for option in line.entry.options):
         return text
-    guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock == "tpm" else "noauto"
+    guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock != BY_CONTROLLER else "noauto"
     added = [option for option in ("nofail", guard) if option not in line.entry.options]
     options = (*line.entry.options, *added, f"{GUARD}{'+'.join(added)}")
     return put_entry(text, replace(line.entry, source=f"UUID={found.uuid}", options=options, passno=0))

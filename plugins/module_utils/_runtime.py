@@ -24,6 +24,9 @@ MODULES = (
     "_enrolment",
     "_errors",
     "_files",
+    "_key_file",
+    "_key_source",
+    "_key_token",
     "_luks2",
     "_luks2_check",
     "_luks_header",
@@ -41,7 +44,7 @@ MODULES = (
 
 LAUNCHER_TEXT = """\
 #!/usr/bin/python3 -I
-# Managed by the edgesec.hardening collection: opens a volume that is sealed to the TPM.
+# Managed by the edgesec.hardening collection: opens a volume at boot.
 import sys
 
 sys.path.insert(0, "/usr/lib/edgesec")
@@ -56,7 +59,7 @@ sys.exit(main(sys.argv[1:]))
 UNIT_TEXT = """\
 # Managed by the edgesec.hardening collection.
 [Unit]
-Description=Unlock the encrypted volume %i with the TPM
+Description=Unlock the encrypted volume %i
 Documentation=man:cryptsetup(8)
 DefaultDependencies=no
 After=systemd-remount-fs.service systemd-udevd.service systemd-tmpfiles-setup-dev.service

@@ -26,6 +26,7 @@ from ._mountinfo import Mount, mounted_at, parse_mountinfo
 from ._observe import json_clean, read_text, resolve, under
 from ._relocation import is_interrupted
 from ._signatures import probe
+from ._unlock_facts import key_file_facts
 
 MOUNTINFO = "/proc/self/mountinfo"
 FSTAB = "/etc/fstab"
@@ -124,6 +125,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "in_use_as": [],
         "interrupted": False,
         "luks": None,
+        "key_file": None,
         "mapping": None,
         "mount": _mount_at(device, volume.mount),
         "fstab": fstab_facts(device.fstab, volume.mount),
@@ -150,12 +152,12 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         facts["mapping"] = _mapping(device, block)
     facts["mounted_at"] = sorted({mount.mount_point for mount in device.mounts_of(block, real)})
     facts["in_use_as"] = _uses(device, block, real)
-    _look_inside(path, facts)
+    _look_inside(device, path, facts)
     facts["crypttab"] = _crypttab(device, volume, real, facts["luks"]["uuid"] if facts["luks"] else None)
     return facts
 
 
-def _look_inside(path: str, facts: dict[str, Any]) -> None:
+def _look_inside(device: _Device, path: str, facts: dict[str, Any]) -> None:
     """What is written on the device: its LUKS header, or else what blkid and wipefs know."""
     try:
         header = header_of(path)
@@ -172,6 +174,7 @@ def _look_inside(path: str, facts: dict[str, Any]) -> None:
         facts.update(
             blank=False,
             luks=describe(header),
+            key_file=key_file_facts(device.root, facts["name"], header),
             signatures=[
                 {
                     "type": "crypto_LUKS",

@@ -22,7 +22,7 @@ from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
 from ._tpm_policy import p256_key_name
-from ._unlock import read_outcome
+from ._unlock_facts import last_unlock, unit_enabled
 
 # PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
 # (UEFI PC Client Platform Firmware Profile, table 1; systemd-stub(7); shim README.tpm; GRUB manual "Measured Boot").
@@ -137,7 +137,6 @@ def _volume(
     responding: Optional[bool],
 ) -> dict[str, Any]:
     name = volume.name
-    outcome = read_outcome(name, root)
     facts: dict[str, Any] = {
         "name": name,
         "enrolled": False,
@@ -153,11 +152,9 @@ def _volume(
         "approvals": [],
         "approval_match": None,
         "unmeasured_pcrs": [],
-        "last_unlock": None,
-        "unlock_unit_enabled": _unit_enabled(root, name),
+        "last_unlock": last_unlock(root, name),
+        "unlock_unit_enabled": unit_enabled(root, name),
     }
-    if outcome is not None:
-        facts["last_unlock"] = {"reason": outcome.reason, "at": outcome.at, "approval": outcome.approval}
     try:
         enrolment = read_enrolment(name, root)
         token = _token_in_header(root, enrolment)
@@ -205,7 +202,3 @@ def _token_in_header(root: str, enrolment: Enrolment) -> Token:
                 raise Malformed(subject, f"has a TPM token for keyslot {token.keyslot}, which it has not")
             return token
     raise Malformed(subject, "has no TPM token", "Run harden again to seal it")
-
-
-def _unit_enabled(root: str, name: str) -> bool:
-    return os.path.lexists(under(root, f"/etc/systemd/system/multi-user.target.wants/edgesec-unlock@{name}.service"))

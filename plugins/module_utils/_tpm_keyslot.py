@@ -15,22 +15,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from . import _cryptsetup
-from ._enrolment import DIRECTORY, Enrolment, enrolled_names, read_enrolment, write_enrolment
+from ._boot_keyslot import Place, bind, free_slot, token_id
+from ._enrolment import enrolled_names, read_enrolment, write_enrolment
 from ._errors import EdgesecError, Malformed, Refused
-from ._files import sync_directory, write_atomic
 from ._luks2 import Header
-from ._luks2_check import pins_of
 from ._reencryption import is_under_way
 from ._sealing import SECRET_BYTES, luks_key, seal, unseal
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
 from ._tpm import LATCH_CANDIDATES, is_measured
 from ._tpm2 import Tpm2
-from ._volume import RECOVERY_SLOT, require_header, require_recovery
+from ._volume import require_header, require_recovery
 
 SEAL, APPROVE = "seal", "approve"
-# Keyslots for the TPM: while one is replaced, the other is in use.
-_SLOTS = ("1", "2")
 _KEPT_APPROVALS = 8
 
 
@@ -43,15 +40,20 @@ class Status:
     srk_name: bytes
     values: dict[int, bytes]
     latch_pcr: int
-    enrolment: Optional[Enrolment]
+    token: Optional[Token]
     action: Optional[str]
     why: str
     root: str
     metadata: str
 
+    @property
+    def place(self) -> Place:
+        """Where the keyslot is added."""
+        return Place(self.volume, self.metadata, self.root)
+
     def as_result(self) -> dict[str, Any]:
         """As the module returns it; the controller signs from this."""
-        before = "not sealed\n" if self.enrolment is None else f"sealed to PCRs {list(self.enrolment.token.pcrs)}\n"
+        before = "not sealed\n" if self.token is None else f"sealed to PCRs {list(self.token.pcrs)}\n"
         pcrs = [pcr for pcr in self.values if pcr != self.latch_pcr]
         return {
             "changed": self.action is not None,
@@ -110,11 +112,11 @@ def look(
     """
     metadata = prepared or volume.device
     header = require_header(metadata)
-    enrolment = _enrolment_of(volume, header, root)
-    latch = latch_pcr if latch_pcr is not None else _latch_pcr(tpm, pcrs, enrolment, root)
+    token = _token_of(volume, header, root)
+    latch = latch_pcr if latch_pcr is not None else _latch_pcr(tpm, pcrs, token, root)
     values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
     refuse_worthless(pcrs, values, accept)
-    status = Status(volume, header, srk_name, values, latch, enrolment, None, "", root, metadata)
+    status = Status(volume, header, srk_name, values, latch, token, None, "", root, metadata)
     status = _judge(status, pcrs, accept)
     if status.action is not None and is_under_way(header):
         raise Refused(
@@ -126,15 +128,15 @@ def look(
 
 
 def _judge(status: Status, pcrs: Sequence[int], accept: Sequence[str]) -> Status:
-    enrolment, srk_name, values, latch = status.enrolment, status.srk_name, status.values, status.latch_pcr
-    if enrolment is None:
+    token, srk_name, values, latch = status.token, status.srk_name, status.values, status.latch_pcr
+    if token is None:
         return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
-    if enrolment.token.srk_name != srk_name:
+    if token.srk_name != srk_name:
         _need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
         return replace(status, action=SEAL, why="the volume is sealed to another TPM")
-    if tuple(sorted(pcrs)) != enrolment.token.pcrs:
-        return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(enrolment.token.pcrs)}")
-    if enrolment.token.approval_for({**values, latch: UNEXTENDED}) is None:
+    if tuple(sorted(pcrs)) != token.pcrs:
+        return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
+    if token.approval_for({**values, latch: UNEXTENDED}) is None:
         _need(accept, "boot_change", "the boot state", f"has changed: no approval fits the PCRs {list(pcrs)}")
         return replace(status, action=APPROVE, why="the running boot state is not approved")
     return status
@@ -146,8 +148,8 @@ def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
     :raises EdgesecError: a proof failed; the ways in that worked before still do.
     """
     require_recovery(status.metadata, recovery_key)
-    if status.action == APPROVE and status.enrolment is not None:
-        _approve(status, status.enrolment, signed)
+    if status.action == APPROVE and status.token is not None:
+        _approve(status, status.token, signed)
     else:
         _seal(status, tpm, signed, recovery_key)
     require_recovery(status.metadata, recovery_key)
@@ -182,8 +184,8 @@ def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
         )
 
 
-def _enrolment_of(volume: Volume, header: Header, root: str) -> Optional[Enrolment]:
-    """The enrolment, with the token as the header has it, if both are whole and of this volume."""
+def _token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
+    """The token as the header has it, if it and the enrolment are whole and of this volume."""
     try:
         enrolment = read_enrolment(volume.name, root)
     except Malformed:
@@ -195,18 +197,18 @@ def _enrolment_of(volume: Volume, header: Header, root: str) -> Optional[Enrolme
         token = parse_token(tokens[0])
     except Malformed:
         return None
-    return replace(enrolment, token=token) if token.keyslot in header.keyslots else None
+    return token if isinstance(enrolment.token, Token) and token.keyslot in header.keyslots else None
 
 
-def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], enrolment: Optional[Enrolment], root: str) -> int:
+def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str) -> int:
     """The latch on record for this host, or else the first candidate that nothing extends before the unlocker."""
-    if enrolment is not None and enrolment.token.latch_pcr not in pcrs:
-        return enrolment.token.latch_pcr
+    if token is not None and token.latch_pcr not in pcrs:
+        return token.latch_pcr
     for name in enrolled_names(root):
         with suppress(Malformed):
-            latch = read_enrolment(name, root).token.latch_pcr
-            if latch not in pcrs:
-                return latch
+            other = read_enrolment(name, root).token
+            if isinstance(other, Token) and other.latch_pcr not in pcrs:
+                return other.latch_pcr
     values = tpm.read_pcrs(BANK, sorted(LATCH_CANDIDATES))
     for candidate in LATCH_CANDIDATES:
         if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
@@ -218,105 +220,25 @@ def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], enrolment: Optional[Enrolment], r
     )
 
 
-def _approve(status: Status, enrolment: Enrolment, signed: Signed) -> None:
-    if enrolment.token.authority != signed.authority:
+def _approve(status: Status, token: Token, signed: Signed) -> None:
+    if token.authority != signed.authority:
         raise Refused(
             "the policy key",
             "is not the one that the volume was sealed to",
             "Use the store that the volume was sealed from",
         )
-    kept = (*signed.approvals, *enrolment.token.approvals)[:_KEPT_APPROVALS]
-    token = replace(enrolment.token, approvals=kept)
-    _cryptsetup.import_token(status.metadata, _token_id(status.header, token.keyslot), token.to_json())
+    kept = (*signed.approvals, *token.approvals)[:_KEPT_APPROVALS]
+    token = replace(token, approvals=kept)
+    _cryptsetup.import_token(status.metadata, token_id(status.header, token.keyslot), token.to_json())
+    enrolment = read_enrolment(status.volume.name, status.root)
     write_enrolment(replace(enrolment, token=token), status.root)
 
 
 def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
-    device, name = status.metadata, status.volume.name
     secret = os.urandom(SECRET_BYTES)
     public, private = seal(tpm, secret, signed.authority, status.srk_name)
-    _remove_unfinished(status, recovery_key)
-    old = [slot for slot in _slots_of_tokens(status.header) if slot != RECOVERY_SLOT]
-    slot = next((slot for slot in _SLOTS if slot not in _used_slots(device)), None)
-    if slot is None:
-        raise Refused(
-            device,
-            f"the keyslots {', '.join(_SLOTS)} are in use, and not by the TPM",
-            f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
-        )
+    slot = free_slot(status.place, recovery_key)
     token = Token(slot, status.srk_name, public, private, signed.authority, status.latch_pcr, signed.approvals)
     if unseal(tpm, token, signed.proof) != secret:
         raise EdgesecError("the TPM", "gave back another secret than was sealed; nothing was changed")
-    key = luks_key(secret, status.header.uuid)
-    _begin(name, slot, status.root)
-    _cryptsetup.add_key(device, recovery_key, key, slot=slot)
-    if not _cryptsetup.opens(device, key, slot=slot):
-        raise EdgesecError(
-            device, f"the new key does not open keyslot {slot}", "The recovery key still opens keyslot 0"
-        )
-    token_id = _token_id(status.header, slot)
-    _cryptsetup.import_token(device, token_id, token.to_json())
-    for stale in old:
-        if stale != slot and stale in _used_slots(device):
-            _cryptsetup.kill_slot(device, stale, recovery_key)
-    _remove_stale_tokens(device, token_id)
-    header = require_header(device)
-    # Both TPM slots: while one replaces the other, a power cut must not make the header look foreign.
-    pins = replace(
-        pins_of(header),
-        keyslots=tuple(sorted({RECOVERY_SLOT, *_SLOTS, *header.keyslots})),
-        in_place=device != status.volume.device,
-    )
-    write_enrolment(Enrolment(name=name, device=status.volume.device, pins=pins, token=token), status.root)
-    _end(name, status.root)
-
-
-def _used_slots(device: str) -> set[str]:
-    return set(require_header(device).keyslots)
-
-
-def _slots_of_tokens(header: Header) -> list[str]:
-    """The keyslots of our tokens, readable or not."""
-    ours = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]
-    return [str(slot) for data in ours for slot in data.get("keyslots") or []]
-
-
-def _token_id(header: Header, slot: str) -> str:
-    """Where the token of a keyslot goes: where one of ours is already, or else where there is none."""
-    for number, data in header.tokens.items():
-        if isinstance(data, dict) and data.get("type") == TYPE and [str(each) for each in data["keyslots"]] == [slot]:
-            return str(number)
-    return next(number for number in (slot, *map(str, range(32))) if number not in header.tokens)
-
-
-def _remove_stale_tokens(device: str, current: str) -> None:
-    for number, data in require_header(device).tokens.items():
-        if isinstance(data, dict) and data.get("type") == TYPE and number != current:
-            _cryptsetup.remove_token(device, number)
-
-
-def _intent(name: str, root: str) -> str:
-    """Names the keyslot that is being added, so that after a power cut the next run knows it for its own."""
-    return os.path.join(root, DIRECTORY, f"{name}.adding")
-
-
-def _begin(name: str, slot: str, root: str) -> None:
-    os.makedirs(os.path.dirname(_intent(name, root)), mode=0o755, exist_ok=True)
-    write_atomic(_intent(name, root), slot.encode(), 0o644, os.geteuid(), os.getegid())
-
-
-def _end(name: str, root: str) -> None:
-    os.unlink(_intent(name, root))
-    sync_directory(os.path.dirname(_intent(name, root)))
-
-
-def _remove_unfinished(status: Status, recovery_key: bytes) -> None:
-    try:
-        with open(_intent(status.volume.name, status.root), encoding="ascii") as file:
-            slot = file.read().strip()
-    except FileNotFoundError:
-        return
-    bound = _slots_of_tokens(status.header)
-    if slot in _SLOTS and slot in status.header.keyslots and slot not in bound:
-        _cryptsetup.kill_slot(status.metadata, slot, recovery_key)
-    _end(status.volume.name, status.root)
+    bind(status.place, token, luks_key(secret, status.header.uuid), recovery_key)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Opening sealed volumes at boot, with nobody present: check the header, unseal, open, latch.
+"""Opening volumes at boot, with nobody present: check the header, get the key, open, latch.
 
 Runs on the device as C(/usr/lib/edgesec/unlock NAME), from a systemd unit or any init script. Whatever fails, the
 volume stays closed, the reason is left in C(/run/edgesec/unlock/NAME.json), and the boot goes on.
@@ -27,15 +27,16 @@ from typing import Any, Optional
 from . import _cryptsetup
 from ._cli import run
 from ._enrolment import Enrolment, enrolled_names, read_enrolment
-from ._errors import EdgesecError, Malformed, ToolFailed
+from ._errors import EdgesecError, Malformed, ToolFailed, UnlockError
+from ._key_file import KeyFile
+from ._key_source import Source, source_of
 from ._luks2 import HEADER_BYTES, Header, NotLuks, read_primary, read_secondary
 from ._luks2_check import violations
 from ._reencryption import is_under_way
 from ._relocation import put_back
 from ._resume import start_at_boot
-from ._sealing import luks_key, unseal
 from ._shrink import file_system_of, undo_shrink
-from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
+from ._token import BANK, UNEXTENDED
 from ._tpm2 import BANK_BYTES, RESOURCE_MANAGER, Tpm2, TpmError
 
 RUN_DIRECTORY = "/run/edgesec"
@@ -44,14 +45,6 @@ OUTCOME_DIRECTORY = "/run/edgesec/unlock"
 _WAIT_SECONDS = 30.0
 # Outcomes after which the secret must not be unsealed again in this boot.
 _LATCHING = ("ok", "header_foreign")
-
-
-class UnlockError(EdgesecError):
-    """A volume was not opened; C(reason) is one word that facts carry."""
-
-    def __init__(self, reason: str, name: str, seen: str, remedy: str = "") -> None:
-        self.reason = reason
-        super().__init__(f"volume {name}", seen, remedy)
 
 
 @dataclass(frozen=True)
@@ -85,13 +78,15 @@ def unlock(name: str, tcti: str) -> Outcome:
     """Open a volume and leave its outcome where facts find it. Never raises for what a device may do."""
     os.makedirs(OUTCOME_DIRECTORY, mode=0o700, exist_ok=True)
     os.chmod(RUN_DIRECTORY, 0o700)
-    with _one_at_a_time(), tempfile.TemporaryDirectory(prefix="tpm-", dir=RUN_DIRECTORY) as directory:
+    with tempfile.TemporaryDirectory(prefix="tpm-", dir=RUN_DIRECTORY) as directory:
         tpm = Tpm2(tcti, directory)
         outcome = _attempt(name, tpm)
-        _record(outcome)
-        if _all_attempted() and any(past.reason in _LATCHING for past in _outcomes()):
-            outcome = _latch(outcome, tpm)
+        with _one_at_a_time():
             _record(outcome)
+            past = _outcomes_of_sealed()
+            if None not in past and any(each is not None and each.reason in _LATCHING for each in past):
+                outcome = _latch(outcome, tpm)
+                _record(outcome)
     return outcome
 
 
@@ -101,9 +96,12 @@ def _attempt(name: str, tpm: Tpm2) -> Outcome:
         if os.path.exists(f"/dev/mapper/{name}"):
             return Outcome(name, "already_open", at)
         enrolment = read_enrolment(name)
-        _wait_for(name, enrolment.device, tpm.tcti)
-        _clear_up(enrolment)
-        return _open(enrolment, tpm, at)
+        source = source_of(enrolment, tpm)
+        # A token that is missing keeps nobody else waiting.
+        _wait_for(enrolment, source)
+        with _one_at_a_time():
+            _clear_up(enrolment)
+            return _open(enrolment, source, at)
     except (UnlockError, TpmError) as error:
         return Outcome(name, error.reason, at, message=str(error))
     except (EdgesecError, OSError) as error:
@@ -123,32 +121,29 @@ def _clear_up(enrolment: Enrolment) -> None:
         )
 
 
-def _open(enrolment: Enrolment, tpm: Tpm2, at: int) -> Outcome:
+def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
     name = enrolment.name
     copy = os.path.join(RUN_DIRECTORY, f"{name}.hdr")
     try:
         header = checked_header(enrolment, copy)
-        token = _trusted_token(enrolment, header)
-        approval = token.approval_for(tpm.read_pcrs(BANK, sorted({*token.pcrs, token.latch_pcr})))
-        if approval is None:
-            raise UnlockError(
-                "pcr_mismatch",
-                name,
-                f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
-                "If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
-            )
-        key = luks_key(unseal(tpm, token, approval), header.uuid)
+        key = source.key(header)
         # While it is being encrypted, opening has to bring data and header on the device to where they fit together.
         passing = is_under_way(header)
         try:
             _cryptsetup.open_volume(
-                enrolment.device, name, key, header=None if passing else copy, slot=None if passing else token.keyslot
+                enrolment.device,
+                name,
+                key.value,
+                header=None if passing else copy,
+                slot=None if passing else key.keyslot,
             )
         except ToolFailed as error:
-            raise UnlockError("key_rejected", name, f"the unsealed key did not open it ({error.stderr})") from None
+            raise UnlockError(
+                "key_rejected", name, f"the key from {source.origin} did not open it ({error.stderr})"
+            ) from None
         _verify_mapping(enrolment)
-        message = _go_on(enrolment, key) if passing else ""
-        return Outcome(name, "ok", at, approval=approval.id, message=message)
+        message = _go_on(enrolment, key.value) if passing else ""
+        return Outcome(name, "ok", at, approval=key.approval, message=message)
     finally:
         if os.path.lexists(copy):
             os.unlink(copy)
@@ -203,19 +198,6 @@ def _foreign(name: str, broken: list[str]) -> UnlockError:
     )
 
 
-def _trusted_token(enrolment: Enrolment, header: Header) -> Token:
-    """The token in the header, which is the newest, if it names the authority and the TPM that are on record."""
-    for data in header.tokens.values():
-        if data.get("type") == TYPE:
-            try:
-                token = parse_token(data)
-            except Malformed:
-                continue
-            if (token.authority, token.srk_name) == (enrolment.token.authority, enrolment.token.srk_name):
-                return token
-    return enrolment.token
-
-
 def _verify_mapping(enrolment: Enrolment) -> None:
     """Hold what the kernel maps against what was checked; on a difference close the volume."""
     text = run(["cryptsetup", "status", enrolment.name]).stdout.decode("utf-8", "replace")
@@ -229,29 +211,29 @@ def _verify_mapping(enrolment: Enrolment) -> None:
         )
 
 
-def _wait_for(name: str, device: str, tcti: str) -> None:
-    """Wait until the device and the TPM have appeared: this may run before udev has seen either."""
-    node = tcti[len("device:") :] if tcti.startswith("device:") else None
+def _wait_for(enrolment: Enrolment, source: Source) -> None:
+    """Wait until the device and what the key comes from have appeared: this may run before udev has seen either."""
+    needed = [enrolment.device, *([source.node] if source.node else [])]
     deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        if os.path.exists(device) and (node is None or os.path.exists(node)):
-            return
-        if time.monotonic() >= deadline:
-            break
+    while not all(map(os.path.exists, needed)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    if not os.path.exists(device):
-        raise UnlockError("device_missing", name, f"{device} did not appear within {_WAIT_SECONDS:g} s")
-    raise UnlockError("tpm_absent", name, f"{node} did not appear within {_WAIT_SECONDS:g} s")
+    if not os.path.exists(enrolment.device):
+        raise UnlockError(
+            "device_missing", enrolment.name, f"{enrolment.device} did not appear within {_WAIT_SECONDS:g} s"
+        )
+    if not all(map(os.path.exists, needed)):
+        raise source.missing(_WAIT_SECONDS)
 
 
 def _latch(outcome: Outcome, tpm: Tpm2) -> Outcome:
     """Extend the latch in every active bank; where that fails, close what this attempt opened."""
     try:
-        enrolment = read_enrolment(outcome.name)
-        pcr = enrolment.token.latch_pcr
-        if tpm.read_pcrs(BANK, [pcr])[pcr] == UNEXTENDED:
+        token = read_enrolment(outcome.name).token
+        if isinstance(token, KeyFile):
+            return outcome
+        if tpm.read_pcrs(BANK, [token.latch_pcr])[token.latch_pcr] == UNEXTENDED:
             # A value nobody can foresee, so that no approval of a latched state is ever good for a later boot.
-            tpm.extend(pcr, {bank: os.urandom(BANK_BYTES[bank]) for bank in tpm.active_banks()})
+            tpm.extend(token.latch_pcr, {bank: os.urandom(BANK_BYTES[bank]) for bank in tpm.active_banks()})
         return Outcome(outcome.name, outcome.reason, outcome.at, outcome.approval, outcome.message, latched=True)
     except (EdgesecError, KeyError) as error:
         if outcome.reason == "ok":
@@ -273,12 +255,17 @@ def _record(outcome: Outcome) -> None:
     os.replace(path + ".new", path)
 
 
-def _outcomes() -> list[Outcome]:
-    return [outcome for outcome in map(read_outcome, enrolled_names()) if outcome is not None]
+def _outcomes_of_sealed() -> list[Optional[Outcome]]:
+    """Of every volume that is sealed to the TPM, how its last attempt ended; None before the first."""
+    return [read_outcome(name) for name in enrolled_names() if _is_sealed(name)]
 
 
-def _all_attempted() -> bool:
-    return len(_outcomes()) == len(enrolled_names())
+def _is_sealed(name: str) -> bool:
+    """Whether a volume is sealed to the TPM, for all that is known."""
+    try:
+        return not isinstance(read_enrolment(name).token, KeyFile)
+    except Malformed:
+        return True
 
 
 def read_outcome(name: str, root: str = "/") -> Optional[Outcome]:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import _cryptsetup
+from ._enrolment import TOKEN_TYPES
 from ._libcryptsetup import set_persistent_flags
 from ._luks_header import describe
 from ._plan import ADJUST, Plan
 from ._storage import Volume
-from ._token import TYPE
 from ._volume import RECOVERY_SLOT, observe, require_header, require_recovery
 
 
@@ -78,7 +78,10 @@ def retire(device: str, other_key: bytes, slots: Sequence[str]) -> None:
 
 def _retirable(luks: dict[str, Any], upkeep: Upkeep) -> list[str]:
     """Those that are there and are not ours: a number that was retired once may be in our use today."""
-    ours = {RECOVERY_SLOT, *(slot for token in luks["tokens"] if token["type"] == TYPE for slot in token["keyslots"])}
+    ours = {
+        RECOVERY_SLOT,
+        *(slot for token in luks["tokens"] if token["type"] in TOKEN_TYPES for slot in token["keyslots"]),
+    }
     there = {slot["id"] for slot in luks["keyslots"]} - ours
     return [slot for slot in dict.fromkeys(upkeep.retire_keyslots) if slot in there]
 

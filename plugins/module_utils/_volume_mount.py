@@ -16,6 +16,7 @@ from typing import Any, Optional
 from . import _cryptsetup
 from ._cli import run
 from ._crypttab import CRYPTTAB, path_of, without
+from ._enrolment import BY_CONTROLLER
 from ._errors import Refused
 from ._fstab import Entry, find, parse, put_entry, set_options
 from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
@@ -35,7 +36,7 @@ TAKE_OVER = "take out of crypttab"
 
 @dataclass(frozen=True)
 class Mounting:
-    """How a volume is to be mounted; C(unlock) is C(tpm) or C(controller)."""
+    """How a volume is to be mounted; C(unlock) says who opens it at boot."""
 
     volume: Volume
     options: tuple[str, ...]
@@ -197,7 +198,7 @@ def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
 
 def _fstab_with(text: str, mounting: Mounting) -> str:
     options = (*mounting.options, "nofail")
-    if mounting.unlock == "tpm":
+    if mounting.unlock != BY_CONTROLLER:
         options += (mounting.unit,)
     entry = Entry(mounting.mapper, mounting.path, mounting.fstype, options, 0, 2)
     line = find(parse(text), mounting.path)
@@ -214,7 +215,7 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
             f"line {line.number} mounts {line.entry.source} on {mounting.path}",
             "Remove the line, or give the volume another directory",
         )
-    drop = [] if mounting.unlock == "tpm" else [mounting.unit]
+    drop = [] if mounting.unlock != BY_CONTROLLER else [mounting.unit]
     return set_options(text, mounting.path, add=options, drop=drop)
 
 

@@ -39,10 +39,10 @@ options:
     default: [nodev, nosuid]
   unlock:
     description:
-      - Who opens the volume at boot; V(tpm) is the unit C(edgesec-unlock@NAME.service), V(controller) is nobody on the
-        device.
+      - Who opens the volume at boot; V(tpm) and V(keyfile-on-token) are the unit C(edgesec-unlock@NAME.service),
+        V(controller) is nobody on the device.
     type: str
-    choices: [tpm, controller]
+    choices: [tpm, keyfile-on-token, controller]
     default: tpm
   fstype:
     description:
@@ -84,7 +84,12 @@ uuid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+    EXISTING_DATA,
+    KEYED_VOLUME,
+    UNLOCK,
+    volume_of,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting, look
 
@@ -118,7 +123,7 @@ def main() -> None:
             **EXISTING_DATA,
             "path": {"type": "path", "required": True},
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},
-            "unlock": {"type": "str", "choices": ["tpm", "controller"], "default": "tpm"},
+            "unlock": UNLOCK,
             "fstype": {"type": "str", "choices": ["ext4"], "default": "ext4"},
         },
         supports_check_mode=True,

@@ -50,10 +50,10 @@ options:
     default: [nodev, nosuid]
   unlock:
     description:
-      - Who opens the volume at boot; V(tpm) is the unit C(edgesec-unlock@NAME.service), V(controller) is nobody on the
-        device.
+      - Who opens the volume at boot; V(tpm) and V(keyfile-on-token) are the unit C(edgesec-unlock@NAME.service),
+        V(controller) is nobody on the device.
     type: str
-    choices: [tpm, controller]
+    choices: [tpm, keyfile-on-token, controller]
     default: tpm
   wait:
     description:
@@ -148,7 +148,12 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+    EXISTING_DATA,
+    KEYED_VOLUME,
+    UNLOCK,
+    volume_of,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
 from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import (
@@ -185,7 +190,7 @@ def main() -> None:
             "mount": {"type": "path"},
             **EXISTING_DATA,
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},
-            "unlock": {"type": "str", "choices": ["tpm", "controller"], "default": "tpm"},
+            "unlock": UNLOCK,
             "wait": {"type": "bool", "default": True},
             "poll": {"type": "int", "default": 5},
             "uuid": {"type": "str"},

@@ -15,6 +15,7 @@ from __future__ import annotations
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import Control
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot import CONTROLS as BOOT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_credentials import CONTROLS as CREDENTIALS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_key_file import CONTROLS as KEY_FILE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_luks import CONTROLS as LUKS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import CONTROLS as STORAGE
@@ -24,7 +25,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volati
 _ORDER = ("storage", "boot", "tpm", "credentials", "platform")
 CONTROLS: tuple[Control, ...] = tuple(
     sorted(
-        (*STORAGE, *LUKS, *VOLATILE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM),
+        (*STORAGE, *KEY_FILE, *LUKS, *VOLATILE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM),
         key=lambda control: _ORDER.index(control.id.split(".", 1)[0]),
     )
 )

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 PASSED = "pass"
 FAIL = "fail"
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not_applicable"
+UNLOCKS = (BY_TPM, BY_KEY_FILE, BY_CONTROLLER)
 VERDICTS = (PASSED, FAIL, UNKNOWN, NOT_APPLICABLE)
 
 # The Lens's own priorities (AWS Well-Architected IoT Lens, 3.1.2).
@@ -141,9 +143,18 @@ def declared_volumes(facts: View, policy: View, area: str, check: Callable[[View
     return combined(findings, "no volume is declared in encrypted_storage_volumes")
 
 
-def is_controller_unlock(policy: View) -> bool:
-    """Whether volumes are opened from escrow by the controller, so that nothing is sealed."""
+def unlock_of(policy: View) -> str:
+    """Who opens the volumes at boot."""
     mode = policy.text("encrypted_storage_unlock")
-    if mode not in ("tpm", "controller"):
-        raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not tpm or controller")
-    return mode == "controller"
+    if mode not in UNLOCKS:
+        raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not {', '.join(UNLOCKS[:-1])} or {UNLOCKS[-1]}")
+    return mode
+
+
+def unlocker_problem(facts: View, policy: View) -> Optional[str]:
+    """What is wrong with the unlocker on the device, or None."""
+    unlocker = facts.child("edgesec_platform").child("unlocker")
+    if not unlocker.flag("installed"):
+        return "not installed"
+    digest = unlocker.text("digest")
+    return None if digest == policy.text("unlocker_digest") else f"another version ({digest[:12]})"

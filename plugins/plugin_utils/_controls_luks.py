@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import TOKEN_TYPES
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import label_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import TYPE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Check,
     Control,
@@ -111,7 +111,7 @@ def _kdf_problem(facts: View, slot: View) -> Optional[str]:
 
 
 def _foreign_tokens(_volume: View, luks: View, declared: View) -> Finding:
-    foreign = [token for token in luks.children("tokens") if token.maybe_text("type") != TYPE]
+    foreign = [token for token in luks.children("tokens") if token.maybe_text("type") not in TOKEN_TYPES]
     if not foreign:
         return passed("none")
     slots = {slot for token in foreign for slot in token.texts("keyslots")}

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import TYPE
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, TOKEN_TYPES
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
     declared_volumes,
     failed,
-    is_controller_unlock,
     not_applicable,
     passed,
+    unlock_of,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 
@@ -139,7 +139,7 @@ def _keyslots(facts: View, policy: View) -> Finding:
         sealed = [
             slot
             for token in _luks2(volume).children("tokens")
-            if token.maybe_text("type") == TYPE
+            if token.maybe_text("type") in TOKEN_TYPES
             for slot in token.texts("keyslots")
         ]
         foreign = [slot for slot in slots if slot not in (RECOVERY_SLOT, *sealed)]
@@ -178,7 +178,7 @@ def _mount_options(facts: View, policy: View) -> Finding:
 
 
 def _fstab(facts: View, policy: View) -> Finding:
-    sealed = not is_controller_unlock(policy)
+    unattended = unlock_of(policy) != BY_CONTROLLER
 
     def check(volume: View, declared: View) -> Finding:
         if not declared.has("mount"):
@@ -189,7 +189,7 @@ def _fstab(facts: View, policy: View) -> Finding:
         name = volume.text("name")
         mapper = f"/dev/mapper/{name}"
         # A volume that stays closed must hold up neither the boot nor the way in by SSH.
-        opener = [f"x-systemd.requires=edgesec-unlock@{name}.service"] if sealed else []
+        opener = [f"x-systemd.requires=edgesec-unlock@{name}.service"] if unattended else []
         wanted = [*_wanted_options(declared, policy), "nofail", *opener]
         if line.text("source") != mapper:
             return failed(f"fstab mounts {line.text('source')} there")
@@ -251,9 +251,9 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.keyslots",
-        title="No declared volume can be opened by keys other than recovery key and TPM",
+        title="No declared volume can be opened by keys other than recovery key and that of the boot",
         recommendation="3.1.2.3.3",
-        expected="no keyslots but 0 (recovery) and that of the TPM",
+        expected="no keyslots but 0 (recovery) and that of the TPM or the key file",
         remedy="Run harden",
         role=ROLE,
         topic="key_management",

@@ -11,22 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
     declared_volumes,
     failed,
-    is_controller_unlock,
     not_applicable,
     passed,
     unknown,
+    unlock_of,
+    unlocker_problem,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 
 AREA = "edgesec_tpm"
 ROLE = "tpm_sealing"
 BANK = "sha256"
-NOT_SEALED = "volumes are opened by the controller (encrypted_storage_unlock), nothing is sealed"
+NOT_SEALED = {
+    BY_CONTROLLER: "volumes are opened by the controller (encrypted_storage_unlock), nothing is sealed",
+    BY_KEY_FILE: "volumes are opened by a key file on a token (encrypted_storage_unlock), nothing is sealed",
+}
 NOT_REBOOTED = "not rebooted since it was sealed"
 
 
@@ -47,10 +52,13 @@ def unmeasured(facts: View, pcrs: list[int]) -> list[int]:
     return blank
 
 
+def _nothing_sealed(policy: View) -> Optional[Finding]:
+    reason = NOT_SEALED.get(unlock_of(policy))
+    return None if reason is None else not_applicable(reason)
+
+
 def _sealed_volumes(facts: View, policy: View, check: Callable[[View], Finding]) -> Finding:
-    if is_controller_unlock(policy):
-        return not_applicable(NOT_SEALED)
-    return declared_volumes(facts, policy, AREA, lambda volume, _declared: check(volume))
+    return _nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: check(volume))
 
 
 def _not_enrolled(volume: View) -> Optional[Finding]:
@@ -79,8 +87,9 @@ def _responding(facts: View, _policy: View) -> Finding:
 
 
 def _measured(facts: View, policy: View) -> Finding:
-    if is_controller_unlock(policy):
-        return not_applicable(NOT_SEALED)
+    elsewhere = _nothing_sealed(policy)
+    if elsewhere is not None:
+        return elsewhere
     tpm = facts.child(AREA)
     if not tpm.flag("present"):
         return not_applicable("there is no TPM")
@@ -162,21 +171,19 @@ def _latched(facts: View, policy: View) -> Finding:
 
 
 def _unlocker(facts: View, policy: View) -> Finding:
-    if is_controller_unlock(policy):
-        return not_applicable(NOT_SEALED)
+    elsewhere = _nothing_sealed(policy)
+    if elsewhere is not None:
+        return elsewhere
     if not policy.children("encrypted_storage_volumes"):
         return not_applicable("no volume is declared in encrypted_storage_volumes")
-    unlocker = facts.child("edgesec_platform").child("unlocker")
-    if not unlocker.flag("installed"):
-        return failed("not installed")
-    digest = unlocker.text("digest")
-    if digest != policy.text("unlocker_digest"):
-        return failed(f"another version ({digest[:12]})")
-    return passed(f"installed ({digest[:12]})")
+    problem = unlocker_problem(facts, policy)
+    if problem is not None:
+        return failed(problem)
+    return passed(f"installed ({policy.text('unlocker_digest')[:12]})")
 
 
 def _selected(facts: View, policy: View) -> Finding:
-    wanted = sealing_pcrs(facts, policy) if not is_controller_unlock(policy) else []
+    wanted = sealing_pcrs(facts, policy) if unlock_of(policy) == BY_TPM else []
 
     def check(volume: View) -> Finding:
         missing = _not_enrolled(volume)

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import PASSED, is_controller_unlock
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import PASSED, unlock_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 # What has to pass for a level; each level needs those below it as well.
 _L1 = ("storage.writable.encrypted", "storage.volume.cipher", "storage.volume.keyslots", "tpm.volume.sealed")
+_OPENED_BY = {BY_CONTROLLER: "from escrow", BY_KEY_FILE: "by a key file on a token, on any board"}
 _PROOF = ("tpm.approval.current", "tpm.unlock.unattended")
 _L2 = ("boot.secure_boot.enabled", "boot.image.unified_or_measured", "tpm.pcrs.measured", "boot.root.verified")
 
@@ -43,8 +45,8 @@ def _level(policy: View, verdicts: dict[str, str]) -> tuple[str, str]:
 def _why_nothing_is_sealed(policy: View, verdicts: dict[str, str], missing: list[str]) -> str:
     try:
         encrypted = verdicts.get("storage.writable.encrypted") == PASSED
-        if is_controller_unlock(policy) and encrypted:
-            return "nothing sealed; data is encrypted, but opened from escrow"
+        if unlock_of(policy) in _OPENED_BY and encrypted:
+            return f"nothing sealed; data is encrypted, but opened {_OPENED_BY[unlock_of(policy)]}"
         if not policy.children("encrypted_storage_volumes"):
             return "nothing sealed; no volume is declared in encrypted_storage_volumes"
         if encrypted:
@@ -59,7 +61,7 @@ def _not_covered(level: str, facts: View, verdicts: dict[str, str]) -> list[str]
     if verdicts.get("storage.writable.encrypted") != PASSED:
         gaps.append("the data of a removed, resold or dumped disk: not every declared volume is encrypted")
     elif level == "L0":
-        gaps.append("unattended boot bound to this board: whoever has the recovery key opens the disk anywhere")
+        gaps.append("unattended boot bound to this board: whoever has another key opens the disk anywhere")
     gaps += _plain_gaps(facts)
     if verdicts.get("storage.swap.encrypted") not in (PASSED, "not_applicable"):
         gaps.append("memory that was swapped out: swap is not known to be encrypted")

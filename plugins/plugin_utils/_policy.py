@@ -30,6 +30,7 @@ _KEYS = {
     "encrypted_storage_ciphers": "encrypted_storage",
     "encrypted_storage_mount_options": "encrypted_storage",
     "encrypted_storage_unlock": "encrypted_storage",
+    "encrypted_storage_token": "encrypted_storage",
     "encrypted_storage_flags": "encrypted_storage",
     "encrypted_storage_discard": "encrypted_storage",
     "tpm_sealing_pcrs": "tpm_sealing",

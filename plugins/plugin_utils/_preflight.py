@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import plan
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import is_controller_unlock
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import unlock_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import ROLE as TPM_ROLE
@@ -42,7 +43,7 @@ def preflight(facts: Any, policy: Any) -> list[str]:
     if roles:
         checks.append(_distribution)
     if STORAGE_ROLE in roles:
-        checks += [_tools, _volumes]
+        checks += [_tools, _volumes, _token]
     if TPM_ROLE in roles:
         checks += [_tpm]
     if not checks:
@@ -107,11 +108,24 @@ def _volumes(facts: View, policy: View) -> Problems:
     return problems
 
 
+def _token(_facts: View, policy: View) -> Problems:
+    if unlock_of(policy) != BY_KEY_FILE or policy.child("encrypted_storage_token").has("device"):
+        return []
+    return [
+        EdgesecError(
+            "encrypted_storage_unlock: keyfile-on-token",
+            "does not say where the key file lies",
+            "Set encrypted_storage_token: {device: /dev/disk/by-label/...}",
+        )
+    ]
+
+
 def _tpm(facts: View, policy: View) -> Problems:
-    if is_controller_unlock(policy):
+    if unlock_of(policy) != BY_TPM:
         return []
     tpm = facts.child("edgesec_tpm")
-    without = "or set encrypted_storage_unlock: controller, and volumes are opened from escrow after each boot"
+    without = "or set encrypted_storage_unlock: controller, and volumes are opened from escrow after each boot, "
+    without += "or keyfile-on-token, and a key file on a removable token opens them"
     if not tpm.flag("present"):
         return [EdgesecError("the TPM", "there is none", f"Turn it on in the firmware's setup, {without}")]
     if facts.child("edgesec_platform").child("tools").maybe_text("tpm2_unseal") is None:

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import accelerator, cache, host, image, inventory, run, ssh
+from . import accelerator, cache, host, image, inventory, qemu, run, ssh
 from .copies import replace_directory
 from .errors import LabError
 from .power import Power
@@ -174,6 +174,29 @@ class Device:
             state.throttle = bytes_per_second
             if self.running:
                 self._power.throttle(bytes_per_second)
+            state.write(self.directory)
+
+    def insert_token(self) -> None:
+        """Insert a removable disk with a FAT file system labelled EDGEKEY, into a running device too.
+
+        It is made at the first time, and keeps what is on it.
+        """
+        with self._lock():
+            state = self._state()
+            token = self.directory / qemu.TOKEN_FILE
+            if not token.exists():
+                run.run(["mkfs.vfat", "-C", "-n", "EDGEKEY", token.name, str(4 * 1024)], cwd=self.directory)
+            state.token = True
+            if self.running:
+                self._power.insert_token()
+            state.write(self.directory)
+
+    def remove_token(self) -> None:
+        """Take the removable disk out of a device that is off."""
+        with self._lock():
+            self._require_power(False)
+            state = self._state()
+            state.token = False
             state.write(self.directory)
 
     # -- snapshots

@@ -52,7 +52,7 @@ class Power:
                 self.tpm.start()
             socket = Tpm.socket if state.tpm else None
             (self._directory / "run" / "qmp.sock").unlink(missing_ok=True)
-            machine = qemu.Machine(kind, state.memory, socket, state.port, paused)
+            machine = qemu.Machine(kind, state.memory, socket, state.port, state.token, paused)
             try:
                 run.run(qemu.argv(machine), cwd=self._directory, timeout=60)
             except LabError as error:
@@ -76,6 +76,14 @@ class Power:
         obeyed = self._qemu.wait(seconds)
         self.off()
         return obeyed
+
+    def insert_token(self) -> None:
+        """Put the removable disk into the running machine."""
+        file = {"driver": "file", "filename": str(self._directory / qemu.TOKEN_FILE)}
+        with self.qmp() as qmp:
+            qmp.execute("blockdev-add", {"driver": "raw", "node-name": qemu.TOKEN, "file": file})
+            plug = {"driver": "virtio-blk-pci", "id": qemu.TOKEN, "drive": qemu.TOKEN, "bus": qemu.SLOT}
+            qmp.execute("device_add", plug)
 
     def throttle(self, bytes_per_second: int | None) -> None:
         """Limit what the disk writes; None is no limit."""

@@ -14,6 +14,8 @@ from . import host
 DISK, VARIABLES = "disk0", "vars0"
 # Where in QEMU's tree of objects the disk is used.
 DISK_USER = "/machine/peripheral/disk/virtio-backend"
+# A small removable disk, its file, and the slot that it is put into, of a running machine too.
+TOKEN, TOKEN_FILE, SLOT = "token", "token.img", "slot"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Machine:
     :param memory: MiB.
     :param tpm_socket: control socket of swtpm, None for a machine without a TPM.
     :param port: TCP port on the loopback interface that leads to the guest's port 22.
+    :param token: whether the removable disk is inserted.
     :param paused: do not run the processors yet, since a snapshot will be loaded.
     """
 
@@ -31,6 +34,7 @@ class Machine:
     memory: int
     tpm_socket: str | None
     port: int
+    token: bool = False
     paused: bool = False
 
 
@@ -41,6 +45,10 @@ def argv(machine: Machine) -> list[str]:
     words += ["-m", str(machine.memory), "-rtc", "base=utc"]
     words += ["-drive", f"if=none,id=disk,node-name={DISK},format=qcow2,file=disk.qcow2,discard=unmap"]
     words += ["-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0"]
+    words += ["-device", f"pcie-root-port,id={SLOT},chassis=1"]
+    if machine.token:
+        words += ["-blockdev", f"driver=raw,node-name={TOKEN},file.driver=file,file.filename={TOKEN_FILE}"]
+        words += ["-device", f"virtio-blk-pci,id={TOKEN},drive={TOKEN},bus={SLOT}"]
     words += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{machine.port}-:22"]
     words += ["-device", "virtio-net-pci,netdev=net,romfile="]
     words += ["-device", "virtio-rng-pci"]

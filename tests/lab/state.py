@@ -22,6 +22,7 @@ class State:
     :param memory: MiB.
     :param tpm: whether it was started with a TPM.
     :param port: TCP port on the loopback interface that leads to its SSH server, 0 before the first start.
+    :param token: whether its removable disk is inserted.
     :param throttle: bytes per second that its disk writes at most, None for no limit.
     """
 
@@ -30,6 +31,7 @@ class State:
     memory: int = MEMORY
     tpm: bool = True
     port: int = 0
+    token: bool = False
     throttle: int | None = None
 
     @staticmethod

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Where the unlocker gets the key of a volume from: the TPM, or a key file on a removable token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from ._enrolment import Enrolment
+from ._errors import Malformed, UnlockError
+from ._key_file import KeyFile
+from ._key_token import KEY_BYTES, mounted, read_key
+from ._luks2 import Header
+from ._sealing import luks_key, unseal
+from ._token import BANK, TYPE, Token, parse_token
+from ._tpm2 import Tpm2
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key, the keyslot that it is for, and the approval by which the TPM gave it."""
+
+    value: bytes
+    keyslot: str
+    approval: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class TpmSource:
+    """The secret of a token that is sealed to the TPM."""
+
+    name: str
+    token: Token
+    tpm: Tpm2
+    origin = "the TPM"
+
+    @property
+    def node(self) -> Optional[str]:
+        """What has to have appeared before there can be a key."""
+        return self.tpm.tcti[len("device:") :] if self.tpm.tcti.startswith("device:") else None
+
+    def missing(self, seconds: float) -> UnlockError:
+        """The error where it does not appear."""
+        return UnlockError("tpm_absent", self.name, f"{self.node} did not appear within {seconds:g} s")
+
+    def key(self, header: Header) -> Key:
+        """Unseal, by the approval of the running boot state.
+
+        :raises UnlockError: C(pcr_mismatch).
+        :raises TpmError: the TPM refused, and why.
+        """
+        token = self._trusted(header)
+        approval = token.approval_for(self.tpm.read_pcrs(BANK, sorted({*token.pcrs, token.latch_pcr})))
+        if approval is None:
+            raise UnlockError(
+                "pcr_mismatch",
+                self.name,
+                f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
+                "If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
+            )
+        return Key(luks_key(unseal(self.tpm, token, approval), header.uuid), token.keyslot, approval.id)
+
+    def _trusted(self, header: Header) -> Token:
+        """The token in the header, which is the newest, if it names the authority and the TPM that are on record."""
+        for data in header.tokens.values():
+            if data.get("type") == TYPE:
+                try:
+                    token = parse_token(data)
+                except Malformed:
+                    continue
+                if (token.authority, token.srk_name) == (self.token.authority, self.token.srk_name):
+                    return token
+        return self.token
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A key file on a removable token."""
+
+    name: str
+    key_file: KeyFile
+    origin = "the key file"
+
+    @property
+    def node(self) -> str:
+        """What has to have appeared before there can be a key."""
+        return self.key_file.device
+
+    def missing(self, seconds: float) -> UnlockError:
+        """The error where it does not appear."""
+        return UnlockError(
+            "token_missing",
+            self.name,
+            f"the token with its key file, {self.node}, did not appear within {seconds:g} s",
+            f"Insert it, and run systemctl start edgesec-unlock@{self.name}",
+        )
+
+    def key(self, _header: Header) -> Key:
+        """Read the key file.
+
+        :raises UnlockError: C(keyfile_missing) or C(key_rejected).
+        :raises ToolFailed: the token cannot be mounted.
+        """
+        with mounted(self.node) as directory:
+            value = read_key(directory, self.key_file.path)
+        remedy = "Insert the token that it was made on, or run harden with this one"
+        if value is None:
+            raise UnlockError(
+                "keyfile_missing", self.name, f"there is no file {self.key_file.path} on {self.node}", remedy
+            )
+        if len(value) != KEY_BYTES:
+            seen = f"{len(value)} bytes" if len(value) < KEY_BYTES else "more bytes"
+            raise UnlockError(
+                "key_rejected", self.name, f"{self.key_file.path} has {seen} where a key has {KEY_BYTES}", remedy
+            )
+        return Key(value, self.key_file.keyslot)
+
+
+Source = Union[TpmSource, FileSource]
+
+
+def source_of(enrolment: Enrolment, tpm: Tpm2) -> Source:
+    """Where the key of an enrolled volume comes from."""
+    token = enrolment.token
+    if isinstance(token, KeyFile):
+        return FileSource(enrolment.name, token)
+    return TpmSource(enrolment.name, token, tpm)
