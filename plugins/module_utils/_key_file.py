@@ -56,7 +56,9 @@ def parse_key_file(data: Any) -> KeyFile:
             raise Malformed(subject, f"is of type {data['type']!r}, version {data['v']!r}")
         (keyslot,) = data["keyslots"]
         file_system, path = data["file_system"], data["path"]
-        if not isinstance(keyslot, str) or not _UUID.fullmatch(file_system) or not is_inside(path):
+        if not (
+            isinstance(keyslot, str) and isinstance(path, str) and is_inside(path) and _UUID.fullmatch(file_system)
+        ):
             raise Malformed(subject, "names a keyslot, a file system or a path that cannot be")
         return KeyFile(keyslot, file_system, path)
     except (KeyError, TypeError, ValueError):

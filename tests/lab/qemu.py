@@ -15,7 +15,7 @@ DISK, VARIABLES = "disk0", "vars0"
 # Where in QEMU's tree of objects the disk is used.
 DISK_USER = "/machine/peripheral/disk/virtio-backend"
 # A small removable disk, its file, and the slot that it is put into, of a running machine too.
-TOKEN, TOKEN_FILE, SLOT = "token", "token.img", "slot"
+TOKEN, TOKEN_FILE, SLOT = "token", "token.img", "removable"
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,11 @@ def test_every_listed_package_can_be_told_missing(monkeypatch: pytest.MonkeyPatc
         host.require_packages()
 
 
+def test_the_removable_disk_is_there_while_it_is_inserted() -> None:
+    assert any(word.endswith(qemu.TOKEN_FILE) for word in qemu.argv(qemu.Machine("kvm", 512, None, 1, token=True)))
+    assert not any(word.endswith(qemu.TOKEN_FILE) for word in qemu.argv(qemu.Machine("kvm", 512, None, 1)))
+
+
 def test_a_snapshot_to_load_keeps_the_processors_still() -> None:
     assert "-S" in qemu.argv(qemu.Machine("kvm", 512, None, 1, paused=True))
     assert "-S" not in qemu.argv(qemu.Machine("kvm", 512, None, 1))

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import Enrolment, parse_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._key_file import KeyFile, parse_key_file
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval, Token, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import policy_pcr
@@ -22,12 +25,39 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy impo
 VALUES = {4: b"a" * 32, 7: b"b" * 32, 14: bytes(32)}
 APPROVAL = Approval("one", (4, 7, 14), policy_pcr(VALUES), b"signature")
 TOKEN = Token("1", b"\x00\x0b" + b"s" * 32, b"public", b"private", "PEM", 14, (APPROVAL,))
+KEY_FILE = KeyFile("1", "1234-ABCD", "edgesec/gw-001.key")
 ENROLMENT = Enrolment("data", "/dev/vda3", Pins("u", "l", "c", 4096, 1 << 24, "f"), TOKEN)
 
 
 def test_there_and_back() -> None:
     assert parse_token(TOKEN.to_json()) == TOKEN
     assert parse_enrolment(ENROLMENT.to_bytes()) == ENROLMENT
+
+
+def test_an_enrolment_of_a_key_file_is_kept_in_the_same_way() -> None:
+    by_file = dataclasses.replace(ENROLMENT, token=KEY_FILE)
+    assert parse_enrolment(by_file.to_bytes()) == by_file
+    assert KEY_FILE.device == "/dev/disk/by-uuid/1234-ABCD"
+
+
+@pytest.mark.parametrize("field", ["keyslots", "v", "file_system", "path"])
+@given(odd=st.one_of(st.none(), st.integers(-5, 99), st.text(max_size=4), st.lists(st.integers(), max_size=2)))
+def test_an_odd_field_of_a_key_file_is_malformed_or_stays_on_the_token(field: str, odd: Any) -> None:
+    try:
+        found = parse_key_file({**KEY_FILE.to_json(), field: odd})
+    except Malformed:
+        return
+    assert os.path.dirname(found.device) == "/dev/disk/by-uuid"
+    assert os.path.normpath(os.path.join("/token", found.path)).startswith("/token/")
+
+
+@pytest.mark.parametrize("path", ["/etc/key", "../key", "a/../../key", "", ".", "..", "a//b", "a\0b"])
+@pytest.mark.parametrize("uuid", ["1234-ABCD", "../../sda1"])
+def test_a_key_file_off_the_token_is_malformed(path: str, uuid: str) -> None:
+    with pytest.raises(Malformed):
+        parse_key_file({**KEY_FILE.to_json(), "path": path, "file_system": uuid})
+    with pytest.raises(Malformed):
+        parse_key_file({**KEY_FILE.to_json(), "file_system": "../sda1"})
 
 
 def test_the_pcrs_of_a_token_are_without_its_latch() -> None:
