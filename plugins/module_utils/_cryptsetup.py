@@ -81,9 +81,14 @@ def convert(device: str) -> None:
     run(["cryptsetup", "convert", "--batch-mode", "--type", "luks2", device], timeout=_TIMEOUT)
 
 
-def refresh(name: str, key: bytes) -> None:
-    """Have an open volume take the flags that its header has now."""
-    run(["cryptsetup", "refresh", "--disable-external-tokens", "--key-file", "-", name], stdin=key, timeout=_TIMEOUT)
+def refresh(name: str, key: bytes, tuning: Sequence[str] = ()) -> None:
+    """Have an open volume take the flags that its header has now, and others of those that change its speed."""
+    options = [f"--perf-{flag.replace('-', '_')}" for flag in tuning]
+    run(
+        ["cryptsetup", "refresh", "--disable-external-tokens", *options, "--key-file", "-", name],
+        stdin=key,
+        timeout=_TIMEOUT,
+    )
 
 
 def resume_reencryption(device: str, name: str, key: bytes) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import TOKEN_TYPES
+from ansible_collections.edgesec.hardening.plugins.module_utils._measure import MEASURED, TUNING
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import label_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Check,
@@ -61,10 +62,12 @@ def _flags(facts: View, policy: View) -> Finding:
     wanted = set(policy.texts("encrypted_storage_flags"))
     if policy.flag("encrypted_storage_discard"):
         wanted.add(_DISCARD)
+    # Those that were measured are in the header alone.
+    ignored = {MEASURED, *TUNING} if MEASURED in wanted else set()
 
     def check(_volume: View, luks: View, _declared: View) -> Finding:
         seen = luks.texts("flags")
-        if set(seen) == wanted:
+        if set(seen) - ignored == wanted - ignored:
             return passed(_listed(seen))
         return failed(f"{_listed(seen)} instead of {_listed(sorted(wanted))}")
 

@@ -27,6 +27,7 @@ def options(token: str = TOKEN) -> tuple[str, str]:
         "encrypted_storage_volumes": [{"name": "data", "device": DISK, "mount": "/data"}],
         "encrypted_storage_unlock": "keyfile-on-token",
         "encrypted_storage_token": {"device": token},
+        "encrypted_storage_flags": ["measured"],
     }
     return "-e", json.dumps(variables)
 
@@ -71,6 +72,8 @@ def test_the_volume_is_made_and_bound_to_the_token(device: Device, run: Play, co
     assert len(key) == 32
     log = hardened.log.read_bytes()
     assert [form for form in (key, key.hex().encode(), base64.b64encode(key)) if form in log] == []
+    assert '"mib_per_second": {' in hardened.output, "nothing was measured"
+    assert on(device, "ls /dev/mapper").split() == ["control", "data"], "what was measured is still open"
     on(device, "echo kept >/data/message && sync")
 
     report = json.loads((controller / "reports" / f"{device.name}.json").read_text())

@@ -380,6 +380,24 @@ def test_a_new_volume_has_its_flags_at_once(blank: Volume) -> None:
     assert describe(require_header(blank.device))["flags"] == ["no-read-workqueue"]
 
 
+def test_flags_are_measured_of_a_new_volume_and_kept_of_one_that_exists(blank: Volume) -> None:
+    predicted = run(blank, check=True, flags=["measured"])
+    assert "by measurement" in predicted.values["diff"]["after"]
+    given: dict[str, Any] = {"uuid": UUID, "recovery_key": RECOVERY.decode()}
+    assert run(blank, **given, flags=["no-read-workqueue"]).changed
+    assert not run(blank, **given, flags=["measured"]).changed
+    assert run(blank, **given, flags=["measured", "allow-discards"]).changed
+    assert describe(require_header(blank.device))["flags"] == ["allow-discards", "no-read-workqueue"]
+    assert run(blank, **given, flags=["measured"]).changed
+    assert describe(require_header(blank.device))["flags"] == ["no-read-workqueue"]
+
+
+def test_flags_are_measured_or_named_and_not_both(blank: Volume) -> None:
+    before = digest(blank)
+    assert "Leave out measured" in run(blank, flags=["measured", "no-read-workqueue"]).error
+    assert digest(blank) == before
+
+
 STEPS = ["add_key", "kill_slot", "import_token", "remove_token", "set_label", "convert", "set_persistent_flags"]
 
 

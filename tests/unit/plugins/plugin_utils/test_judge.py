@@ -244,6 +244,15 @@ def test_discards_that_were_asked_for_are_no_drift(after: Facts, policy: Facts) 
     assert entry(after, policy, "storage.volume.flags")["verdict"] == "pass"
 
 
+def test_flags_that_were_measured_are_no_drift(after: Facts, policy: Facts) -> None:
+    volume(after)["luks"]["flags"] = ["no-read-workqueue"]
+    assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"
+    policy["encrypted_storage_flags"] = ["measured"]
+    assert entry(after, policy, "storage.volume.flags")["verdict"] == "pass"
+    volume(after)["luks"]["flags"].append("allow-discards")
+    assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"
+
+
 def test_argon2_within_a_quarter_of_the_memory_passes(after: Facts, policy: Facts) -> None:
     keyslot(after).update(kdf="argon2id", memory_kib=1 << 18)
     assert entry(after, policy, "storage.volume.kdf")["verdict"] == "pass"
