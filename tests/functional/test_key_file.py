@@ -34,7 +34,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import He
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
-from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm
+from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm
 from tests.functional.test_tpm_keyslot import Controller
 from tests.module_runner import run_module
 
@@ -285,6 +285,32 @@ def test_a_power_cut_before_the_old_keyslot_was_removed_is_made_up_for(
     assert len(header(volume).keyslots) == 2
     assert len(header(volume).tokens) == 1
     assert look(volume, token, root).why == ""
+
+
+def test_a_header_for_encryption_in_place_is_bound_before_the_data_changes(
+    blank: Volume, token: DirectoryToken, root: str, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "data.header"
+    with prepared.open("wb") as file:
+        file.truncate(16 << 20)
+    _cryptsetup.format_device(
+        blank.device,
+        RECOVERY_KEY,
+        uuid=UUID,
+        label="edgesec-data",
+        subsystem="",
+        cipher="aes-xts-plain64",
+        key_bits=512,
+        sector_size=4096,
+        header=str(prepared),
+        data_offset=16 << 20,
+    )
+    before = digest(blank.device)
+    apply(look(blank, token, root, str(prepared)), RECOVERY_KEY)
+    assert digest(blank.device) == before
+    assert read_enrolment("data", root).pins.in_place
+    assert _cryptsetup.opens(str(prepared), Path(token.device, PATH).read_bytes(), slot="1")
+    assert look(blank, token, root, str(prepared)).why == ""
 
 
 def test_from_the_tpm_to_a_key_file_and_back(
