@@ -65,6 +65,25 @@ options:
         default: []
 """
 
+    SWAP = r"""
+options:
+  swap:
+    description:
+      - The swap devices that are, or are to be, encrypted with a random key.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of its device-mapper device.
+        type: str
+        required: true
+      device:
+        description: Path of the block device.
+        type: path
+        required: true
+"""
+
     CREDENTIAL_FILES = r"""
 options:
   credential_files:

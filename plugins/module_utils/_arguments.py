@@ -19,6 +19,7 @@ from ._declared_files import parse_mode
 from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
 from ._storage import Volume
+from ._swap_boot import Swap
 
 ROOT = {"type": "path", "default": "/"}
 TCTI = {"type": "str"}
@@ -47,6 +48,12 @@ VOLUMES = {
         "adopt_key_file": {"type": "str", "no_log": False},
         "retire_keyslots": RETIRE_KEYSLOTS,
     },
+}
+SWAP = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {"name": {"type": "str", "required": True}, "device": {"type": "path", "required": True}},
 }
 # For the controller half of a module. The escrow is taken out of what is sent to the device.
 ESCROW = {
@@ -125,6 +132,23 @@ def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
         if names.count(name) > 1:
             raise EdgesecError(f"the volume {name}", "is declared more than once", "Give each volume its own name")
     return volumes
+
+
+def swap_of(parameters: Mapping[str, Any]) -> Swap:
+    """The swap device that parameters C(name) and C(device) name.
+
+    :raises EdgesecError: the path is not absolute, or the name cannot be that of a mapping.
+    """
+    volume = volume_of(parameters)
+    return Swap(volume.name, volume.device)
+
+
+def swaps_of(parameter: Sequence[Mapping[str, Any]]) -> list[Swap]:
+    """The swap devices that a module was given.
+
+    :raises EdgesecError: a path is not absolute, or a name is given twice.
+    """
+    return [Swap(volume.name, volume.device) for volume in volumes_of(parameter)]
 
 
 def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared]]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from ._arguments import files_of, volumes_of
+from ._arguments import files_of, swaps_of, volumes_of
 from ._boot import collect as collect_boot
 from ._credentials import collect as collect_credentials
 from ._errors import EdgesecError
 from ._platform import collect as collect_platform
 from ._storage import collect as collect_storage
 from ._tpm import collect as collect_tpm
+from ._volatile import collect as collect_volatile
 
 Parameters = Mapping[str, Any]
 
@@ -25,7 +26,10 @@ _AREAS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "platform": lambda given: collect_platform(given["root"]),
     "boot": lambda given: collect_boot(given["root"], given["boot_paths"]),
     "credentials": lambda given: collect_credentials(given["root"], files_of(given["credential_files"])),
-    "storage": lambda given: collect_storage(given["root"], volumes_of(given["volumes"])),
+    "storage": lambda given: {
+        **collect_storage(given["root"], volumes_of(given["volumes"])),
+        **collect_volatile(given["root"], swaps_of(given["swap"])),
+    },
     "tpm": lambda given: collect_tpm(given["root"], volumes_of(given["volumes"]), given["tcti"]),
 }
 

@@ -166,6 +166,19 @@ def open_volume(
     run([*argv, device, name], stdin=key, timeout=_TIMEOUT)
 
 
+def open_plain(device: str, name: str, key: bytes, *, cipher: str, sector_size: int, offset: int) -> None:
+    """Map a device to C(/dev/mapper/NAME) without any header: with another key it is as if nothing had been there.
+
+    :param offset: where on the device the data begins, in bytes.
+    """
+    # fmt: off
+    run(
+        ["cryptsetup", "open", "--type", "plain", "--batch-mode", "--cipher", cipher, "--key-size", str(8 * len(key)),
+         "--sector-size", str(sector_size), "--offset", str(offset // 512), "--key-file", Secret(key), device, name],
+    )
+    # fmt: on
+
+
 def close_volume(name: str) -> None:
     """Unmap a volume."""
     run(["cryptsetup", "close", name], timeout=_TIMEOUT)

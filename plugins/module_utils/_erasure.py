@@ -23,6 +23,7 @@ from ._blocks import Blocks
 from ._cli import run
 from ._discard import discard, left_to_a_person
 from ._errors import EdgesecError, Refused, ToolFailed
+from ._files import overwrite
 from ._fstab import parse
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._luks2 import Header
@@ -32,8 +33,6 @@ from ._storage import Volume, read_mounts
 from ._volume import label_of, observe
 
 DISCARD, OVERWRITE, KEEP = "discard", "overwrite", "keep"
-
-_CHUNK = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -127,9 +126,9 @@ def erase(remains: Remains, data: str, services: Sequence[str], recovery_key: Op
     if data == DISCARD:
         fate = discard(device, begin)
     elif data == OVERWRITE:
-        _overwrite(device, begin, remains.size)
+        overwrite(device, begin, remains.size)
         fate = "overwritten with zeros"
-    _overwrite(device, 0, begin)
+    overwrite(device, 0, begin)
     if header_of(device) is not None:
         raise EdgesecError(
             device, "a copy of the header is still there after it was overwritten", "Distrust the device"
@@ -199,19 +198,6 @@ def _splice(copy: str, device: str, begin: int) -> None:
         target.seek(begin)
         source.seek(begin)
         target.write(source.read(end - begin))
-
-
-def _overwrite(path: str, begin: int, end: int) -> None:
-    """Write zeros, and see that they were written. The first bytes go last: by them the next run knows the volume."""
-    zeros = bytes(_CHUNK)
-    with open(path, "r+b", buffering=0) as file:
-        for at in reversed(range(begin, end, _CHUNK)):
-            os.pwrite(file.fileno(), zeros[: min(_CHUNK, end - at)], at)
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)
-        for at in range(begin, end, _CHUNK):
-            if any(os.pread(file.fileno(), min(_CHUNK, end - at), at)):
-                raise EdgesecError(path, f"does not keep what is written to byte {at} and on", "Distrust the device")
 
 
 def _mounts_of(mapping: str) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ import stat
 import tempfile
 from dataclasses import dataclass
 
-from ._errors import Refused
+from ._errors import EdgesecError, Refused
 
 _SHARED_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_CHUNK = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,22 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
         os.unlink(temporary)
         raise
     sync_directory(directory)
+
+
+def overwrite(path: str, begin: int, end: int) -> None:
+    """Write zeros, and see that they were written. The first bytes go last: by them the next run knows what it was.
+
+    :raises EdgesecError: the device does not keep them.
+    """
+    zeros = bytes(_CHUNK)
+    with open(path, "r+b", buffering=0) as file:
+        for at in reversed(range(begin, end, _CHUNK)):
+            os.pwrite(file.fileno(), zeros[: min(_CHUNK, end - at)], at)
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)
+        for at in range(begin, end, _CHUNK):
+            if any(os.pread(file.fileno(), min(_CHUNK, end - at), at)):
+                raise EdgesecError(path, f"does not keep what is written to byte {at} and on", "Distrust the device")
 
 
 def sync_directory(path: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 from . import _background, _cryptsetup
 from ._background import only_one
+from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._enrolment import BY_CONTROLLER
 from ._errors import EdgesecError, Refused, ToolFailed
@@ -37,7 +38,7 @@ from ._resume import DIRECTORY, DONE, FAILED, Report, finish, launch, report, wo
 from ._shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
 from ._storage import Volume, read_mounts
 from ._superblock import FileSystem
-from ._volume import RECOVERY_SLOT, cipher_for_this_processor, header_backup, require_recovery
+from ._volume import RECOVERY_SLOT, header_backup, require_recovery
 from ._volume_mount import GUARD, Mounting, look
 from ._writers import users_of
 

@@ -13,6 +13,7 @@ import shlex
 import sys
 from typing import Any, Optional
 
+from ._cipher import cpu_has_aes
 from ._cli import SEARCH_PATH
 from ._observe import is_directory, is_executable, read_line, read_text
 from ._runtime import digest
@@ -53,15 +54,6 @@ def parse_os_release(text: str) -> dict[str, str]:
         except ValueError:
             continue
     return variables
-
-
-def cpu_has_aes(cpuinfo: str) -> Optional[bool]:
-    """Whether the processor has AES instructions; None where /proc/cpuinfo lists no features."""
-    for line in cpuinfo.splitlines():
-        name, _colon, value = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            return "aes" in value.split()
-    return None
 
 
 def memory_bytes(meminfo: str) -> Optional[int]:

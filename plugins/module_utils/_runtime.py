@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The part of this library that is copied to the device and runs at boot, and its systemd unit."""
+"""The part of this library that is copied to the device and runs at boot, and its systemd units."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import os
 
 DIRECTORY = "usr/lib/edgesec"
 PACKAGE = "usr/lib/edgesec/edgesec"
-LAUNCHER = "usr/lib/edgesec/unlock"
-UNIT = "etc/systemd/system/edgesec-unlock@.service"
+UNITS = "etc/systemd/system"
+WANTS = "etc/systemd/system/multi-user.target.wants"
 
-# What the unlocker imports, itself included: a unit test holds this list against the imports.
+# What the programs of the boot import, themselves included: a unit test holds this list against the imports.
 MODULES = (
     "_background",
+    "_blocks",
+    "_cipher",
     "_cli",
     "_cryptsetup",
     "_enrolment",
@@ -30,36 +32,39 @@ MODULES = (
     "_luks2",
     "_luks2_check",
     "_luks_header",
+    "_observe",
     "_reencryption",
     "_relocation",
     "_resume",
     "_sealing",
     "_shrink",
+    "_signatures",
     "_superblock",
+    "_swap_boot",
     "_token",
     "_tpm2",
     "_tpm_policy",
     "_unlock",
 )
 
-LAUNCHER_TEXT = """\
+_LAUNCHER = """\
 #!/usr/bin/python3 -I
-# Managed by the edgesec.hardening collection: opens a volume at boot.
+# Managed by the edgesec.hardening collection: {purpose}.
 import sys
 
 sys.path.insert(0, "/usr/lib/edgesec")
 
-from edgesec._unlock import main
+from edgesec.{module} import main
 
 sys.exit(main(sys.argv[1:]))
 """
 
 # Not ordered before anything but the mount: a failure must not hold up the boot. Its time is what systemd waits for the
 # mapping, which is 90 s by default (systemd.mount(5)).
-UNIT_TEXT = """\
+_UNIT = """\
 # Managed by the edgesec.hardening collection.
 [Unit]
-Description=Unlock the encrypted volume %i
+Description={description}
 Documentation=man:cryptsetup(8)
 DefaultDependencies=no
 After=systemd-remount-fs.service systemd-udevd.service systemd-tmpfiles-setup-dev.service
@@ -69,7 +74,7 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/lib/edgesec/unlock %i
+ExecStart=/usr/lib/edgesec/{program} %i
 TimeoutStartSec=90
 StandardInput=null
 MemoryMax=256M
@@ -88,6 +93,17 @@ SystemCallArchitectures=native
 [Install]
 WantedBy=multi-user.target
 """
+
+LAUNCHERS = {
+    "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume that is sealed to the TPM"),
+    "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
+}
+UNIT_TEXTS = {
+    "edgesec-unlock@.service": _UNIT.format(
+        program="unlock", description="Unlock the encrypted volume %i with the TPM"
+    ),
+    "edgesec-swap@.service": _UNIT.format(program="swap", description="Swap to the device %i with a random key"),
+}
 
 
 def file_names() -> list[str]:

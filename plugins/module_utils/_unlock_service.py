@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Putting the unlocker on the device: its code, its launcher, its unit, and the links that enable it."""
+"""Putting what runs at boot on the device: the code, its launchers, its units, and the links that enable them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
 from typing import Any, Optional
 
+from . import _swap_boot, _unlock
 from ._cli import run
 from ._errors import EdgesecError
 from ._files import write_atomic
-from ._runtime import LAUNCHER, LAUNCHER_TEXT, MODULES, PACKAGE, UNIT, UNIT_TEXT
+from ._runtime import DIRECTORY, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, WANTS
 
-_WANTS = "etc/systemd/system/multi-user.target.wants"
+# They are imported here so that Ansible sends them, with all that they import, to the device.
+_PROGRAMS = (_unlock, _swap_boot)
 
 
 @dataclass(frozen=True)
@@ -41,36 +42,40 @@ class Change:
         return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
-def sources_of(unlock: ModuleType) -> dict[str, str]:
+def sources() -> dict[str, str]:
     """The sources that run here and now, by file name: from files, or from the archive that Ansible sent.
 
     :raises EdgesecError: one of them cannot be found.
     """
-    package = str(unlock.__package__)
-    sources = {"__init__.py": ""}
+    package = str(_PROGRAMS[0].__package__)
+    found = {"__init__.py": ""}
     for name in MODULES:
         loader: Any = import_module(f"{package}.{name}").__loader__
         source = loader.get_source(f"{package}.{name}")
         if source is None:
             raise EdgesecError(f"the module {name}", "has no source to install")
-        sources[f"{name}.py"] = source
-    return sources
+        found[f"{name}.py"] = source
+    return found
 
 
-def missing(root: str, sources: dict[str, str], volumes: Sequence[str]) -> list[Change]:
-    """What differs on the device from what is to be there."""
-    wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources.items()]
-    wanted += [(LAUNCHER, LAUNCHER_TEXT, 0o755), (UNIT, UNIT_TEXT, 0o644)]
+def missing(root: str, units: Sequence[str]) -> list[Change]:
+    """What differs on the device from what is to be there.
+
+    :param units: to be started at boot, as C(edgesec-unlock@data.service).
+    """
+    wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources().items()]
+    wanted += [(os.path.join(DIRECTORY, name), text, 0o755) for name, text in LAUNCHERS.items()]
+    wanted += [(os.path.join(UNITS, name), text, 0o644) for name, text in UNIT_TEXTS.items()]
     changes = []
     for name, text, mode in wanted:
         path = os.path.join(root, name)
         before = _content(path)
         if before != text or os.stat(path).st_mode & 0o7777 != mode:
             changes.append(Change(path, before or "", text, mode))
-    for volume in volumes:
-        link = os.path.join(root, _WANTS, f"edgesec-unlock@{volume}.service")
+    for unit in units:
+        link = os.path.join(root, WANTS, unit)
         if not os.path.islink(link):
-            changes.append(Change(link, "", f"/{UNIT}", None))
+            changes.append(Change(link, "", f"/{UNITS}/{unit.partition('@')[0]}@.service", None))
     return changes
 
 

@@ -17,14 +17,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _cryptsetup
+from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._errors import EdgesecError, Refused
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
-from ._observe import read_text
 from ._plan import ERASE, FORMAT, label_of, plan
-from ._platform import cpu_has_aes
 from ._signatures import probe
 from ._storage import Volume
 from ._storage import collect as collect_storage
@@ -35,15 +34,7 @@ RECOVERY_SLOT = "0"
 UNUSED = "edgesec-unused"
 
 _TMPFS = "/run"
-# Cipher and volume key size in bits: with AES instructions, and without (Adiantum is five times faster there).
-_WITH_AES = ("aes-xts-plain64", 512)
-_WITHOUT_AES = ("xchacha12,aes-adiantum-plain64", 256)
 _SECTOR = 4096
-
-
-def cipher_for_this_processor() -> tuple[str, int]:
-    """Cipher and size of the volume key, in bits, for a new volume."""
-    return _WITHOUT_AES if cpu_has_aes(read_text("/", "/proc/cpuinfo") or "") is False else _WITH_AES
 
 
 def observe(volume: Volume) -> dict[str, Any]:

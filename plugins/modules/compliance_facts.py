@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes.facts_module
   - edgesec.hardening.observed.root
   - edgesec.hardening.observed.volumes
+  - edgesec.hardening.observed.swap
   - edgesec.hardening.observed.credential_files
   - edgesec.hardening.observed.boot_paths
   - edgesec.hardening.observed.tcti
@@ -85,6 +86,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     BOOT,
     CREDENTIAL_FILES,
     ROOT,
+    SWAP,
     TCTI,
     VOLUMES,
 )
@@ -97,6 +99,7 @@ def main() -> None:
         argument_spec={
             "gather_subset": {"type": "list", "elements": "str", "default": ["all"]},
             "volumes": VOLUMES,
+            "swap": SWAP,
             "credential_files": CREDENTIAL_FILES,
             "boot_paths": BOOT,
             "tcti": TCTI,

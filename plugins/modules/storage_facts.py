@@ -13,7 +13,8 @@ description:
   - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount, and its
     lines in fstab and crypttab.
   - Lists what else is written to in clear, and swap.
-  - Only a declared device without a LUKS header is shown to blkid and wipefs; everything else is read from files.
+  - Only a declared device without a LUKS header, or a declared swap device that is not encrypted yet, is shown to blkid
+    and wipefs; everything else is read from files.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -21,6 +22,7 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes.facts_module
   - edgesec.hardening.observed.root
   - edgesec.hardening.observed.volumes
+  - edgesec.hardening.observed.swap
 seealso:
   - module: edgesec.hardening.compliance_facts
 """
@@ -41,20 +43,30 @@ ansible_facts:
   type: dict
   contains:
     edgesec_storage:
-      description: The volumes in the order in which they were declared, mounts that are written to in clear, and swap.
+      description:
+        - The volumes in the order in which they were declared, mounts that are written to in clear, the swap that is in
+          use, and that which is declared.
       returned: success
       type: dict
       sample:
         volumes: [{"name": "data", "exists": true, "blank": true, "luks": null}]
         plain_writable_mounts: []
         swap: []
+        declared_swap: [{"name": "swap", "mapped": true, "active": true, "at_boot": true}]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ROOT, VOLUMES, volumes_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+    ROOT,
+    SWAP,
+    VOLUMES,
+    swaps_of,
+    volumes_of,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import collect as collect_volatile
 
 
 def main() -> None:
@@ -62,11 +74,16 @@ def main() -> None:
         argument_spec={
             "root": ROOT,
             "volumes": VOLUMES,
+            "swap": SWAP,
         },
         supports_check_mode=True,
     )
     try:
-        observed = collect(module.params["root"], volumes_of(module.params["volumes"]))
+        root = module.params["root"]
+        observed = {
+            **collect(root, volumes_of(module.params["volumes"])),
+            **collect_volatile(root, swaps_of(module.params["swap"])),
+        }
     except EdgesecError as error:
         module.fail_json(msg=str(error))
     module.exit_json(ansible_facts={"edgesec_storage": observed})

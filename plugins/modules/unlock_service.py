@@ -50,9 +50,8 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _unlock
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing
 
 
 def main() -> None:
@@ -61,7 +60,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        changes = missing("/", sources_of(_unlock), module.params["volumes"])
+        changes = missing("/", [f"edgesec-unlock@{name}.service" for name in module.params["volumes"]])
         if not module.check_mode:
             install("/", changes)
     except EdgesecError as error:

@@ -33,6 +33,7 @@ _KEYS = {
     "encrypted_storage_token": "encrypted_storage",
     "encrypted_storage_flags": "encrypted_storage",
     "encrypted_storage_discard": "encrypted_storage",
+    "encrypted_storage_swap": "encrypted_storage",
     "tpm_sealing_pcrs": "tpm_sealing",
     "tpm_sealing_accept": "tpm_sealing",
 }

@@ -15,6 +15,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import plan
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap import plan as plan_swap
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import unlock_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
@@ -43,7 +44,7 @@ def preflight(facts: Any, policy: Any) -> list[str]:
     if roles:
         checks.append(_distribution)
     if STORAGE_ROLE in roles:
-        checks += [_tools, _volumes, _token]
+        checks += [_tools, _volumes, _token, _swaps]
     if TPM_ROLE in roles:
         checks += [_tpm]
     if not checks:
@@ -118,6 +119,26 @@ def _token(_facts: View, policy: View) -> Problems:
             "Set encrypted_storage_token: {device: /dev/disk/by-label/...}",
         )
     ]
+
+
+def _swaps(facts: View, policy: View) -> Problems:
+    """What the device would refuse, by the same code; and names that two devices would have."""
+    observed = {swap.text("name"): swap for swap in facts.child("edgesec_storage").children("declared_swap")}
+    volumes = [volume.text("name") for volume in policy.children("encrypted_storage_volumes")]
+    problems: Problems = []
+    for declared in policy.children("encrypted_storage_swap"):
+        name = declared.text("name")
+        if name in volumes:
+            problems.append(EdgesecError(f"the swap {name}", "a volume has that name, too", "Give each its own name"))
+        if name not in observed:
+            raise Unseen(f"edgesec_storage has no declared swap {name}")
+        try:
+            plan_swap(observed[name].raw())
+        except EdgesecError as error:
+            problems.append(error)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise Unseen(f"the declared swap {name} of edgesec_storage is not whole") from None
+    return problems
 
 
 def _tpm(facts: View, policy: View) -> Problems:

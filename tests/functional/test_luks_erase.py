@@ -220,7 +220,7 @@ def test_it_goes_on_from_wherever_it_was_cut(volume: Volume, monkeypatch: pytest
                 (_erasure._cryptsetup, "backup_header"),
                 (_erasure._cryptsetup, "opens"),
                 (_erasure._cryptsetup, "erase_keyslots"),
-                (_erasure, "_overwrite"),
+                (_erasure, "overwrite"),
                 (os, "pwrite"),
             ):
                 patch.setattr(owner, name, tick(getattr(owner, name)))

@@ -38,6 +38,7 @@ def test_an_unknown_area_is_refused() -> None:
 def test_every_area_of_a_bare_device_is_small_plain_data_with_its_source(tree: Any) -> None:
     given = {
         "gather_subset": ["all"],
+        "swap": [],
         "volumes": [],
         "credential_files": [],
         "boot_paths": ["/boot"],

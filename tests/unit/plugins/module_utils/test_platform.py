@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import files_of, volumes_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._cipher import cpu_has_aes
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import Declared
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._platform import (
     collect,
-    cpu_has_aes,
     memory_bytes,
     parse_os_release,
 )

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.edgesec.hardening.plugins.module_utils import _runtime, _unlock
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources
 
 SOURCES = Path(_unlock.__file__).parent
 
@@ -28,7 +30,7 @@ def imports_of(module: str) -> set[str]:
 
 def test_the_list_is_the_closure_of_the_imports() -> None:
     seen: set[str] = set()
-    waiting = {"_unlock"}
+    waiting = {"_unlock", "_swap_boot"}
     while waiting:
         module = waiting.pop()
         seen.add(module)
@@ -38,36 +40,36 @@ def test_the_list_is_the_closure_of_the_imports() -> None:
 
 def test_install_check_install_again(tmp_path: Path) -> None:
     root = str(tmp_path)
-    sources = sources_of(_unlock)
-    changes = missing(root, sources, ["data"])
-    assert len(changes) == len(_runtime.MODULES) + 4
+    changes = missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"])
+    assert len(changes) == len(_runtime.MODULES) + 7
     assert _runtime.digest(root) is None, "looking changes nothing"
     install(root, changes)
-    assert missing(root, sources, ["data"]) == []
-    assert _runtime.digest(root) == _runtime.digest_of({name: text.encode() for name, text in sources.items()})
-    link = tmp_path / "etc/systemd/system/multi-user.target.wants/edgesec-unlock@data.service"
-    assert link.is_symlink()
+    assert missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"]) == []
+    assert _runtime.digest(root) == _runtime.digest_of({name: text.encode() for name, text in sources().items()})
+    for program, name in (("unlock", "data"), ("swap", "swap")):
+        link = tmp_path / f"etc/systemd/system/multi-user.target.wants/edgesec-{program}@{name}.service"
+        assert str(link.readlink()) == f"/etc/systemd/system/edgesec-{program}@.service"
 
 
 def test_what_was_changed_on_the_device_is_put_right(tmp_path: Path) -> None:
     root = str(tmp_path)
-    sources = sources_of(_unlock)
-    install(root, missing(root, sources, []))
-    (tmp_path / _runtime.LAUNCHER).chmod(0o777)
+    install(root, missing(root, []))
+    (tmp_path / _runtime.DIRECTORY / "unlock").chmod(0o777)
     (tmp_path / _runtime.PACKAGE / "_cli.py").write_text("evil")
-    changed = missing(root, sources, [])
+    changed = missing(root, [])
     assert sorted(Path(change.path).name for change in changed) == ["_cli.py", "unlock"]
     install(root, changed)
-    assert missing(root, sources, []) == []
+    assert missing(root, []) == []
 
 
-def test_the_installed_code_runs_by_itself(tmp_path: Path) -> None:
-    install(str(tmp_path), missing(str(tmp_path), sources_of(_unlock), []))
-    program = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec._unlock import main; sys.exit(main([]))"
+@pytest.mark.parametrize(("module", "program"), [("_unlock", "unlock"), ("_swap_boot", "swap")])
+def test_the_installed_code_runs_by_itself(tmp_path: Path, module: str, program: str) -> None:
+    install(str(tmp_path), missing(str(tmp_path), []))
+    code = f"import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{module} import main; sys.exit(main([]))"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program, str(tmp_path / _runtime.DIRECTORY)],
+        [sys.executable, "-I", "-c", code, str(tmp_path / _runtime.DIRECTORY)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (2, "usage: unlock NAME\n")
+    assert (done.returncode, done.stderr) == (2, f"usage: {program} NAME\n")

@@ -28,6 +28,7 @@ POLICY: dict[str, Any] = {
     "encrypted_storage_token": {},
     "encrypted_storage_flags": [],
     "encrypted_storage_discard": False,
+    "encrypted_storage_swap": [],
     "tpm_sealing_pcrs": [],
     "tpm_sealing_accept": [],
     "edgesec_accept_untested_distribution": False,
@@ -115,6 +116,7 @@ BEFORE: dict[str, Any] = {
         ],
         "plain_writable_mounts": [{"path": "/", "source": "/dev/vda2", "fstype": "ext4"}],
         "swap": [],
+        "declared_swap": [],
     },
     "edgesec_tpm": {
         "schema": 1,

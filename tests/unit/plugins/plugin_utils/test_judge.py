@@ -237,6 +237,47 @@ def test_a_volume_may_have_mount_options_of_its_own(after: Facts, policy: Facts)
     assert seen["storage.volume.mount_options"]["verdict"] == seen["storage.volume.fstab"]["verdict"] == "pass"
 
 
+SWAP = {"name": "scratch", "device": "/dev/disk/by-partlabel/swap"}
+
+
+def swapping(facts: Facts, policy: Facts, **seen: Any) -> Facts:
+    """A declared swap device that is as it should be, but for what was seen."""
+    policy["encrypted_storage_swap"] = [SWAP]
+    facts["edgesec_storage"]["swap"] = [{"device": "/dev/dm-1", "encrypted": True}]
+    facts["edgesec_storage"]["declared_swap"] = [{**SWAP, "mapped": True, "active": True, "at_boot": True, **seen}]
+    return entry(facts, policy, "storage.swap.encrypted")
+
+
+def test_a_declared_swap_that_is_swapped_to_with_a_random_key_passes(after: Facts, policy: Facts) -> None:
+    assert swapping(after, policy)["verdict"] == "pass"
+    assert failing_roles(judge(after, policy)) == []
+
+
+@pytest.mark.parametrize("seen", [{"active": False}, {"at_boot": False}, {"active": None}, {"name": "other"}])
+def test_a_declared_swap_that_is_not_so_is_the_roles_work(after: Facts, policy: Facts, seen: Facts) -> None:
+    found = swapping(after, policy, **seen)
+    assert found["verdict"] in ("fail", "unknown")
+    assert failing_roles(judge(after, policy)) == ["encrypted_storage"]
+
+
+def test_what_swaps_at_boot_is_of_this_version(after: Facts, policy: Facts) -> None:
+    policy["encrypted_storage_unlock"] = "controller"
+    after["edgesec_platform"]["unlocker"]["digest"] = "b" * 64
+    found = swapping(after, policy)
+    assert (found["verdict"], found["role"]) == ("fail", "encrypted_storage")
+
+
+@pytest.mark.parametrize(("encrypted", "verdict"), [(False, "fail"), (None, "unknown")])
+def test_plain_swap_that_nobody_declared_is_left_to_a_person(
+    after: Facts, policy: Facts, encrypted: Any, verdict: str
+) -> None:
+    after["edgesec_storage"]["swap"] = [{"device": "/dev/vda4", "encrypted": encrypted}]
+    found = entry(after, policy, "storage.swap.encrypted")
+    assert (found["verdict"], found["role"]) == (verdict, None)
+    assert "encrypted_storage_swap" in found["remedy"]
+    assert failing_roles(judge(after, policy)) == []
+
+
 def test_discards_that_were_asked_for_are_no_drift(after: Facts, policy: Facts) -> None:
     policy["encrypted_storage_discard"] = True
     assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _unlock
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import digest
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy, unlocker_digest
 
 ROLES = Path(__file__).parents[4] / "roles"
@@ -55,5 +54,5 @@ def test_an_unknown_key_is_refused() -> None:
 
 
 def test_the_digest_is_that_of_what_is_installed(tmp_path: Path) -> None:
-    install(str(tmp_path), missing(str(tmp_path), sources_of(_unlock), []))
+    install(str(tmp_path), missing(str(tmp_path), []))
     assert digest(str(tmp_path)) == unlocker_digest()

@@ -117,6 +117,40 @@ def test_one_error_with_its_remedy_for_each_obstacle(
         assert word in errors[0]
 
 
+SWAP = {"name": "scratch", "device": "/dev/disk/by-partlabel/swap"}
+
+
+def plain_swap(facts: Facts, policy: Facts, **seen: Any) -> list[str]:
+    """The errors on a declared swap device that is not encrypted yet, and of which this was seen."""
+    policy["encrypted_storage_swap"] = [SWAP]
+    contents = {**copy.deepcopy(volume(facts)), **seen}
+    declared = {"mapped": False, "active": False, "at_boot": False, "fstab": [], "resume": None, "contents": contents}
+    facts["edgesec_storage"]["declared_swap"] = [{**SWAP, **declared}]
+    return preflight(facts, policy)
+
+
+def test_a_blank_swap_device_is_no_obstacle(before: Facts, policy: Facts) -> None:
+    assert plain_swap(before, policy) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ({"blank": False, "signatures": [EXT4]}, "something other than swap: ext4 uuid edba2ce1"),
+        ({"exists": False}, "See that the device of the swap scratch is right"),
+        ({"signatures": 7}, "the declared swap scratch of edgesec_storage is not whole"),
+    ],
+)
+def test_a_swap_device_with_anything_else_is_told_before(before: Facts, policy: Facts, seen: Facts, words: str) -> None:
+    (error,) = plain_swap(before, policy, **seen)
+    assert words in error
+
+
+def test_a_swap_device_cannot_have_the_name_of_a_volume(before: Facts, policy: Facts) -> None:
+    policy["encrypted_storage_volumes"][0]["name"] = volume(before)["name"] = SWAP["name"]
+    assert any("a volume has that name, too" in error for error in plain_swap(before, policy))
+
+
 def test_pcr_7_alone_needs_acceptance(before: Facts, policy: Facts) -> None:
     policy["tpm_sealing_pcrs"] = [7]
     (error,) = preflight(before, policy)

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a running system writes down in passing, on a real kernel: none of it is on the disk in clear."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.device.conftest import Play, on
+from tests.lab import Device
+
+pytestmark = [pytest.mark.minutes(4), pytest.mark.usefixtures("hardened")]
+
+PARTITION = "/dev/disk/by-partlabel/swap"
+UUID = "5c1f2d0e-8a3b-4c6d-9e7f-000000000001"
+OLD_LINE = f"UUID={UUID} none swap sw 0 0"
+MARKER = "swapped out before anybody encrypted it"
+VARIABLES = {"encrypted_storage_swap": [{"name": "scratch", "device": PARTITION}]}
+KEY = "dmsetup table --showkeys scratch"
+
+
+def harden(run: Play, *options: str) -> int:
+    """How much a run has changed."""
+    played = run("harden", "-e", json.dumps(VARIABLES), *options)
+    assert played.rc == 0, played.output
+    return played.changed
+
+
+def swaps(device: Device) -> list[str]:
+    return on(device, "swapon --show=NAME --noheadings | xargs -rn1 lsblk -dno NAME,TYPE").split()
+
+
+@pytest.fixture(scope="module")
+def hardened(device: Device, run: Play) -> str:
+    """The table of the mapping, with its key, after plain swap was in use and the device was hardened."""
+    on(device, f"mkswap -q -U {UUID} {PARTITION} && echo '{OLD_LINE}' >>/etc/fstab")
+    on(device, f"printf '{MARKER}' | dd of={PARTITION} bs=1M seek=50 conv=notrunc status=none")
+    on(device, "udevadm settle; swapon -a")
+    fstab = on(device, "cat /etc/fstab")
+    assert swaps(device)[1] == "part"
+
+    predicted = harden(run, "--check", "--diff")
+    assert (on(device, "cat /etc/fstab"), swaps(device)[1]) == (fstab, "part"), "check mode has done something"
+    assert harden(run) == predicted
+    assert OLD_LINE not in on(device, "cat /etc/fstab")
+    return on(device, KEY)
+
+
+def test_swap_is_encrypted_at_once_and_a_second_run_changes_nothing(device: Device, run: Play) -> None:
+    assert swaps(device) == ["scratch", "crypt"]
+    assert harden(run) == 0
+
+
+def test_what_was_swapped_out_before_is_gone(device: Device) -> None:
+    on(device, "sync")
+    device.stop()
+    try:
+        content = device.read_partition("swap")
+        assert MARKER.encode() not in content
+        assert b"SWAPSPACE2" not in content
+        assert not any(content[: 1 << 20])
+    finally:
+        device.start()
+
+
+def test_after_a_boot_it_is_there_again_with_another_key(device: Device, hardened: str) -> None:
+    assert swaps(device) == ["scratch", "crypt"]
+    after = on(device, KEY)
+    assert re.sub("[0-9a-f]{64,}", "", after) == re.sub("[0-9a-f]{64,}", "", hardened)
+    assert after != hardened
+    assert on(device, "systemctl --failed --no-legend").strip() == ""
+
+
+def test_a_file_system_in_its_place_is_left_alone_and_the_boot_goes_on(device: Device) -> None:
+    on(device, f"swapoff -a && cryptsetup close scratch && mkfs.ext4 -q {PARTITION} && sync")
+    before = on(device, f"sha256sum {PARTITION}")
+    device.power_cut()
+    device.start()
+    assert on(device, f"sha256sum {PARTITION}") == before
+    assert swaps(device) == []
+    assert "it holds ext4, not swap" in on(device, "journalctl -b --no-pager -u edgesec-swap@scratch")
+    assert on(device, "systemctl is-active multi-user.target").strip() == "active"
