@@ -16,9 +16,8 @@ from ._boot import collect as collect_boot
 from ._credentials import collect as collect_credentials
 from ._errors import EdgesecError
 from ._platform import collect as collect_platform
-from ._storage import collect as collect_storage
 from ._tpm import collect as collect_tpm
-from ._volatile import collect as collect_volatile
+from ._volatile import collect as collect_storage
 
 Parameters = Mapping[str, Any]
 
@@ -26,10 +25,7 @@ _AREAS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "platform": lambda given: collect_platform(given["root"]),
     "boot": lambda given: collect_boot(given["root"], given["boot_paths"]),
     "credentials": lambda given: collect_credentials(given["root"], files_of(given["credential_files"])),
-    "storage": lambda given: {
-        **collect_storage(given["root"], volumes_of(given["volumes"])),
-        **collect_volatile(given["root"], swaps_of(given["swap"])),
-    },
+    "storage": lambda given: collect_storage(given["root"], volumes_of(given["volumes"]), swaps_of(given["swap"])),
     "tpm": lambda given: collect_tpm(given["root"], volumes_of(given["volumes"]), given["tcti"]),
 }
 

@@ -107,6 +107,34 @@ def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
     return dict(json_clean(facts))
 
 
+def place_of(root: str, path: str) -> dict[str, Any]:
+    """What a directory lies on: memory, dm-crypt or neither; C(None) where that cannot be told.
+
+    :raises EdgesecError: the kernel's mount table cannot be read.
+    """
+    device = _Device(root)
+    mount = _mount_around(device, resolve(root, path))
+    facts: dict[str, Any] = {
+        "path": path,
+        "memory": None,
+        "encrypted": None,
+        "writable": None,
+        "reason": None,
+        "source": [MOUNTINFO],
+    }
+    if mount is None or mount.fstype == "autofs":
+        facts["reason"] = f"no mount that {path} lies in is known"
+        return facts
+    block = device.block_of(mount)
+    facts["memory"] = mount.fstype in ("tmpfs", "ramfs")
+    facts["writable"] = "ro" not in mount.effective_options
+    if block is not None:
+        facts["encrypted"] = device.blocks.lies_on(block, ENCRYPTED)
+    elif not facts["memory"]:
+        facts["reason"] = f"{mount.mount_point} ({mount.fstype} on {mount.source}) lies on no device that is known"
+    return facts
+
+
 def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
     path = under(device.root, volume.device)
     facts: dict[str, Any] = {
@@ -301,7 +329,11 @@ def _swap(device: _Device, path: str) -> dict[str, Any]:
 
 def _block_under(device: _Device, path: str) -> Optional[Block]:
     """The device of the file system that a swap file lies on."""
+    mount = _mount_around(device, path)
+    return device.block_of(mount) if mount is not None else None
+
+
+def _mount_around(device: _Device, path: str) -> Optional[Mount]:
+    """The mount that a path lies in; the last of those at the same place covers the others."""
     around = [mount for mount in device.mounts if os.path.commonpath([mount.mount_point, path]) == mount.mount_point]
-    if not around:
-        return None
-    return device.block_of(max(around, key=lambda mount: len(mount.mount_point)))
+    return max(reversed(around), key=lambda mount: len(mount.mount_point), default=None)

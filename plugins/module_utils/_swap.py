@@ -22,7 +22,7 @@ from ._observe import read_text, resolve
 from ._plan import contents as in_words
 from ._swap_boot import SWAPS, Swap, alone, path_of, require_swap_or_blank, swap_on
 from ._unlock_service import Change, install, missing
-from ._volatile import collect
+from ._volatile import declared_swap
 
 OFF, FSTAB_OUT, WIPE, INSTALL, START = (
     "switch the plain swap off",
@@ -81,7 +81,7 @@ def look(swap: Swap) -> State:
 
     :raises Refused: the device is not one that can become swap, or is needed as it is.
     """
-    facts = collect("/", [swap])["declared_swap"][0]
+    facts = declared_swap("/", [swap])[0]
     steps = plan(facts)
     fstab = read_fstab()
     programs = missing("/", [f"edgesec-swap@{swap.name}.service"])

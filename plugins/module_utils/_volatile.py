@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing what a running system writes down in passing: swap."""
+"""Observing storage with what a running system writes down in passing: swap, temporary files, core dumps, journal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from ._fstab import parse as parse_fstab
+from ._in_passing import collect as collect_in_passing
 from ._observe import json_clean, read_bytes, read_text, resolve, under
 from ._runtime import WANTS
 from ._storage import FSTAB, Volume
@@ -25,9 +26,19 @@ _INITRAMFS_RESUME = "/etc/initramfs-tools/conf.d/resume"
 _LINKS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
 
 
-def collect(root: str, swaps: Sequence[Swap]) -> dict[str, Any]:
-    """What the fact C(edgesec_storage) has beside what storage itself tells."""
-    return dict(json_clean({"declared_swap": [_declared(root, swap) for swap in swaps]}))
+def collect(root: str, volumes: Sequence[Volume], swaps: Sequence[Swap]) -> dict[str, Any]:
+    """The whole fact C(edgesec_storage).
+
+    :raises EdgesecError: the kernel's mount table cannot be read.
+    """
+    storage = collect_storage(root, volumes)
+    passing = collect_in_passing(root, plain=bool(storage["plain_writable_mounts"]))
+    return {**storage, "declared_swap": declared_swap(root, swaps), **json_clean(passing)}
+
+
+def declared_swap(root: str, swaps: Sequence[Swap]) -> list[dict[str, Any]]:
+    """The facts of declared swap devices."""
+    return list(json_clean([_declared(root, swap) for swap in swaps]))
 
 
 def leads_to(root: str, source: str, contents: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount, and its
     lines in fstab and crypttab.
-  - Lists what else is written to in clear, and swap.
+  - Lists what else is written to in clear, swap, and where temporary files, core dumps and the journal go.
   - Only a declared device without a LUKS header, or a declared swap device that is not encrypted yet, is shown to blkid
     and wipefs; everything else is read from files.
 author:
@@ -46,6 +46,9 @@ ansible_facts:
       description:
         - The volumes in the order in which they were declared, mounts that are written to in clear, the swap that is in
           use, and that which is declared.
+        - Where temporary files (C(temporary)), core dumps (C(core_dumps)) and the journal of systemd (C(journal)) go.
+          Each has C(memory), C(encrypted) and C(writable), which are V(none) with a C(reason) where that could not be
+          determined; the last two have C(off), too.
       returned: success
       type: dict
       sample:
@@ -53,6 +56,9 @@ ansible_facts:
         plain_writable_mounts: []
         swap: []
         declared_swap: [{"name": "swap", "mapped": true, "active": true, "at_boot": true}]
+        temporary: [{"path": "/tmp", "memory": true, "encrypted": null, "writable": true, "reason": null}]
+        core_dumps: {"pattern": "|/bin/false", "off": true}
+        journal: {"path": "/var/log/journal", "memory": false, "encrypted": true, "writable": true, "off": false}
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -65,8 +71,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     volumes_of,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
-from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import collect as collect_volatile
+from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import collect
 
 
 def main() -> None:
@@ -79,11 +84,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        root = module.params["root"]
-        observed = {
-            **collect(root, volumes_of(module.params["volumes"])),
-            **collect_volatile(root, swaps_of(module.params["swap"])),
-        }
+        observed = collect(module.params["root"], volumes_of(module.params["volumes"]), swaps_of(module.params["swap"]))
     except EdgesecError as error:
         module.fail_json(msg=str(error))
     module.exit_json(ansible_facts={"edgesec_storage": observed})

@@ -34,6 +34,10 @@ _KEYS = {
     "encrypted_storage_flags": "encrypted_storage",
     "encrypted_storage_discard": "encrypted_storage",
     "encrypted_storage_swap": "encrypted_storage",
+    "encrypted_storage_core_dumps": "encrypted_storage",
+    "encrypted_storage_journal": "encrypted_storage",
+    "encrypted_storage_tmp": "encrypted_storage",
+    "encrypted_storage_var_tmp": "encrypted_storage",
     "tpm_sealing_pcrs": "tpm_sealing",
     "tpm_sealing_accept": "tpm_sealing",
 }

@@ -40,6 +40,8 @@ class Fleet:
             "ansible_python_interpreter": sys.executable,
             "edgesec_store": str(self.store_path),
             "encrypted_storage_volumes": [{"name": volume.name, "device": volume.device}],
+            # The kernel of this machine is not a device's.
+            "encrypted_storage_core_dumps": "keep",
         }
 
     def play(self, name: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._swap import (
     require_room,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import Swap, is_active, path_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import declared_swap
 
 SWAP = Swap("scratch", "/dev/disk/by-partlabel/swap")
 UUID = "5c1f2d0e-8a3b-4c6d-9e7f-000000000001"
@@ -30,7 +30,7 @@ HEAD = "Filename Type Size Used Priority\n"
 
 
 def declared(tree: Any, swap: Swap = SWAP) -> dict[str, Any]:
-    return dict(collect(tree.root, [swap])["declared_swap"][0])
+    return declared_swap(tree.root, [swap])[0]
 
 
 def make(tree: Any, *command: str) -> None:

@@ -29,6 +29,10 @@ POLICY: dict[str, Any] = {
     "encrypted_storage_flags": [],
     "encrypted_storage_discard": False,
     "encrypted_storage_swap": [],
+    "encrypted_storage_core_dumps": "none",
+    "encrypted_storage_journal": "keep",
+    "encrypted_storage_tmp": "keep",
+    "encrypted_storage_var_tmp": "keep",
     "tpm_sealing_pcrs": [],
     "tpm_sealing_accept": [],
     "edgesec_accept_untested_distribution": False,
@@ -117,6 +121,30 @@ BEFORE: dict[str, Any] = {
         "plain_writable_mounts": [{"path": "/", "source": "/dev/vda2", "fstype": "ext4"}],
         "swap": [],
         "declared_swap": [],
+        "temporary": [
+            {"path": f"/{name}", "memory": True, "encrypted": None, "writable": True, "reason": None}
+            for name in ("tmp", "var/tmp")
+        ],
+        "core_dumps": {
+            "pattern": "core",
+            "off": False,
+            "memory": False,
+            "encrypted": False,
+            "writable": True,
+            "collector": False,
+            "container": False,
+            "reason": None,
+        },
+        "journal": {
+            "path": "/run/log/journal",
+            "memory": True,
+            "encrypted": None,
+            "writable": True,
+            "present": True,
+            "off": False,
+            "left_over": False,
+            "reason": None,
+        },
     },
     "edgesec_tpm": {
         "schema": 1,
@@ -196,6 +224,7 @@ def _hardened() -> dict[str, Any]:
             "line": 3,
         },
     )
+    facts["edgesec_storage"]["core_dumps"].update(pattern="|/bin/false", off=True)
     facts["edgesec_tpm"]["srk"] = {"handle": "0x81000001", "name": "000b"}
     facts["edgesec_tpm"]["volumes"][0].update(
         enrolled=True,

@@ -43,6 +43,11 @@ def sealing(facts: Facts) -> dict[str, Any]:
     return found
 
 
+def temporary(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = facts["edgesec_storage"]["temporary"][1]
+    return found
+
+
 def test_the_catalogue_is_well_formed() -> None:
     identifiers = [control.id for control in CONTROLS]
     assert len(identifiers) == len(set(identifiers)) >= 20
@@ -129,6 +134,18 @@ FAILURES: list[tuple[str, Change, str]] = [
         lambda f: f["edgesec_storage"]["swap"].append({"device": "/swap", "encrypted": False}),
         "/swap",
     ),
+    ("storage.temporary.protected", lambda f: temporary(f).update(memory=False, encrypted=False), "in clear"),
+    (
+        "storage.core_dumps.protected",
+        lambda f: f["edgesec_storage"]["core_dumps"].update(off=False, pattern="core.%p"),
+        "in clear on the disk (kernel.core_pattern=core.%p)",
+    ),
+    (
+        "storage.journal.protected",
+        lambda f: f["edgesec_storage"]["journal"].update(memory=False, encrypted=False),
+        "in clear",
+    ),
+    ("storage.journal.protected", lambda f: f["edgesec_storage"]["journal"].update(left_over=True), "older files"),
     ("boot.mounts.separate", lambda f: f["edgesec_boot"].update(separate=False), "root file system"),
     ("boot.mounts.read_only", lambda f: f["edgesec_boot"]["mounts"][0].update(fstab=None), "no line in fstab"),
     (
@@ -278,6 +295,62 @@ def test_plain_swap_that_nobody_declared_is_left_to_a_person(
     assert failing_roles(judge(after, policy)) == []
 
 
+IN_PASSING = [
+    ("storage.temporary.protected", "encrypted_storage_var_tmp", "memory", temporary),
+    ("storage.journal.protected", "encrypted_storage_journal", "memory", lambda f: f["edgesec_storage"]["journal"]),
+    (
+        "storage.core_dumps.protected",
+        "encrypted_storage_core_dumps",
+        "none",
+        lambda f: f["edgesec_storage"]["core_dumps"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("identifier", "variable", "answer", "place"), IN_PASSING)
+def test_what_is_written_in_clear_is_the_roles_work_only_where_the_variable_asks(
+    after: Facts, policy: Facts, identifier: str, variable: str, answer: str, place: Callable[[Facts], Facts]
+) -> None:
+    place(after).update(memory=False, encrypted=False, off=False)
+    policy[variable] = "keep"
+    found = entry(after, policy, identifier)
+    assert (found["verdict"], found["role"]) == ("fail", None)
+    assert f"Set {variable}: {answer}" in found["remedy"]
+    policy[variable] = answer
+    found = entry(after, policy, identifier)
+    assert (found["verdict"], found["role"]) == ("fail", "encrypted_storage")
+
+
+@pytest.mark.parametrize(("identifier", "_variable", "_answer", "place"), IN_PASSING)
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        ({"encrypted": True}, "pass"),
+        ({"memory": True, "encrypted": None}, "pass"),
+        ({"writable": False}, "pass"),
+        ({"encrypted": None, "reason": "overlay"}, "unknown"),
+        ({"memory": None}, "unknown"),
+        ({"memory": "yes"}, "unknown"),
+        ({"encrypted": 1}, "unknown"),
+    ],
+)
+def test_what_is_written_in_passing_is_judged_by_where_it_goes(
+    after: Facts, policy: Facts, identifier: str, _variable: str, _answer: str, place: Any, seen: Facts, verdict: str
+) -> None:
+    place(after).update({"memory": False, "encrypted": False, "writable": True, "off": False, **seen})
+    assert entry(after, policy, identifier)["verdict"] == verdict
+
+
+def test_core_dumps_of_a_container_are_the_hosts(after: Facts, policy: Facts) -> None:
+    after["edgesec_storage"]["core_dumps"].update(off=False, container=True)
+    assert entry(after, policy, "storage.core_dumps.protected")["verdict"] == "not_applicable"
+
+
+def test_without_systemd_there_is_no_journal_to_judge(after: Facts, policy: Facts) -> None:
+    after["edgesec_storage"]["journal"].update(present=False, memory=None)
+    assert entry(after, policy, "storage.journal.protected")["verdict"] == "not_applicable"
+
+
 def test_discards_that_were_asked_for_are_no_drift(after: Facts, policy: Facts) -> None:
     policy["encrypted_storage_discard"] = True
     assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"
@@ -362,10 +435,10 @@ def test_what_is_neither_there_nor_declared_is_not_applicable(after: Facts, poli
     policy.update(encrypted_storage_volumes=[], credentials_files=[], credentials_extra_files=[])
     after["edgesec_boot"]["mounts"] = []
     after["edgesec_credentials"]["files"] = []
-    seen = verdicts(after, policy)
-    for identifier in seen:
+    seen = {each: verdict for each, verdict in verdicts(after, policy).items() if not each.endswith(".protected")}
+    for identifier, verdict in seen.items():
         if identifier.startswith(("storage.", "credentials.", "boot.mounts.read_only", "boot.mounts.options")):
-            assert seen[identifier] == "not_applicable", identifier
+            assert verdict == "not_applicable", identifier
     assert judge(after, policy)["host_level"]["level"] == "L0"
 
 

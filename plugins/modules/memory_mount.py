@@ -1,0 +1,85 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: memory_mount
+short_description: Keep a directory for temporary files in memory
+version_added: 1.0.0
+description:
+  - Keeps a line in fstab that mounts a tmpfs of bounded size on the directory (V(nodev), V(nosuid), mode 1777), and
+    mounts it at once where the directory is empty.
+  - Where it is not empty, the next boot mounts it, so that nobody loses a file that is in use. The result says so. What
+    is in the directory then stays on the disk, hidden.
+  - A directory that lies in memory already is left alone, whoever mounted it.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  path:
+    description:
+      - The directory.
+    type: path
+    required: true
+  size:
+    description:
+      - Most memory that it may take, as in tmpfs(5).
+    type: str
+    default: 25%
+seealso:
+  - module: edgesec.hardening.encrypted_mount
+"""
+
+EXAMPLES = r"""
+- name: Keep temporary files in memory
+  edgesec.hardening.memory_mount:
+    path: /var/tmp
+"""
+
+RETURN = r"""
+steps:
+  description: What is to be done, or was done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: ["write fstab", "mount"]
+waits:
+  description: Why it takes a reboot. Empty where it does not.
+  returned: success
+  type: str
+  sample: ""
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._memory_mount import look
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"path": {"type": "path", "required": True}, "size": {"type": "str", "default": "25%"}},
+        supports_check_mode=True,
+    )
+    try:
+        state = look(module.params["path"], module.params["size"])
+        if state.waits:
+            module.warn(state.waits)
+        if not module.check_mode:
+            state.apply()
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(state.steps), steps=state.steps, waits=state.waits, diff=state.diff)
+
+
+if __name__ == "__main__":
+    main()
