@@ -10,6 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.setup.collection import place
@@ -17,3 +19,7 @@ from tests.setup.collection import place
 _collections = str(place())
 sys.path.insert(0, _collections)
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = _collections
+
+# A machine that is busy with virtual devices is slow now and then: tests do not time.
+hypothesis.settings.register_profile("edgesec", deadline=None)
+hypothesis.settings.load_profile("edgesec")

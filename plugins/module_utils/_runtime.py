@@ -95,13 +95,11 @@ WantedBy=multi-user.target
 """
 
 LAUNCHERS = {
-    "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume that is sealed to the TPM"),
+    "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
     "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
 }
 UNIT_TEXTS = {
-    "edgesec-unlock@.service": _UNIT.format(
-        program="unlock", description="Unlock the encrypted volume %i with the TPM"
-    ),
+    "edgesec-unlock@.service": _UNIT.format(program="unlock", description="Unlock the encrypted volume %i"),
     "edgesec-swap@.service": _UNIT.format(program="swap", description="Swap to the device %i with a random key"),
 }
 
