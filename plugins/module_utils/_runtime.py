@@ -80,11 +80,7 @@ StandardInput=null
 MemoryMax=256M
 TasksMax=32
 UMask=0077
-PrivateNetwork=yes
-ProtectSystem=strict
-ReadWritePaths=/run -/etc/edgesec
-ProtectHome=yes
-NoNewPrivileges=yes
+{mounts}NoNewPrivileges=yes
 RestrictSUIDSGID=yes
 RestrictRealtime=yes
 LockPersonality=yes
@@ -98,9 +94,20 @@ LAUNCHERS = {
     "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
     "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
 }
+# Not for swap: the kernel would know it by a path of mounts that end with the unit, and nobody could switch it off.
+_OWN_MOUNTS = """\
+PrivateNetwork=yes
+ProtectSystem=strict
+ReadWritePaths=/run -/etc/edgesec
+ProtectHome=yes
+"""
 UNIT_TEXTS = {
-    "edgesec-unlock@.service": _UNIT.format(program="unlock", description="Unlock the encrypted volume %i"),
-    "edgesec-swap@.service": _UNIT.format(program="swap", description="Swap to the device %i with a random key"),
+    "edgesec-unlock@.service": _UNIT.format(
+        program="unlock", description="Unlock the encrypted volume %i", mounts=_OWN_MOUNTS
+    ),
+    "edgesec-swap@.service": _UNIT.format(
+        program="swap", description="Swap to the device %i with a random key", mounts=""
+    ),
 }
 
 
