@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,22 @@ def format_volume(device: str, key: bytes = RECOVERY_KEY, **changes: Any) -> Non
         "sector_size": 4096,
     }
     _cryptsetup.format_device(device, key, **{**as_the_role, **changes})
+
+
+class Budget:
+    """So many calls in all, and the next one is cut off."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def counted(self, what: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if self.left == 0:
+                raise InterruptedError
+            self.left -= 1
+            return what(*arguments, **named)
+
+        return call
 
 
 def free_port_pair() -> int:

@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup i
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
-from tests.functional.conftest import RECOVERY_KEY, UUID, VOLUME_BYTES, format_volume
+from tests.functional.conftest import RECOVERY_KEY, UUID, VOLUME_BYTES, Budget, format_volume
 from tests.functional.test_adopt import digest
 from tests.functional.test_in_place import SHIFT
 from tests.functional.test_key_playbooks import HOST, Fleet, words
@@ -204,17 +204,7 @@ def test_it_goes_on_from_wherever_it_was_cut(volume: Volume, monkeypatch: pytest
     steps = 0
     while True:
         Path(volume.device).write_bytes(backup)
-        budget = [steps]
-
-        def tick(what: Any, *, left: list[int] = budget) -> Any:
-            def counted(*arguments: Any, **named: Any) -> Any:
-                if left[0] == 0:
-                    raise InterruptedError
-                left[0] -= 1
-                return what(*arguments, **named)
-
-            return counted
-
+        budget = Budget(steps)
         with monkeypatch.context() as patch:
             for owner, name in (
                 (_erasure._cryptsetup, "backup_header"),
@@ -223,7 +213,7 @@ def test_it_goes_on_from_wherever_it_was_cut(volume: Volume, monkeypatch: pytest
                 (_erasure, "overwrite"),
                 (os, "pwrite"),
             ):
-                patch.setattr(owner, name, tick(getattr(owner, name)))
+                patch.setattr(owner, name, budget.counted(getattr(owner, name)))
             remains = _erasure.look(volume, "overwrite")
             try:
                 _erasure.erase(remains, "overwrite", [], RECOVERY_KEY)

@@ -20,7 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import R
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import MARK, make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._traces import find, remove
-from tests.functional.conftest import SoftwareTpm
+from tests.functional.conftest import Budget, SoftwareTpm
 
 OURS = (
     "etc/systemd/system/edgesec-unlock@.service",
@@ -126,20 +126,10 @@ def test_it_goes_on_from_wherever_it_was_cut(root: str, tpm: SoftwareTpm, monkey
     make_srk(tpm.client, root)
     runs = 0
     while find(tpm.client, root).as_list():
-        budget = [1]
-
-        def once(removal: Any, left: list[int]) -> Any:
-            def counted(*arguments: Any, **named: Any) -> None:
-                if left[0] == 0:
-                    raise InterruptedError
-                left[0] -= 1
-                removal(*arguments, **named)
-
-            return counted
-
+        budget = Budget(1)
         with monkeypatch.context() as patch:
             for owner, name in ((_traces, "remove_srk"), (os, "unlink")):
-                patch.setattr(owner, name, once(getattr(owner, name), budget))
+                patch.setattr(owner, name, budget.counted(getattr(owner, name)))
             with contextlib.suppress(InterruptedError):
                 remove(find(tpm.client, root), tpm.client)
         runs += 1
