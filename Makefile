@@ -7,7 +7,7 @@
 # tests one by one. A file stays in one process, and files start in the order in which they are named here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format test-unit test-functional test-container test-device setup clean
+.PHONY: help demo test campaign lint format test-unit test-functional test-container test-device setup clean
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
@@ -21,8 +21,11 @@ help:  ## Show the targets
 demo: setup  ## Build a virtual device, audit, harden, reboot and audit it again
 	$(VENV)/python tests/demo/run.py
 
-test: lint  ## Everything: lint and sanity, then all tests in one run of pytest
+test: lint  ## Lint and sanity, then all tests but those of the campaign in one run of pytest
 	$(PYTEST) $(PYTEST_ARGS) $(PARTS:%=tests/%)
+
+campaign: setup  ## All device tests, with those that take too long for every change, and twenty power cuts
+	EDGESEC_POWER_CUTS=20 $(PYTEST) -m '' $(PYTEST_ARGS) tests/device
 
 lint: setup  ## Formatting, code quality, types, documentation, licences, ansible-lint, ansible-test sanity
 	CI=true $(VENV)/nox $(NOX_ARGS)

@@ -13,7 +13,7 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
-pytestmark = pytest.mark.minutes(4)
+pytestmark = [pytest.mark.minutes(4), pytest.mark.campaign]
 
 UUIDS = {"data": "5c1f2d0e-8a3b-4c6d-9e7f-000000000001", "spare": "5c1f2d0e-8a3b-4c6d-9e7f-000000000002"}
 THEIRS = "correct horse"

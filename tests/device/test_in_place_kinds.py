@@ -14,7 +14,7 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
-pytestmark = pytest.mark.minutes(8)
+pytestmark = [pytest.mark.minutes(8), pytest.mark.campaign]
 
 ROLE = str(Path(__file__).with_name("encrypted_storage.yml"))
 BEGIN = str(Path(__file__).with_name("begin_in_place.yml"))

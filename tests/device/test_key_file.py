@@ -15,7 +15,7 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
-pytestmark = pytest.mark.minutes(4)
+pytestmark = [pytest.mark.minutes(4), pytest.mark.campaign]
 
 DISK = "/dev/disk/by-partlabel/data"
 SPARE = "/dev/disk/by-partlabel/spare"

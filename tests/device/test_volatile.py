@@ -14,7 +14,7 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
-pytestmark = [pytest.mark.minutes(4), pytest.mark.usefixtures("hardened")]
+pytestmark = [pytest.mark.campaign, pytest.mark.minutes(4), pytest.mark.usefixtures("hardened")]
 
 PARTITION = "/dev/disk/by-partlabel/swap"
 UUID = "5c1f2d0e-8a3b-4c6d-9e7f-000000000001"
