@@ -68,5 +68,6 @@ def run(device: Device, controller: Path) -> Play:
 def on(device: Device, command: str, *, stdin: str | None = None) -> str:
     """What a command prints on the device, which must succeed."""
     done = device.ssh(command, stdin=stdin)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
+    # 255: what failed is the connection, and the console may tell why
+    assert done.returncode == 0, f"{command}: {done.stderr}{device.serial_log_end() if done.returncode == 255 else ''}"
     return done.stdout

@@ -270,6 +270,11 @@ class Device:
         """The serial console's output over all boots."""
         return self.directory / "serial.log"
 
+    def serial_log_end(self) -> str:
+        """The last lines of the serial console."""
+        lines = self.serial_log.read_text(errors="replace").splitlines() if self.serial_log.exists() else []
+        return "\n".join(lines[-30:])
+
     def raw_disk(self) -> Path:
         """Convert the disk of a powered-off device to a raw, sparse file, and return its path.
 
@@ -355,8 +360,7 @@ class Device:
         return seconds
 
     def _fail(self, seen: str) -> None:
-        lines = self.serial_log.read_text(errors="replace").splitlines() if self.serial_log.exists() else []
-        raise LabError(f"device {self.name}", seen, "The serial log's end follows", log="\n".join(lines[-30:]))
+        raise LabError(f"device {self.name}", seen, "The serial log's end follows", log=self.serial_log_end())
 
 
 def devices() -> list[Device]:

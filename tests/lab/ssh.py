@@ -31,7 +31,7 @@ def known_hosts(public_host_key: str) -> str:
     return f"{HOST_ALIAS} {public_host_key}"
 
 
-def answers(port: int, timeout: float = 3) -> bool:
+def answers(port: int, timeout: float = 10) -> bool:
     """Whether an SSH server greets on a loopback port."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout) as connection:
