@@ -19,12 +19,13 @@ from ._luks2 import Header
 from ._luks2_check import pins_of, violations
 from ._luks_header import describe
 from ._plan import label_of
+from ._slots import BOOT_SLOTS, RECOVERY_SLOT
 from ._storage import Volume
 from ._upkeep import Upkeep, keep_up, retire
-from ._volume import RECOVERY_SLOT, compressed, header_backup, header_copy, require_header, require_recovery
+from ._volume import compressed, header_backup, header_copy, require_header, require_recovery
 
 # The recovery key's, and the two that the TPM's key and a rotation take turns with: nobody else's key stays in them.
-_RESERVED = (RECOVERY_SLOT, "1", "2")
+_RESERVED = (RECOVERY_SLOT, *BOOT_SLOTS)
 _LAST_SLOT = 31
 
 

@@ -19,11 +19,9 @@ from ._errors import EdgesecError, Malformed, Refused
 from ._files import sync_directory, write_atomic
 from ._luks2 import Header
 from ._luks2_check import pins_of
+from ._slots import BOOT_SLOTS, RECOVERY_SLOT
 from ._storage import Volume
-from ._volume import RECOVERY_SLOT, require_header
-
-# While one is replaced, the other is in use.
-_SLOTS = ("1", "2")
+from ._volume import require_header
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,14 @@ def free_slot(place: Place, recovery_key: bytes) -> str:
     device = place.metadata
     _remove_unfinished(place, recovery_key)
     header = require_header(device)
-    slot = next((slot for slot in _SLOTS if slot not in header.keyslots), None)
+    slot = next((slot for slot in BOOT_SLOTS if slot not in header.keyslots), None)
     if slot is not None:
         return slot
-    stale = [slot for slot in _bound_slots(header) if slot in _SLOTS and slot != _enrolled_slot(place, header)]
+    stale = [slot for slot in _bound_slots(header) if slot in BOOT_SLOTS and slot != _enrolled_slot(place, header)]
     if not stale:
         raise Refused(
             device,
-            f"the keyslots {', '.join(_SLOTS)} are in use, and not to open it at boot",
+            f"the keyslots {', '.join(BOOT_SLOTS)} are in use, and not to open it at boot",
             f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
         )
     _cryptsetup.kill_slot(device, stale[0], recovery_key)
@@ -79,7 +77,7 @@ def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> Non
     # Both keyslots: while one replaces the other, a power cut must not make the header look foreign.
     pins = replace(
         pins_of(header),
-        keyslots=tuple(sorted({RECOVERY_SLOT, *_SLOTS, *header.keyslots})),
+        keyslots=tuple(sorted({RECOVERY_SLOT, *BOOT_SLOTS, *header.keyslots})),
         in_place=device != place.volume.device,
     )
     write_enrolment(Enrolment(place.volume.name, place.volume.device, pins, token), place.root)
@@ -141,6 +139,6 @@ def _remove_unfinished(place: Place, recovery_key: bytes) -> None:
     except FileNotFoundError:
         return
     header = require_header(place.metadata)
-    if slot in _SLOTS and slot in header.keyslots and slot not in _bound_slots(header):
+    if slot in BOOT_SLOTS and slot in header.keyslots and slot not in _bound_slots(header):
         _cryptsetup.kill_slot(place.metadata, slot, recovery_key)
     _end(place)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Union
 
 from ._errors import Malformed
@@ -107,17 +106,6 @@ def write_enrolment(enrolment: Enrolment, root: str = "/") -> None:
     path = path_of(enrolment.name, root)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     write_atomic(path, enrolment.to_bytes(), 0o644, os.geteuid(), os.getegid())
-
-
-def settle(name: str, root: str = "/") -> None:
-    """Note that a volume is encrypted as a whole, so that its header may no longer say otherwise.
-
-    Where this cannot be written, the next run of tpm_keyslot does it.
-    """
-    with suppress(Malformed, OSError):
-        enrolment = read_enrolment(name, root)
-        if enrolment.pins.in_place:
-            write_enrolment(replace(enrolment, pins=replace(enrolment.pins, in_place=False)), root)
 
 
 def enrolled_names(root: str = "/") -> list[str]:

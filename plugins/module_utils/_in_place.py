@@ -34,18 +34,19 @@ from ._luks_header import header_of
 from ._mountinfo import Mount
 from ._plan import label_of
 from ._relocation import place_header, put_back
-from ._resume import DIRECTORY, DONE, FAILED, Report, finish, launch, report, work_of
+from ._resume import DIRECTORY, DONE, FAILED, PREPARING, Report, finish, launch, report, work_of
 from ._shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
+from ._slots import RECOVERY_SLOT
 from ._storage import Volume, read_mounts
 from ._superblock import FileSystem
-from ._volume import RECOVERY_SLOT, header_backup, require_recovery
+from ._volume import header_backup, require_recovery
 from ._volume_mount import GUARD, Mounting, look
 from ._writers import users_of
 
 # LUKS2 header with its keyslots at the start, and as much at the end to which data moves.
 SHIFT = 16 << 20
 
-PREPARING, SHRINKING, PLACING = "stopping services", "shrinking the file system", "placing the header"
+SHRINKING, PLACING = "shrinking the file system", "placing the header"
 
 _SECTOR = 4096
 

@@ -9,28 +9,22 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Optional
 
-from . import _background, _in_place
+from . import _in_place
 from ._background import is_running
-from ._errors import EdgesecError, Refused
-from ._files import write_atomic
-from ._in_place import PREPARING, Job, clear_up, require_convertible
+from ._errors import Refused
+from ._in_place import Job, clear_up, require_convertible
+from ._launching import install_library, wait_until_begun
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._plan import ENCRYPT_IN_PLACE, plan
-from ._reencryption import Progress, is_under_way, progress
+from ._reencryption import Progress, is_under_way, progress_of
 from ._resume import FAILED, Report, last_report, work_of
 from ._volume import observe
 
 PREPARE, START, RUNNING, NONE = "prepare", "start", "running", "none"
-
-_BEGIN_SECONDS = 120.0
-_LIBRARY = os.path.join(_background.DIRECTORY, "lib")
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,8 @@ class State:
         """Begin, or go on, in the background."""
         if self.stage == PREPARE:
             raise Refused(self.job.volume.device, "its header is not prepared", "Call luks_encrypt with state prepared")
-        _in_place.start(self.job, _install_library(), key)
-        _wait_until_begun(self.job.volume.name)
+        _in_place.start(self.job, install_library(), key)
+        wait_until_begun(self.job.volume.name)
 
 
 def look(job: Job) -> State:
@@ -94,7 +88,7 @@ def look(job: Job) -> State:
     report = last_report(volume.name) or Report("")
     if is_running(work_of(volume.name)):
         header = header_of(device) or header_of(job.header)
-        return State(job, RUNNING, header, Report(report.phase), _progress(header, device))
+        return State(job, RUNNING, header, Report(report.phase), progress_of(header, device) if header else None)
     error = report if report.phase == FAILED else Report("")
     facts = observe(volume)
     intent = plan(facts, volume).intent
@@ -105,39 +99,5 @@ def look(job: Job) -> State:
             require_convertible(job)
         return State(job, START if prepared and not facts["interrupted"] else PREPARE, prepared, error, None)
     if header is not None and is_under_way(header):
-        return State(job, START, header, error, _progress(header, device))
+        return State(job, START, header, error, progress_of(header, device))
     return State(job, NONE, header, report if report.phase != FAILED else Report(""), None)
-
-
-def _wait_until_begun(name: str) -> None:
-    """Else whoever looks next would see neither work nor its end."""
-    deadline = time.monotonic() + _BEGIN_SECONDS
-    while not is_running(work_of(name)) and last_report(name) == Report(PREPARING):
-        if time.monotonic() > deadline:
-            raise EdgesecError(
-                f"edgesec-{work_of(name)}.service",
-                f"did not begin within {_BEGIN_SECONDS:g} s",
-                f"See systemctl status edgesec-{work_of(name)}.service",
-            )
-        time.sleep(0.1)
-
-
-def _progress(header: Optional[Header], device: str) -> Optional[Progress]:
-    if header is None:
-        return None
-    with open(device, "rb") as file:
-        return progress(header, file.seek(0, os.SEEK_END))
-
-
-def _install_library() -> str:
-    """Put the modules of this library that are loaded now below the directory that is returned, on tmpfs."""
-    package = str(__package__)
-    directory = os.path.join(_LIBRARY, "edgesec")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    sources = {"__init__": ""}
-    for name in [name for name in sys.modules if name.startswith(package + ".")]:
-        loader: Any = import_module(name).__loader__
-        sources[name.rpartition(".")[2]] = loader.get_source(name) or ""
-    for name, source in sources.items():
-        write_atomic(os.path.join(directory, f"{name}.py"), source.encode(), 0o600, os.geteuid(), os.getegid())
-    return _LIBRARY

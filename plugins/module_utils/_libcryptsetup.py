@@ -8,23 +8,28 @@
 
 C(cryptsetup reencrypt --encrypt) makes a header with a single keyslot, and puts it over the start of the data in one
 write that no power cut may hit. The library lets a header be prepared elsewhere, with all its keyslots and tokens.
+C(cryptsetup reencrypt) asks a person for the passphrases of all keyslots that are to stay, or keeps a single one.
 Source: libcryptsetup.h (the ABI of libcryptsetup.so.12 is stable since version 2.0).
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from ._errors import ToolFailed, ToolMissing
 
 _LIBRARY = "libcryptsetup.so.12"
 _SECTOR = 512
 _ANY_SLOT = -1
-_ENCRYPT, _BACKWARD = 1, 1
+_REENCRYPT, _ENCRYPT = 0, 1
+_FORWARD, _BACKWARD = 0, 1
 _INITIALIZE_ONLY, _MOVE_FIRST_SEGMENT = 1 << 0, 1 << 1
+_NO_SEGMENT, _DIGEST_REUSE = 1 << 0, 1 << 2
+_NO_BENCHMARK = 1 << 1
+_KEYSLOT_CIPHER, _KEYSLOT_KEY_BYTES = b"aes-xts-plain64", 64
 _FOR_ACTIVATION = 0
 # Those that a LUKS2 header can hold, by their names in it.
 PERSISTENT_FLAGS = {
@@ -34,6 +39,24 @@ PERSISTENT_FLAGS = {
     "no-read-workqueue": 1 << 24,
     "no-write-workqueue": 1 << 25,
 }
+
+
+class _Pbkdf(ctypes.Structure):
+    """C(struct crypt_pbkdf_type)."""
+
+    _fields_ = (
+        ("type", ctypes.c_char_p),
+        ("hash", ctypes.c_char_p),
+        ("time_ms", ctypes.c_uint32),
+        ("iterations", ctypes.c_uint32),
+        ("max_memory_kb", ctypes.c_uint32),
+        ("parallel_threads", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+    )
+
+
+# As _cryptsetup has it: each key is 256 random bits.
+_CHEAP_PBKDF = _Pbkdf(type=b"pbkdf2", hash=b"sha256", iterations=1000, flags=_NO_BENCHMARK)
 
 
 class _Luks2(ctypes.Structure):
@@ -99,6 +122,54 @@ def begin_encryption(header: str, device: str, key: bytes, *, slot: int, sector_
         )
 
 
+def add_next_volume_key(device: str, keys: Mapping[str, bytes]) -> None:
+    """Make another volume key, and a keyslot with it for each key. No data is encrypted with it yet.
+
+    :param keys: by the number of the free keyslot that each is to open.
+    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolFailed: the library refused; some of the keyslots may have been made.
+    """
+    with _loaded(device, device) as (library, context, require):
+        require("crypt_set_pbkdf_type", context, ctypes.byref(_CHEAP_PBKDF))
+        require("crypt_keyslot_set_encryption", context, _KEYSLOT_CIPHER, _KEYSLOT_KEY_BYTES)
+        size = ctypes.c_size_t(library.crypt_get_volume_key_size(context))
+        volume_key = ctypes.create_string_buffer(size.value)
+        (first, key), *others = ((int(slot), key) for slot, key in keys.items())
+        require("crypt_keyslot_add_by_key", context, first, None, size, key, len(key), _NO_SEGMENT)
+        require("crypt_volume_key_get", context, first, volume_key, ctypes.byref(size), key, len(key))
+        for slot, key in others:
+            flags = _NO_SEGMENT | _DIGEST_REUSE
+            require("crypt_keyslot_add_by_key", context, slot, volume_key, size, key, len(key), flags)
+
+
+def begin_reencryption(
+    device: str, name: Optional[str], key: bytes, *, old_slot: str, new_slot: str, sector_size: int
+) -> None:
+    """Note in the header of a volume that its data is to be encrypted with another volume key. No data changes.
+
+    :param name: its device-mapper name, or None where it is closed.
+    :param key: opens C(old_slot), with the present volume key, and C(new_slot), with the next.
+    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolFailed: the library refused; the header is as it was.
+    """
+    with _loaded(device, device) as (library, context, require):
+        volume = _Luks2(sector_size=sector_size)
+        parameters = _Reencrypt(
+            mode=_REENCRYPT,
+            direction=_FORWARD,
+            resilience=b"checksum",
+            hash=b"sha256",
+            luks2=ctypes.pointer(volume),
+            flags=_INITIALIZE_ONLY,
+        )
+        cipher, mode = library.crypt_get_cipher(context), library.crypt_get_cipher_mode(context)
+        require(
+            "crypt_reencrypt_init_by_passphrase",
+            *(context, name.encode() if name else None, key, len(key), int(old_slot), int(new_slot), cipher, mode),
+            ctypes.byref(parameters),
+        )
+
+
 def set_persistent_flags(device: str, flags: Sequence[str]) -> None:
     """Have a LUKS2 header name those flags, and no others, for whenever it is opened.
 
@@ -151,6 +222,11 @@ def _load() -> ctypes.CDLL:
         *(pointer, text, text, size, number, number, text, text),
         ctypes.POINTER(_Reencrypt),
     )
+    library.crypt_set_pbkdf_type.argtypes = (pointer, ctypes.POINTER(_Pbkdf))
+    library.crypt_keyslot_set_encryption.argtypes = (pointer, text, size)
+    library.crypt_get_volume_key_size.argtypes = (pointer,)
+    library.crypt_keyslot_add_by_key.argtypes = (pointer, number, text, size, text, size, ctypes.c_uint32)
+    library.crypt_volume_key_get.argtypes = (pointer, number, text, ctypes.POINTER(size), text, size)
     library.crypt_persistent_flags_set.argtypes = (pointer, number, ctypes.c_uint32)
     library.crypt_free.argtypes = (pointer,)
     library.crypt_free.restype = None

@@ -98,16 +98,50 @@ class Header:
         return int(offset) if isinstance(offset, str) and offset.isdigit() else None
 
     @property
+    def final_segment(self) -> str:
+        """Id of the segment that describes all the data, or will when a re-encryption is done."""
+        return next((name for name, segment in self.segments.items() if has_flag(segment, "backup-final")), "0")
+
+    @property
     def volume_key_fingerprint(self) -> Optional[str]:
-        """SHA-256 over salt and digest of digest 0: names the volume key, whatever becomes of the keyslots."""
-        digest = self.digests.get("0")
-        if not isinstance(digest, dict):
-            return None
-        return hashlib.sha256(f"{digest.get('salt')}|{digest.get('digest')}".encode()).hexdigest()
+        """Names the key of the final segment, whatever becomes of the keyslots."""
+        return next(
+            (fingerprint(digest) for digest in self.digests.values() if covers(digest, self.final_segment)), None
+        )
+
+    @property
+    def unbound_keyslots(self) -> list[str]:
+        """Keyslots with a volume key that no data is encrypted with."""
+        return sorted(
+            str(slot)
+            for digest in self.digests.values()
+            if isinstance(digest, dict) and not digest.get("segments") and isinstance(digest.get("keyslots"), list)
+            for slot in digest["keyslots"]
+            if isinstance(self.keyslots.get(str(slot)), dict) and self.keyslots[str(slot)].get("type") == "luks2"
+        )
 
     def _first_segment(self, field: str) -> Any:
         segment = self.segments.get("0")
         return segment.get(field) if isinstance(segment, dict) else None
+
+
+def fingerprint(digest: Any) -> Optional[str]:
+    """SHA-256 over salt and digest of a volume-key digest."""
+    if not isinstance(digest, dict):
+        return None
+    return hashlib.sha256(f"{digest.get('salt')}|{digest.get('digest')}".encode()).hexdigest()
+
+
+def covers(digest: Any, segment: str) -> bool:
+    """Whether a segment is encrypted with the key of a digest."""
+    segments = digest.get("segments") if isinstance(digest, dict) else None
+    return isinstance(segments, list) and segment in segments
+
+
+def has_flag(segment: Any, flag: str) -> bool:
+    """Whether a segment has a flag."""
+    flags = segment.get("flags") if isinstance(segment, dict) else None
+    return isinstance(flags, list) and flag in flags
 
 
 def read_header(data: bytes) -> Header:

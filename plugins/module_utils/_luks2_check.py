@@ -18,8 +18,9 @@ import binascii
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ._luks2 import Header
-from ._reencryption import is_under_way, settled
+from ._luks2 import Header, fingerprint
+from ._reencryption import ENCRYPT, REENCRYPT, is_under_way, settled
+from ._slots import BOOT_SLOTS, RECOVERY_SLOT
 
 KEYSLOT_CIPHERS = ("aes-xts-plain64",)
 _KEY_SIZES = {
@@ -45,10 +46,12 @@ class Pins:
     sector_size: int
     data_offset: int
     volume_key_fingerprint: str
-    keyslots: tuple[str, ...] = ("0", "1")
+    keyslots: tuple[str, ...] = (RECOVERY_SLOT, BOOT_SLOTS[0])
     token_types: tuple[str, ...] = ("edgesec-tpm2",)
     # Whether the data may still be on its way from clear to encrypted.
     in_place: bool = False
+    # While the volume key is rotated: the one to come, empty as long as it is not made.
+    next_volume_key_fingerprint: Optional[str] = None
 
 
 def pins_of(header: Header) -> Pins:
@@ -74,18 +77,33 @@ def violations(header: Header, pins: Pins) -> list[str]:
         for name, seen, wanted in (
             ("uuid", header.uuid, pins.uuid),
             ("label", header.label, pins.label),
-            ("volume key fingerprint", header.volume_key_fingerprint, pins.volume_key_fingerprint),
         )
         if seen != wanted
     ]
-    if pins.in_place and is_under_way(header):
-        header, passing = settled(header)
+    found += _volume_keys(header, pins)
+    if is_under_way(header) and (pins.in_place or pins.next_volume_key_fingerprint):
+        header, passing = settled(header, ENCRYPT if pins.in_place else REENCRYPT)
         found += passing
     found += _config(header)
     found += _segments(header, pins)
-    found += _digests(header)
+    found += _digests(header, pins)
     found += _tokens(header, pins)
     found += _keyslots(header, pins)
+    return found
+
+
+def _volume_keys(header: Header, pins: Pins) -> list[str]:
+    """Data may be encrypted with the volume key that is pinned, and with the next one where that is announced."""
+    pinned = (pins.volume_key_fingerprint, pins.next_volume_key_fingerprint)
+    found = [
+        f"digest {name} is that of another volume key than {pins.volume_key_fingerprint!r}"
+        for name, digest in sorted(header.digests.items())
+        if isinstance(digest, dict) and digest.get("segments") and fingerprint(digest) not in pinned
+    ]
+    if header.volume_key_fingerprint not in pinned[: 2 if pins.next_volume_key_fingerprint else 1]:
+        found.append(
+            f"volume key fingerprint is {header.volume_key_fingerprint!r}, expected {pins.volume_key_fingerprint!r}"
+        )
     return found
 
 
@@ -116,18 +134,23 @@ def _segments(header: Header, pins: Pins) -> list[str]:
     return []
 
 
-def _digests(header: Header) -> list[str]:
-    if set(header.digests) != {"0"} or not isinstance(header.digests["0"], dict):
-        return [f"digests are {sorted(header.digests)}, expected ['0']"]
-    digest = header.digests["0"]
-    found = []
-    if digest.get("type") != "pbkdf2":
-        found.append(f"digest 0 has type {digest.get('type')!r}")
-    if digest.get("segments") != ["0"]:
-        found.append(f"digest 0 covers segments {digest.get('segments')!r}")
-    slots = digest.get("keyslots")
-    if not isinstance(slots, list) or set(map(str, slots)) != set(header.keyslots):
-        found.append(f"digest 0 covers keyslots {slots!r}")
+def _digests(header: Header, pins: Pins) -> list[str]:
+    """One digest for the data; beside it at most that of another volume key, while the volume key is rotated."""
+    most = 1 if pins.next_volume_key_fingerprint is None else 2
+    if not 1 <= len(header.digests) <= most or not all(isinstance(each, dict) for each in header.digests.values()):
+        return [f"digests are {sorted(header.digests)}, expected {'one' if most == 1 else 'one or two'}"]
+    found = [
+        f"digest {name} has type {digest.get('type')!r}"
+        for name, digest in sorted(header.digests.items())
+        if digest.get("type") != "pbkdf2"
+    ]
+    covered = sorted(repr(digest.get("segments")) for digest in header.digests.values())
+    if covered not in (["['0']"], ["['0']", "[]"]):
+        found.append(f"the digests cover segments {', '.join(covered)}")
+    lists = [digest.get("keyslots") for digest in header.digests.values()]
+    slots = sorted(str(slot) for each in lists if isinstance(each, list) for slot in each)
+    if slots != sorted(header.keyslots):
+        found.append(f"the digests cover keyslots {slots}")
     return found
 
 

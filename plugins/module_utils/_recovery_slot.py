@@ -14,11 +14,9 @@ from typing import Optional
 from . import _cryptsetup
 from ._errors import EdgesecError, Refused
 from ._luks2 import Header
+from ._slots import BOOT_SLOTS, RECOVERY_SLOT
 from ._storage import Volume
-from ._volume import RECOVERY_SLOT, require_header, require_recovery
-
-# The unlocker takes a header with the keyslots 0, 1 and 2 (see _tpm_keyslot), so that a boot in between opens as well.
-_SPARE_SLOTS = ("1", "2")
+from ._volume import require_header, require_recovery
 
 
 def look(volume: Volume) -> Header:
@@ -68,6 +66,12 @@ def rotate(device: str, old: bytes, new: bytes) -> bool:
     header = require_header(device)
     if header.requirements:
         raise Refused(device, f"it is being changed ({', '.join(header.requirements)})", "Let that end, then run again")
+    if header.unbound_keyslots:
+        raise Refused(
+            device,
+            f"the keyslots {', '.join(header.unbound_keyslots)} have a volume key that no data is encrypted with",
+            "If a rotation of the volume key was interrupted, run rotate.yml again with rotate_volume_key: true",
+        )
     in_place = _opened_by(header, device, new) == [RECOVERY_SLOT]
     if in_place and not _opened_by(header, device, old):
         return False
@@ -117,11 +121,11 @@ def _unbound(header: Header) -> Sequence[str]:
 
 
 def _spare_slot(header: Header, device: str) -> str:
-    for slot in _SPARE_SLOTS:
+    for slot in BOOT_SLOTS:
         if slot not in header.keyslots:
             return slot
     raise Refused(
         device,
-        f"the keyslots {' and '.join(_SPARE_SLOTS)} are in use, and one of them is needed while the key is changed",
+        f"the keyslots {' and '.join(BOOT_SLOTS)} are in use, and one of them is needed while the key is changed",
         f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
     )

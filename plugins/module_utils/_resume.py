@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Going on with the encryption of an open volume until it is done: at boot, or right after it was begun."""
+"""Going on with the encryption of an open volume, with its first key or another one, until it is done."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any, Optional
 
 from . import _background, _cryptsetup
 from ._background import only_one
-from ._enrolment import settle
 from ._errors import EdgesecError
 from ._luks_header import header_of
 from ._reencryption import is_under_way
+from ._volume_key import settle
 
 DIRECTORY = _background.DIRECTORY
 
-# Phases; between them are those of an encryption that is only about to begin (_in_place).
-ENCRYPTING, DONE, FAILED = "encrypting", "done", "failed"
+# Phases; between the first two are those of an encryption that is only about to begin (_in_place).
+PREPARING, ENCRYPTING, DONE, FAILED = "preparing", "encrypting", "done", "failed"
 
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
 
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def finish(name: str, device: str, key: bytes) -> None:
-    """Encrypt the rest of an open volume. A volume of which all is encrypted is left as it is.
+    """Encrypt the rest of an open volume. A volume of which all is done is left as it is.
 
     :raises ToolFailed: what is encrypted stays so, and what is not can be gone on with.
     """
@@ -59,7 +59,7 @@ def finish(name: str, device: str, key: bytes) -> None:
     if header is not None and is_under_way(header):
         report(name, Report(ENCRYPTING))
         _cryptsetup.resume_reencryption(device, name, key)
-    settle(name)
+    settle(name, device)
     report(name, Report(DONE))
 
 

@@ -39,12 +39,14 @@ MODULES = (
     "_sealing",
     "_shrink",
     "_signatures",
+    "_slots",
     "_superblock",
     "_swap_boot",
     "_token",
     "_tpm2",
     "_tpm_policy",
     "_unlock",
+    "_volume_key",
 )
 
 _LAUNCHER = """\

@@ -112,7 +112,7 @@ def look(
     """
     metadata = prepared or volume.device
     header = require_header(metadata)
-    token = _token_of(volume, header, root)
+    token = token_of(volume, header, root)
     latch = latch_pcr if latch_pcr is not None else _latch_pcr(tpm, pcrs, token, root)
     values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
     refuse_worthless(pcrs, values, accept)
@@ -184,7 +184,7 @@ def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
         )
 
 
-def _token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
+def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
     """The token as the header has it, if it and the enrolment are whole and of this volume."""
     try:
         enrolment = read_enrolment(volume.name, root)

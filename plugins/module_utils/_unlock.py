@@ -129,20 +129,21 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
         key = source.key(header)
         # While it is being encrypted, opening has to bring data and header on the device to where they fit together.
         passing = is_under_way(header)
+        unsettled = passing or header.volume_key_fingerprint != enrolment.pins.volume_key_fingerprint
         try:
             _cryptsetup.open_volume(
                 enrolment.device,
                 name,
                 key.value,
                 header=None if passing else copy,
-                slot=None if passing else key.keyslot,
+                slot=None if unsettled else key.keyslot,
             )
         except ToolFailed as error:
             raise UnlockError(
                 "key_rejected", name, f"the key from {source.origin} did not open it ({error.stderr})"
             ) from None
         _verify_mapping(enrolment)
-        message = _go_on(enrolment, key.value) if passing else ""
+        message = _go_on(enrolment, key.value) if unsettled else ""
         return Outcome(name, "ok", at, approval=key.approval, message=message)
     finally:
         if os.path.lexists(copy):

@@ -18,8 +18,9 @@ from ._enrolment import TOKEN_TYPES
 from ._libcryptsetup import set_persistent_flags
 from ._luks_header import describe
 from ._plan import ADJUST, Plan
+from ._slots import RECOVERY_SLOT
 from ._storage import Volume
-from ._volume import RECOVERY_SLOT, observe, require_header, require_recovery
+from ._volume import observe, require_header, require_recovery
 
 
 @dataclass(frozen=True)

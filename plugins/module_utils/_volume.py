@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from . import _cryptsetup
 from ._cipher import cipher_for_this_processor
@@ -24,11 +24,12 @@ from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
 from ._plan import ERASE, FORMAT, label_of, plan
+from ._reencryption import is_rekeyed
 from ._signatures import probe
+from ._slots import RECOVERY_SLOT
 from ._storage import Volume
 from ._storage import collect as collect_storage
 
-RECOVERY_SLOT = "0"
 # Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
 # volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
 UNUSED = "edgesec-unused"
@@ -92,16 +93,28 @@ def _erase_signatures(device: str) -> None:
 
 
 def require_recovery(device: str, key: bytes) -> None:
-    """Prove that the recovery key opens its keyslot.
+    """Prove that the recovery key opens the data by its keyslot.
 
     :raises EdgesecError: it does not.
     """
-    if not _cryptsetup.opens(device, key, slot=RECOVERY_SLOT):
+    header = require_header(device)
+    if RECOVERY_SLOT in header.unbound_keyslots:
+        raise Refused(
+            device,
+            "a rotation of its volume key was interrupted before it began",
+            "Run rotate.yml again with rotate_volume_key: true",
+        )
+    if not _cryptsetup.opens(device, key, slot=recovery_slot(header)):
         raise EdgesecError(
             device,
             f"the escrowed recovery key does not open keyslot {RECOVERY_SLOT}",
             "Use the store that the volume was encrypted with; nothing further was changed",
         )
+
+
+def recovery_slot(header: Header) -> Optional[str]:
+    """The keyslot that the recovery key opens; None where it takes two, since there are two volume keys."""
+    return None if is_rekeyed(header) else RECOVERY_SLOT
 
 
 def header_backup(device: str) -> bytes:

@@ -25,7 +25,7 @@ from ._luks_header import header_of
 from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
 from ._signatures import probe
 from ._storage import Volume
-from ._volume import RECOVERY_SLOT, UNUSED, observe, require_recovery
+from ._volume import UNUSED, observe, recovery_slot, require_recovery
 
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
 GUARD = "x-edgesec.guard="
@@ -110,7 +110,7 @@ class State:
             raise Refused(device, "it has no LUKS header", "Encrypt it first (edgesec.hardening.luks_volume)")
         if OPEN in self.steps:
             require_recovery(device, key)
-            _cryptsetup.open_volume(device, mounting.volume.name, key, slot=RECOVERY_SLOT)
+            _cryptsetup.open_volume(device, mounting.volume.name, key, slot=recovery_slot(self.header))
         if MAKE in self.steps:
             _make_file_system(mounting, self.header)
         os.makedirs(mounting.path, mode=0o755, exist_ok=True)

@@ -118,6 +118,21 @@ class FleetStore:
         self._files.move(_next(host, uuid), _recovery(host, uuid))
         self.note(host, uuid, "recovery key rotated")
 
+    def begin_volume_key_rotation(self, host: str, uuid: str, fingerprint: str) -> None:
+        """The data of a volume is about to be encrypted with another volume key than the one that is named."""
+        self._files.put(_rekeyed(host, uuid), fingerprint.encode() + b"\n")
+        self._files.journal("volume key rotation begun", host, uuid)
+
+    def volume_key_rotated_from(self, host: str, uuid: str) -> str | None:
+        """The fingerprint that a rotation began with which has not been brought to its end here, or None."""
+        fingerprint = self._files.find(_rekeyed(host, uuid))
+        return None if fingerprint is None else fingerprint.decode().strip()
+
+    def end_volume_key_rotation(self, host: str, uuid: str) -> None:
+        """The header with the new volume key is escrowed; the one from before is of no use any more."""
+        self._files.remove(_rekeyed(host, uuid))
+        self.note(host, uuid, "volume key rotated")
+
     # -- headers, approvals, what was done
 
     def put_header(self, host: str, uuid: str, backup: bytes) -> None:
@@ -264,6 +279,10 @@ def _host(host: str) -> str:
 
 def _recovery(host: str, uuid: str) -> str:
     return f"{_host(host)}/recovery/{safe(uuid)}.cms"
+
+
+def _rekeyed(host: str, uuid: str) -> str:
+    return f"{_host(host)}/headers/{safe(uuid)}.rekeyed-from"
 
 
 def _next(host: str, uuid: str) -> str:

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+
+_IDLE, _RUNNING = "idle", "running"
+
+
+class ActionModule(FollowingAction):
+    """Starts the rotation, shows how it goes on, and escrows the header that it ends with."""
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        uuid, stage, fingerprint = (self.probed[name] for name in ("uuid", "stage", "fingerprint"))
+        key = {"recovery_key": self.recovery_key(arguments, store).decode()}
+        # One that ended on the device alone, after this side was gone, is not begun anew.
+        is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, fingerprint)
+        if not is_done:
+            if stage == _IDLE:
+                store.begin_volume_key_rotation(self.host, uuid, fingerprint)
+            if stage != _RUNNING:
+                begun = self.call({**arguments, **key, **self._proof(store)})[0]
+                if begun.get("failed"):
+                    return begun
+            now = self.follow(arguments, _IDLE, "encrypted with another volume key")
+            if now.get("failed"):
+                return now
+        result, backup = self.call({**arguments, **key, "finished": True})
+        if backup is not None:
+            store.put_header(self.host, uuid, backup)
+            store.end_volume_key_rotation(self.host, uuid)
+        return result
+
+    def _proof(self, store: FleetStore) -> dict[str, Any]:
+        """What has the TPM give the secret of the volume once more in this boot, where it has one."""
+        signed = self.probed["to_be_signed"]
+        if not signed:
+            return {}
+        values = {int(pcr): bytes.fromhex(value) for pcr, value in signed["pcr_values"].items()}
+        return {
+            "proof": approve(store.policy_key(), bytes.fromhex(signed["srk_name"]), values, signed["kernel"]).to_json()
+        }

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Starting work in the background from a module, whose own files are gone as soon as it returns."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from importlib import import_module
+from typing import Any
+
+from ._background import DIRECTORY, is_running
+from ._errors import EdgesecError
+from ._files import write_atomic
+from ._resume import PREPARING, Report, last_report, work_of
+
+_BEGIN_SECONDS = 120.0
+_LIBRARY = os.path.join(DIRECTORY, "lib")
+
+
+def install_library() -> str:
+    """Put the modules of this library that are loaded now below the directory that is returned, on tmpfs."""
+    package = str(__package__)
+    directory = os.path.join(_LIBRARY, "edgesec")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    sources = {"__init__": ""}
+    for name in [name for name in sys.modules if name.startswith(package + ".")]:
+        loader: Any = import_module(name).__loader__
+        sources[name.rpartition(".")[2]] = loader.get_source(name) or ""
+    for name, source in sources.items():
+        write_atomic(os.path.join(directory, f"{name}.py"), source.encode(), 0o600, os.geteuid(), os.getegid())
+    return _LIBRARY
+
+
+def wait_until_begun(name: str) -> None:
+    """Wait for the work on a volume to begin, since whoever looks before would see neither it nor its end.
+
+    :raises EdgesecError: it does not.
+    """
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while not is_running(work_of(name)) and last_report(name) == Report(PREPARING):
+        if time.monotonic() > deadline:
+            raise EdgesecError(
+                f"edgesec-{work_of(name)}.service",
+                f"did not begin within {_BEGIN_SECONDS:g} s",
+                f"See systemctl status edgesec-{work_of(name)}.service",
+            )
+        time.sleep(0.1)
