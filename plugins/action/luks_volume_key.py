@@ -28,6 +28,7 @@ class ActionModule(FollowingAction):
                 begun = self.call({**arguments, **key, **self._proof(store)})[0]
                 if begun.get("failed"):
                     return begun
+            store.retire_header(self.host, uuid)
             now = self.follow(arguments, _IDLE, "encrypted with another volume key")
             if now.get("failed"):
                 return now

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -69,6 +70,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0]):
         sys.stderr.write("usage: unlock NAME\n")
         return 2
+    signal.signal(signal.SIGTERM, _interrupted)
     outcome = unlock(arguments[0], os.environ.get("TPM2TOOLS_TCTI", RESOURCE_MANAGER))
     sys.stderr.write(f"{outcome.name}: {outcome.reason}{': ' + outcome.message if outcome.message else ''}\n")
     return 0 if outcome.opened else 1
@@ -81,6 +83,8 @@ def unlock(name: str, tcti: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="tpm-", dir=RUN_DIRECTORY) as directory:
         tpm = Tpm2(tcti, directory)
         outcome = _attempt(name, tpm)
+        # From here on there is little left to do, and all of it has to be done.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with _one_at_a_time():
             _record(outcome)
             past = _outcomes_of_sealed()
@@ -93,7 +97,7 @@ def unlock(name: str, tcti: str) -> Outcome:
 def _attempt(name: str, tpm: Tpm2) -> Outcome:
     at = int(time.time())
     try:
-        if os.path.exists(f"/dev/mapper/{name}"):
+        if os.path.exists(_mapper(name)):
             return Outcome(name, "already_open", at)
         enrolment = read_enrolment(name)
         source = source_of(enrolment, tpm)
@@ -106,6 +110,16 @@ def _attempt(name: str, tpm: Tpm2) -> Outcome:
         return Outcome(name, error.reason, at, message=str(error))
     except (EdgesecError, OSError) as error:
         return Outcome(name, "failed", at, message=str(error))
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    """Called when systemd has waited long enough, or somebody stops the unit."""
+    raise UnlockError(
+        "interrupted",
+        "that was to be opened",
+        "opening it was ended from outside, after TimeoutStartSec= of its unit or by hand",
+        "Start the unit again, and see with systemctl status what it waits for",
+    )
 
 
 def _clear_up(enrolment: Enrolment) -> None:
@@ -138,11 +152,14 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
                 header=None if passing else copy,
                 slot=None if unsettled else key.keyslot,
             )
-        except ToolFailed as error:
-            raise UnlockError(
-                "key_rejected", name, f"the key from {source.origin} did not open it ({error.stderr})"
-            ) from None
-        _verify_mapping(enrolment)
+            _verify_mapping(enrolment)
+        except BaseException as error:
+            if os.path.exists(_mapper(name)):
+                _cryptsetup.close_volume(name)
+            if isinstance(error, ToolFailed):
+                seen = f"the key from {source.origin} did not open it ({error.stderr})"
+                raise UnlockError("key_rejected", name, seen) from None
+            raise
         message = _go_on(enrolment, key.value) if unsettled else ""
         return Outcome(name, "ok", at, approval=key.approval, message=message)
     finally:
@@ -157,6 +174,10 @@ def _go_on(enrolment: Enrolment, key: bytes) -> str:
     except (EdgesecError, OSError) as error:
         return f"its encryption does not go on: {error}"
     return ""
+
+
+def _mapper(name: str) -> str:
+    return f"/dev/mapper/{name}"
 
 
 def checked_header(enrolment: Enrolment, copy: str) -> Header:
@@ -200,11 +221,10 @@ def _foreign(name: str, broken: list[str]) -> UnlockError:
 
 
 def _verify_mapping(enrolment: Enrolment) -> None:
-    """Hold what the kernel maps against what was checked; on a difference close the volume."""
+    """Hold what the kernel maps against what was checked."""
     text = run(["cryptsetup", "status", enrolment.name]).stdout.decode("utf-8", "replace")
     seen = dict(re.findall(r"^\s+([a-z ]+):\s+(.*?)\s*$", text, re.MULTILINE))
     if seen.get("cipher") != enrolment.pins.cipher:
-        _cryptsetup.close_volume(enrolment.name)
         raise UnlockError(
             "mapping_differs",
             enrolment.name,

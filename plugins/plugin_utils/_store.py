@@ -128,8 +128,16 @@ class FleetStore:
         fingerprint = self._files.find(_rekeyed(host, uuid))
         return None if fingerprint is None else fingerprint.decode().strip()
 
+    def retire_header(self, host: str, uuid: str) -> None:
+        """Put the header backup of a volume aside, which must not be restored once data has another volume key."""
+        envelope = self._files.find(_header(host, uuid))
+        if envelope is not None:
+            self._files.put(f"{_host(host)}/headers/retired/{safe(uuid)}-{now().replace(':', '')}.cms", envelope)
+            self._files.remove(_header(host, uuid))
+            self._files.journal("header backup retired", host, uuid)
+
     def end_volume_key_rotation(self, host: str, uuid: str) -> None:
-        """The header with the new volume key is escrowed; the one from before is of no use any more."""
+        """All data is encrypted with the new volume key, and the header that has it is escrowed."""
         self._files.remove(_rekeyed(host, uuid))
         self.note(host, uuid, "volume key rotated")
 
@@ -137,7 +145,7 @@ class FleetStore:
 
     def put_header(self, host: str, uuid: str, backup: bytes) -> None:
         """Escrow a header backup (gzip of what C(cryptsetup luksHeaderRestore) takes)."""
-        self._files.put(f"{_host(host)}/headers/{safe(uuid)}.cms", self._encrypted(backup))
+        self._files.put(_header(host, uuid), self._encrypted(backup))
         self.note(host, uuid, "header backup escrowed")
 
     def put_header_as_found(self, host: str, uuid: str, backup: bytes) -> None:
@@ -279,6 +287,10 @@ def _host(host: str) -> str:
 
 def _recovery(host: str, uuid: str) -> str:
     return f"{_host(host)}/recovery/{safe(uuid)}.cms"
+
+
+def _header(host: str, uuid: str) -> str:
+    return f"{_host(host)}/headers/{safe(uuid)}.cms"
 
 
 def _rekeyed(host: str, uuid: str) -> str:

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,4 +72,26 @@ def on(device: Device, command: str, *, stdin: str | None = None) -> str:
     done = device.ssh(command, stdin=stdin)
     # 255: what failed is the connection, and the console may tell why
     assert done.returncode == 0, f"{command}: {done.stderr}{device.serial_log_end() if done.returncode == 255 else ''}"
+    return done.stdout
+
+
+def wait_until(device: Device, condition: str, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while device.ssh(condition).returncode != 0:
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {condition}"
+        time.sleep(1)
+
+
+def recovery_key(controller: Path) -> bytes:
+    """The escrowed recovery key, as an operator gets it with openssl alone."""
+    (envelope,) = (controller / "store/hosts").glob("*/recovery/*.cms")
+    escrow = controller / "store" / "escrow"
+    done = subprocess.run(
+        [
+            *("openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(envelope)),
+            *("-recip", str(escrow / "certificate.pem"), "-inkey", str(escrow / "key.pem")),
+        ],
+        capture_output=True,
+        check=True,
+    )
     return done.stdout

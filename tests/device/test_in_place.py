@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import HEADER_BYTES, Malformed, read_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._reencryption import Progress, progress
-from tests.device.conftest import Play, on
+from tests.device.conftest import Play, on, wait_until
 from tests.lab import Device
 from tests.playbook import play_on
 
@@ -145,13 +145,6 @@ def on_the_disk(device: Device) -> Progress | None:
 def nothing_is_lost(device: Device, digests: str) -> None:
     assert on(device, "findmnt -no target /data").strip() == "/data"
     assert on(device, DIGESTS) == digests
-
-
-def wait_until(device: Device, condition: str, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while device.ssh(condition).returncode != 0:
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {condition}"
-        time.sleep(1)
 
 
 @pytest.mark.parametrize("number", range(CUTS // 4))

@@ -121,8 +121,27 @@ def test_without_the_token_the_device_is_up_and_its_volume_closed(device: Device
     assert reason(device) == "token_missing"
 
 
+def test_who_stops_the_wait_for_the_token_is_told_so(device: Device) -> None:
+    on(device, "systemctl reset-failed; systemctl start --no-block edgesec-unlock@data; sleep 10")
+    on(device, "systemctl stop edgesec-unlock@data")
+    assert reason(device) == "interrupted"
+    assert on(device, "ls /dev/mapper; ls /run/edgesec").split() == ["control", "unlock", "unlock.lock"]
+
+
 def test_once_the_token_is_back_the_volume_opens(device: Device) -> None:
     insert_token(device)
     on(device, "systemctl start edgesec-unlock@data data.mount")
     assert reason(device) == "ok"
     assert on(device, "cat /data/message").strip() == "kept"
+
+
+def test_the_key_file_opens_it_with_another_volume_key_too(device: Device, run: Play) -> None:
+    rotated = run("rotate", *options(), "-e", '{"rotate_volume_key": true, "rotate_recovery": false}')
+    assert rotated.rc == 0, rotated.output
+    assert "data: encrypted with another volume key" in rotated.output
+    close(device)
+    on(device, "/usr/lib/edgesec/unlock data")
+    assert reason(device) == "ok"
+    on(device, "systemctl start data.mount")
+    assert on(device, "cat /data/message").strip() == "kept"
+

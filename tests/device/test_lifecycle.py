@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.conftest import Play, on
+from tests.device.conftest import Play, on, recovery_key
 from tests.lab import Device
 
 pytestmark = [pytest.mark.minutes(11), pytest.mark.usefixtures("secrets")]
@@ -34,21 +34,6 @@ with tempfile.TemporaryDirectory(dir="/run") as directory:
     secret = unseal(tpm, enrolment.token, enrolment.token.approval_for(values))
 print(json.dumps([secret.hex(), luks_key(secret, enrolment.pins.uuid).hex()]))
 """
-
-
-def recovery_key(controller: Path) -> bytes:
-    """The escrowed recovery key, as an operator gets it with openssl alone."""
-    (envelope,) = (controller / "store/hosts").glob("*/recovery/*.cms")
-    escrow = controller / "store" / "escrow"
-    done = subprocess.run(
-        [
-            *("openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(envelope)),
-            *("-recip", str(escrow / "certificate.pem"), "-inkey", str(escrow / "key.pem")),
-        ],
-        capture_output=True,
-        check=True,
-    )
-    return done.stdout
 
 
 def secrets_of(device: Device, controller: Path) -> list[bytes]:

@@ -107,6 +107,27 @@ def test_a_missing_escrow_is_named_with_its_host(store: FleetStore) -> None:
         store.recovery_key("gw-001", UUID)
 
 
+def test_a_rotation_of_a_volume_key_is_remembered_until_its_header_is_escrowed(store: FleetStore) -> None:
+    store.put_recovery_key("gw-001", UUID, b"key")
+    store.put_header("gw-001", UUID, b"from before")
+    assert store.volume_key_rotated_from("gw-001", UUID) is None
+    store.begin_volume_key_rotation("gw-001", UUID, "0badc0de")
+    for _time in range(2):
+        store.retire_header("gw-001", UUID)
+        assert store.volume_key_rotated_from("gw-001", UUID) == "0badc0de"
+    headers = Path(store.path) / "hosts" / "gw-001" / "headers"
+    assert not (headers / f"{UUID}.cms").exists(), "nobody is to restore it"
+    (retired,) = (headers / "retired").iterdir()
+    store.put_header("gw-001", UUID, b"from now on")
+    store.end_volume_key_rotation("gw-001", UUID)
+    assert store.volume_key_rotated_from("gw-001", UUID) is None
+    assert set(store.escrow_of("gw-001", UUID)) == {
+        f"hosts/gw-001/recovery/{UUID}.cms",
+        f"hosts/gw-001/headers/{UUID}.cms",
+        f"hosts/gw-001/headers/retired/{retired.name}",
+    }
+
+
 @pytest.mark.parametrize("host", ["../../etc", ".ssh", "a/b", "", "a b"])
 def test_a_host_name_cannot_lead_out_of_the_store(store: FleetStore, host: str) -> None:
     with pytest.raises(EdgesecError, match="cannot be the name of a file"):
