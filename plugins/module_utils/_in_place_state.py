@@ -44,10 +44,7 @@ class State:
         before = {PREPARE: "file system in clear", START: "begun", RUNNING: "being encrypted", NONE: "encrypted"}
         return {
             "stage": self.stage,
-            "phase": self.report.phase,
-            "error": self.report.error,
-            "done_bytes": self.progress.done if self.progress else 0,
-            "total_bytes": self.progress.total if self.progress else 0,
+            **self.report.with_progress(self.progress),
             "to_be_sealed": [self._to_be_sealed()] if self.stage in (PREPARE, START) and not self.progress else [],
             "uuid": self.header.uuid if self.header else "",
             "diff": {

@@ -18,7 +18,7 @@ from . import _background, _cryptsetup
 from ._background import only_one
 from ._errors import EdgesecError
 from ._luks_header import header_of
-from ._reencryption import is_under_way
+from ._reencryption import Progress, is_under_way
 from ._volume_key import settle
 
 DIRECTORY = _background.DIRECTORY
@@ -35,6 +35,15 @@ class Report:
 
     phase: str
     error: str = ""
+
+    def with_progress(self, progress: Optional[Progress]) -> dict[str, Any]:
+        """As modules return it."""
+        return {
+            "phase": self.phase,
+            "error": self.error,
+            "done_bytes": progress.done if progress else 0,
+            "total_bytes": progress.total if progress else 0,
+        }
 
 
 def main(arguments: list[str]) -> int:

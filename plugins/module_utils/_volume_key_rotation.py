@@ -53,10 +53,7 @@ class State:
         """As the module returns it."""
         return {
             "stage": self.stage,
-            "phase": self.report.phase,
-            "error": self.report.error,
-            "done_bytes": self.progress.done if self.progress else 0,
-            "total_bytes": self.progress.total if self.progress else 0,
+            **self.report.with_progress(self.progress),
             "uuid": self.header.uuid,
             "fingerprint": self.header.volume_key_fingerprint or "",
         }

@@ -68,19 +68,15 @@ record:
   sample: /srv/edgesec-store/hosts/gw-001/decommission/traces-2026-11-24T083000+0000.json
 """
 
-import os
-import tempfile
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._traces import find, remove
 
 
-def run(module: AnsibleModule, directory: str) -> dict[str, object]:
-    tpm = Tpm2(module.params["tcti"], directory)
+def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     traces = find(tpm)
     listed = traces.as_list()
     if listed and module.params["may_begin"] and not module.check_mode:
@@ -97,19 +93,12 @@ def main() -> None:
         argument_spec={
             **ESCROW,
             "consent": {"type": "str", "default": ""},
-            "tcti": {"type": "str", "default": "device:/dev/tpmrm0"},
+            "tcti": TCTI,
             "may_begin": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    try:
-        with tempfile.TemporaryDirectory(
-            prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None
-        ) as directory:
-            result = run(module, directory)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_with_tpm(module, run)
 
 
 if __name__ == "__main__":

@@ -123,16 +123,13 @@ header_backup:
   sample: H4sIAAAA
 """
 
-import os
-import tempfile
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_key import boot_key, to_be_signed
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup, require_recovery
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_key_rotation import (
     IDLE,
@@ -144,7 +141,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._volume_key_rota
 )
 
 
-def run(module: AnsibleModule, directory: str) -> dict[str, object]:
+def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     params = module.params
     volume = volume_of(params)
     state = look(volume)
@@ -162,7 +159,6 @@ def run(module: AnsibleModule, directory: str) -> dict[str, object]:
     if state.stage == RUNNING:
         return result
     require_rotatable(state)
-    tpm = Tpm2(params["tcti"], directory)
     if key is None or module.check_mode:
         return {**result, "to_be_signed": to_be_signed(volume, state.header, tpm) if state.stage == IDLE else {}}
     if state.stage == IDLE:
@@ -176,21 +172,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
-            "tcti": {"type": "str", "default": "device:/dev/tpmrm0"},
+            "tcti": TCTI,
             "poll": {"type": "int", "default": 5},
             "proof": {"type": "dict"},
             "finished": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    try:
-        with tempfile.TemporaryDirectory(
-            prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None
-        ) as directory:
-            result = run(module, directory)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_with_tpm(module, run)
 
 
 if __name__ == "__main__":

@@ -134,18 +134,17 @@ header_backup:
 """
 
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply, look, preview
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
 
 
@@ -153,10 +152,9 @@ def _has_header(path: str) -> bool:
     return os.path.exists(path) and header_of(path) is not None
 
 
-def run(module: AnsibleModule, directory: str) -> dict[str, object]:
+def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     params = module.params
     volume = volume_of(params)
-    tpm = Tpm2(params["tcti"], directory)
     pcrs = sorted(set(params["pcrs"])) or list(default_pcrs("/"))
     srk_name = tpm.srk_name()
     if module.check_mode and (srk_name is None or not _has_header(params["prepared_header"] or volume.device)):
@@ -191,7 +189,7 @@ def main() -> None:
                 "default": [],
             },
             "prepared_header": {"type": "path"},
-            "tcti": {"type": "str", "default": "device:/dev/tpmrm0"},
+            "tcti": TCTI,
             "authority": {"type": "str"},
             "approvals": {"type": "list", "elements": "dict", "default": []},
             "proof": {"type": "dict"},
@@ -200,14 +198,7 @@ def main() -> None:
         required_by={"recovery_key": ("authority", "proof", "latch_pcr")},
         supports_check_mode=True,
     )
-    try:
-        with tempfile.TemporaryDirectory(
-            prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None
-        ) as directory:
-            result = run(module, directory)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_with_tpm(module, run)
 
 
 if __name__ == "__main__":

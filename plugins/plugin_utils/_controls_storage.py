@@ -72,7 +72,8 @@ def _encrypted(facts: View, policy: View) -> Finding:
         requirements = _luks2(volume).texts("requirements")
         if requirements:
             return failed(
-                f"LUKS2 with {', '.join(requirements)} under way", "Wait until it is done, or run harden to resume it"
+                f"LUKS2 with {', '.join(requirements)} under way",
+                "Wait until it is done. A boot goes on with it, and so does what began it: harden, or rotate",
             )
         mapping = volume.maybe_child("mapping")
         if mapping is None and declared.has("mount"):

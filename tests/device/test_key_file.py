@@ -144,4 +144,3 @@ def test_the_key_file_opens_it_with_another_volume_key_too(device: Device, run: 
     assert reason(device) == "ok"
     on(device, "systemctl start data.mount")
     assert on(device, "cat /data/message").strip() == "kept"
-
