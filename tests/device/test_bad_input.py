@@ -15,7 +15,7 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
-pytestmark = pytest.mark.minutes(4)
+pytestmark = [pytest.mark.minutes(4), pytest.mark.campaign]
 
 # All that harden would change, and the first of every byte of the data partition that it could.
 STATE = """

@@ -10,7 +10,7 @@ import pytest
 
 from tests import molecule
 
-pytestmark = pytest.mark.minutes(4)
+pytestmark = [pytest.mark.minutes(4), pytest.mark.campaign]
 
 
 def test_harden_on_the_device(capfd: pytest.CaptureFixture[str]) -> None:
