@@ -17,7 +17,9 @@ class ActionModule(FollowingAction):
     """Starts the rotation, shows how it goes on, and escrows the header that it ends with."""
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        uuid, stage, fingerprint = (self.probed[name] for name in ("uuid", "stage", "fingerprint"))
+        uuid = self.probed["uuid"]
+        stage = self.probed["stage"]
+        fingerprint = self.probed["fingerprint"]
         key = {"recovery_key": self.recovery_key(arguments, store).decode()}
         # One that ended on the device alone, after this side was gone, is not begun anew.
         is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, fingerprint)
