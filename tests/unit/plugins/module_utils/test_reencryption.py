@@ -81,8 +81,8 @@ def header(metadata: Any) -> Header:
     return Header(2, "uuid", "edgesec-data", "", 7, 65536, metadata)
 
 
-def changed(change: Callable[[dict[str, Any]], None], origin: dict[str, Any] = METADATA) -> Header:
-    metadata = copy.deepcopy(origin)
+def changed(change: Callable[[dict[str, Any]], None], origin: dict[str, Any] | None = None) -> Header:
+    metadata = copy.deepcopy(origin or METADATA)
     change(metadata)
     return header(metadata)
 
