@@ -19,26 +19,42 @@ class ActionModule(FollowingAction):
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         uuid = self.probed["uuid"]
         stage = self.probed["stage"]
-        fingerprint = self.probed["fingerprint"]
-        key = {"recovery_key": self.recovery_key(arguments, store).decode()}
+        keyed = {**arguments, "recovery_key": self.recovery_key(arguments, store).decode()}
         # One that ended on the device alone, after this side was gone, is not begun anew.
-        is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, fingerprint)
+        is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, self._fingerprint)
         if not is_done:
             if stage == _IDLE:
-                store.begin_volume_key_rotation(self.host, uuid, fingerprint)
+                store.begin_volume_key_rotation(self.host, uuid, self._fingerprint)
             if stage != _RUNNING:
-                begun = self.call({**arguments, **key, **self._proof(store)})[0]
+                begun = self.call({**keyed, **self._proof(store)})[0]
                 if begun.get("failed"):
+                    self._escrow_if_unchanged(arguments, keyed, store)
                     return begun
-            store.retire_header(self.host, uuid)
             now = self.follow(arguments, _IDLE, "encrypted with another volume key")
             if now.get("failed"):
                 return now
-        result, backup = self.call({**arguments, **key, "finished": True})
-        if backup is not None:
-            store.put_header(self.host, uuid, backup)
+        result = self._escrow(keyed, store)
+        if not result.get("failed"):
             store.end_volume_key_rotation(self.host, uuid)
         return result
+
+    @property
+    def _fingerprint(self) -> str:
+        """Of the volume key that was found."""
+        return str(self.probed["fingerprint"])
+
+    def _escrow(self, keyed: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        """See that the recovery key opens the volume, and escrow its header."""
+        result, backup = self.call({**keyed, "finished": True})
+        if backup is not None:
+            store.put_header(self.host, self.probed["uuid"], backup)
+        return result
+
+    def _escrow_if_unchanged(self, arguments: dict[str, Any], keyed: dict[str, Any], store: FleetStore) -> None:
+        """Where it was not begun, the header backup that was put aside is as good as before."""
+        now = self._execute_module(module_args=arguments, task_vars=self._variables)
+        if (now.get("stage"), now.get("fingerprint")) == (_IDLE, self._fingerprint):
+            self._escrow(keyed, store)
 
     def _proof(self, store: FleetStore) -> dict[str, Any]:
         """What has the TPM give the secret of the volume once more in this boot, where it has one."""

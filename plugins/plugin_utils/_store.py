@@ -119,22 +119,21 @@ class FleetStore:
         self.note(host, uuid, "recovery key rotated")
 
     def begin_volume_key_rotation(self, host: str, uuid: str, fingerprint: str) -> None:
-        """The data of a volume is about to be encrypted with another volume key than the one that is named."""
+        """The data of a volume is about to be encrypted with another volume key than the one that is named.
+
+        Its header backup is put aside: restored once data has the next volume key, it would make that unreadable.
+        """
         self._files.put(_rekeyed(host, uuid), fingerprint.encode() + b"\n")
+        envelope = self._files.find(_header(host, uuid))
+        if envelope is not None:
+            self._files.put(f"{_host(host)}/headers/retired/{safe(uuid)}-{now().replace(':', '')}.cms", envelope)
+            self._files.remove(_header(host, uuid))
         self._files.journal("volume key rotation begun", host, uuid)
 
     def volume_key_rotated_from(self, host: str, uuid: str) -> str | None:
         """The fingerprint that a rotation began with which has not been brought to its end here, or None."""
         fingerprint = self._files.find(_rekeyed(host, uuid))
         return None if fingerprint is None else fingerprint.decode().strip()
-
-    def retire_header(self, host: str, uuid: str) -> None:
-        """Put the header backup of a volume aside, which must not be restored once data has another volume key."""
-        envelope = self._files.find(_header(host, uuid))
-        if envelope is not None:
-            self._files.put(f"{_host(host)}/headers/retired/{safe(uuid)}-{now().replace(':', '')}.cms", envelope)
-            self._files.remove(_header(host, uuid))
-            self._files.journal("header backup retired", host, uuid)
 
     def end_volume_key_rotation(self, host: str, uuid: str) -> None:
         """All data is encrypted with the new volume key, and the header that has it is escrowed."""

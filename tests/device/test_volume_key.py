@@ -78,7 +78,7 @@ def test_check_mode_predicts_and_does_nothing(device: Device, run: Play, digests
 def test_whenever_the_power_is_cut_the_boot_opens_it_and_goes_on(device: Device, run: Play, digests: str) -> None:
     before = fingerprint(device)
     # As slow as the flash of a small board, so that there is something left to cut into.
-    device.throttle(2 << 20)
+    device.throttle(4 << 20)
     ended: list[Played] = []
     asking = threading.Thread(target=lambda: ended.append(run("rotate", *ROTATE)))
     asking.start()
