@@ -10,6 +10,7 @@ out the same, is shown by tests/device/test_volume_key.py.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 from pathlib import Path
@@ -228,6 +229,14 @@ def test_a_rotation_to_another_volume_key_than_the_announced_one_is_foreign(enro
         assert violations(header(enrolled), read_enrolment(enrolled.name, root).pins) != []
     announce(enrolled.name, announced, root)
     assert seen_at_boot(enrolled, root) == []
+
+
+def test_nor_may_it_come_from_another_than_the_recorded_one(enrolled: Volume, root: str) -> None:
+    begin(enrolled, RECOVERY_KEY, BOOT_KEY, root)
+    pins = read_enrolment(enrolled.name, root).pins
+    stranger = dataclasses.replace(pins, volume_key_fingerprint=pins.volume_key_fingerprint[::-1])
+    assert violations(header(enrolled), pins) == []
+    assert [text for text in violations(header(enrolled), stranger) if "another volume key" in text] != []
 
 
 @pytest.mark.parametrize("wrong", [(b"not the recovery key", BOOT_KEY), (RECOVERY_KEY, BootKey(b"not it", "1"))])
