@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import _cryptsetup
-from ._enrolment import DIRECTORY, TOKEN_TYPES, BootToken, Enrolment, read_enrolment, write_enrolment
+from ._enrolment import DIRECTORY, BootToken, Enrolment, boot_slots, boot_tokens, read_enrolment, write_enrolment
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import sync_directory, write_atomic
 from ._luks2 import Header
@@ -48,7 +48,7 @@ def free_slot(place: Place, recovery_key: bytes) -> str:
     slot = next((slot for slot in BOOT_SLOTS if slot not in header.keyslots), None)
     if slot is not None:
         return slot
-    stale = [slot for slot in _bound_slots(header) if slot in BOOT_SLOTS and slot != _enrolled_slot(place, header)]
+    stale = [slot for slot in boot_slots(header) if slot in BOOT_SLOTS and slot != _enrolled_slot(place, header)]
     if not stale:
         raise Refused(
             device,
@@ -81,31 +81,21 @@ def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> Non
         in_place=device != place.volume.device,
     )
     write_enrolment(Enrolment(place.volume.name, place.volume.device, pins, token), place.root)
-    for stale in _bound_slots(header):
+    for stale in boot_slots(header):
         if stale not in (slot, RECOVERY_SLOT) and stale in header.keyslots:
             _cryptsetup.kill_slot(device, stale, recovery_key)
-    for number, data in require_header(device).tokens.items():
-        if _is_ours(data) and number != current:
+    for number in boot_tokens(require_header(device)):
+        if number != current:
             _cryptsetup.remove_token(device, number)
     _end(place)
 
 
 def token_id(header: Header, slot: str) -> str:
     """Where the token of a keyslot goes: where one of ours is already, or else where there is none."""
-    for number, data in header.tokens.items():
-        if _is_ours(data) and [str(each) for each in data.get("keyslots") or []] == [slot]:
-            return str(number)
+    for number, data in boot_tokens(header).items():
+        if [str(each) for each in data.get("keyslots") or []] == [slot]:
+            return number
     return next(number for number in (slot, *map(str, range(32))) if number not in header.tokens)
-
-
-def _is_ours(token: object) -> bool:
-    return isinstance(token, dict) and token.get("type") in TOKEN_TYPES
-
-
-def _bound_slots(header: Header) -> list[str]:
-    """The keyslots of our tokens, readable or not."""
-    ours = [data for data in header.tokens.values() if _is_ours(data)]
-    return list(dict.fromkeys(str(slot) for data in ours for slot in data.get("keyslots") or []))
 
 
 def _enrolled_slot(place: Place, header: Header) -> Optional[str]:
@@ -139,6 +129,6 @@ def _remove_unfinished(place: Place, recovery_key: bytes) -> None:
     except FileNotFoundError:
         return
     header = require_header(place.metadata)
-    if slot in BOOT_SLOTS and slot in header.keyslots and slot not in _bound_slots(header):
+    if slot in BOOT_SLOTS and slot in header.keyslots and slot not in boot_slots(header):
         _cryptsetup.kill_slot(place.metadata, slot, recovery_key)
     _end(place)

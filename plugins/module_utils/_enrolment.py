@@ -17,6 +17,7 @@ from ._errors import Malformed
 from ._files import write_atomic
 from ._key_file import TYPE as KEY_FILE
 from ._key_file import KeyFile, parse_key_file
+from ._luks2 import Header
 from ._luks2_check import Pins
 from ._token import TYPE as TPM
 from ._token import Token, parse_token
@@ -50,6 +51,21 @@ class Enrolment:
             "token": self.token.to_json(),
         }
         return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def boot_tokens(header: Header) -> dict[str, dict[str, Any]]:
+    """The tokens of ours in a header by id, readable or not."""
+    return {
+        str(number): token
+        for number, token in header.tokens.items()
+        if isinstance(token, dict) and token.get("type") in TOKEN_TYPES
+    }
+
+
+def boot_slots(header: Header) -> list[str]:
+    """The keyslots of our tokens."""
+    ours = boot_tokens(header).values()
+    return list(dict.fromkeys(str(slot) for token in ours for slot in token.get("keyslots") or []))
 
 
 def path_of(name: str, root: str = "/") -> str:

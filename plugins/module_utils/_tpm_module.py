@@ -16,9 +16,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import EdgesecError
-from ._tpm2 import Tpm2
+from ._tpm2 import RESOURCE_MANAGER, Tpm2
 
-TCTI = {"type": "str", "default": "device:/dev/tpmrm0"}
+TCTI = {"type": "str", "default": RESOURCE_MANAGER}
 
 
 def run_with_tpm(module: AnsibleModule, work: Callable[[AnsibleModule, Tpm2], dict[str, Any]]) -> None:

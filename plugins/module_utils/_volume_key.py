@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Optional
 
 from . import _cryptsetup
-from ._enrolment import TOKEN_TYPES, Enrolment, enrolled_names, read_enrolment, write_enrolment
+from ._enrolment import Enrolment, boot_tokens, enrolled_names, read_enrolment, write_enrolment
 from ._errors import EdgesecError
 from ._luks2 import Header
 from ._luks_header import header_of
@@ -70,11 +70,7 @@ def _settled(enrolment: Enrolment, header: Header) -> Enrolment:
 
 def _place_token(enrolment: Enrolment, header: Header) -> None:
     """Have the token in the header name the keyslot, which the one before took along when it was removed."""
-    ours = [
-        number
-        for number, token in header.tokens.items()
-        if isinstance(token, dict) and token.get("type") in TOKEN_TYPES
-    ]
+    ours = list(boot_tokens(header))
     for number in ours[1:]:
         _cryptsetup.remove_token(enrolment.device, number)
     place = ours[0] if ours else next(str(number) for number in range(32) if str(number) not in header.tokens)

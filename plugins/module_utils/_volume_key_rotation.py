@@ -20,7 +20,7 @@ from typing import Any, Optional
 from . import _background, _cryptsetup
 from ._background import is_running
 from ._boot_key import BootKey
-from ._enrolment import TOKEN_TYPES
+from ._enrolment import boot_slots
 from ._errors import EdgesecError, Refused
 from ._launching import install_library, wait_until_begun
 from ._libcryptsetup import add_next_volume_key, begin_reencryption
@@ -83,7 +83,7 @@ def require_rotatable(state: State) -> None:
     volume, header = state.volume, state.header
     if not _is_open(volume):
         raise Refused(volume.device, f"the volume {volume.name} is closed", "Open it first: run unlock.yml or harden")
-    others = sorted(set(header.keyslots) - {RECOVERY_SLOT, _ASIDE, *_boot_slots(header), *header.unbound_keyslots})
+    others = sorted(set(header.keyslots) - {RECOVERY_SLOT, _ASIDE, *boot_slots(header), *header.unbound_keyslots})
     if state.stage == IDLE and others:
         raise _unknown(volume.device, others)
 
@@ -171,11 +171,6 @@ def _set_aside(volume: Volume, recovery_key: bytes, root: str) -> None:
 def _next_fingerprint(header: Header) -> str:
     (digest,) = [digest for digest in header.digests.values() if not digest.get("segments")]
     return str(fingerprint(digest))
-
-
-def _boot_slots(header: Header) -> set[str]:
-    ours = [token for token in header.tokens.values() if isinstance(token, dict) and token.get("type") in TOKEN_TYPES]
-    return {str(slot) for token in ours for slot in token.get("keyslots") or []}
 
 
 def _unknown(device: str, slots: list[str]) -> Refused:
