@@ -10,7 +10,9 @@ Layout: C(policy/key.pem), C(escrow/certificate.pem) and C(escrow/key.pem), made
 C(escrow/recipients/), every certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/)
 C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in),
 C(recovery/retired/), C(headers/UUID.cms), C(headers/UUID.adopted.cms) (as it was before it was adopted),
-C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and C(decommission/), signed records.
+C(volumes/UUID.json) (when what was done), C(approvals/ID.json) (the boot states in which its volumes open),
+C(approvals/retired/), C(counters/UUID) (how far the revocation counter was signed for), and C(decommission/), signed
+records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
@@ -21,8 +23,8 @@ import re
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval, _escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import BootState
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._cryptography import require_cryptography
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, now, safe
@@ -55,6 +57,11 @@ class FleetStore:
     def policy_key(self) -> bytes:
         """The private key that signs approvals, PEM; made on first use."""
         return self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: _approval.new_policy_key()})
+
+    def policy_public_key(self) -> str | None:
+        """The public part of the policy key, PEM; None where there is none yet."""
+        key = self._files.find(_POLICY_KEY)
+        return None if key is None else _approval.public_part(key)
 
     def require_usable_certificates(self) -> None:
         """Refuse certificates that cannot be encrypted to, before anything else is done.
@@ -154,11 +161,34 @@ class FleetStore:
             self._files.put(name, self._encrypted(backup))
             self.note(host, uuid, "header as found escrowed")
 
-    def put_approval(self, host: str, approval: Approval) -> None:
-        """Keep an approval."""
-        document = json.dumps(approval.to_json(), indent=2).encode() + b"\n"
-        self._files.put(f"{_host(host)}/approvals/{safe(approval.id)}.json", document)
-        self._files.journal("boot state approved", host, approval.id)
+    def put_boot_state(self, host: str, state: BootState) -> None:
+        """Have a boot state among those that the volumes of a host are opened in."""
+        self._files.put(_approved(host, state.id), state.to_bytes())
+        self._files.journal("boot state approved", host, state.id)
+
+    def boot_states(self, host: str) -> list[BootState]:
+        """The boot states in which the volumes of a host are to be opened, those approved first in front.
+
+        :raises Malformed: a file among them is none.
+        """
+        names = self._files.names(f"{_host(host)}/approvals/*.json")
+        return sorted((_approval.parse_boot_state(self._files.find(name) or b"") for name in names), key=lambda s: s.id)
+
+    def retire_boot_state(self, host: str, identity: str) -> None:
+        """A boot state is to be approved no longer: the next run of tpm_keyslot has the device forget it for good."""
+        name = _approved(host, identity)
+        self._files.put(f"{_host(host)}/approvals/retired/{safe(identity)}.json", self._files.find(name) or b"")
+        self._files.remove(name)
+        self._files.journal("boot state retired", host, identity)
+
+    def put_counter(self, host: str, uuid: str, value: int) -> None:
+        """Keep how far the revocation counter of a volume has been signed for."""
+        self._files.put(_counter(host, uuid), b"%d\n" % value)
+
+    def counter(self, host: str, uuid: str) -> int | None:
+        """How far the revocation counter of a volume has been signed for, or None where it never was."""
+        value = self._files.find(_counter(host, uuid))
+        return None if value is None else int(value)
 
     def note(self, host: str, uuid: str, event: str) -> None:
         """Keep when something last happened to a volume, and add it to the journal."""
@@ -294,6 +324,14 @@ def _header(host: str, uuid: str) -> str:
 
 def _rekeyed(host: str, uuid: str) -> str:
     return f"{_host(host)}/headers/{safe(uuid)}.rekeyed-from"
+
+
+def _approved(host: str, identity: str) -> str:
+    return f"{_host(host)}/approvals/{safe(identity)}.json"
+
+
+def _counter(host: str, uuid: str) -> str:
+    return f"{_host(host)}/counters/{safe(uuid)}"
 
 
 def _next(host: str, uuid: str) -> str:

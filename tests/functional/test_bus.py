@@ -6,10 +6,19 @@
 
 from __future__ import annotations
 
+import base64
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter, begin
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import seal, unseal
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, new_policy_key, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
+    approve,
+    begin_counter,
+    boot_state,
+    new_policy_key,
+    public_part,
+)
 from tests.functional.bus_tap import BusTap, Carrier
 from tests.functional.conftest import SoftwareTpm, free_port_pair
 
@@ -28,8 +37,11 @@ def test_the_secret_and_its_session_keys_are_not_on_the_bus(tpm: SoftwareTpm) ->
     srk_name = client.create_srk()
     key = new_policy_key()
     public, private = seal(client, SECRET, public_part(key), srk_name)
-    approval = approve(key, srk_name, client.read_pcrs("sha256", [4, 7, 14]), "test")
-    token = Token("1", srk_name, public, private, public_part(key), 14, (approval,))
+    counter = Counter(COUNTERS[0], public_part(key), srk_name)
+    value = begin(client, counter, base64.b64decode(begin_counter(key, {"srk_name": srk_name.hex()})))
+    state = boot_state(client.read_pcrs("sha256", [4, 7, 14]), "test")
+    approval = approve(key, counter, state, value)
+    token = Token("1", srk_name, public, private, public_part(key), 14, counter.index, (approval,))
     assert unseal(client, token, approval) == SECRET
 
     assert tap.carriers() == [Carrier(CREATE, True, True), Carrier(UNSEAL, True, True)]
