@@ -306,13 +306,9 @@ def _counter_for(
     if wish.counter is not None:
         return Counter(wish.counter, authority, srk_name)
     others = {other.counter for other in other_tokens(volume, root)}
-    if token is not None and (token.authority, token.srk_name) == (authority, srk_name):
-        there = tpm.nv_indices()
-        if token.counter not in there or tpm.nv_name(token.counter) in (
-            counter_of(token).name,
-            counter_of(token).first_name,
-        ):
-            return counter_of(token)
+    kept = token is not None and (token.authority, token.srk_name) == (authority, srk_name)
+    if kept and (token.counter not in tpm.nv_indices() or _counter.is_there(tpm, counter_of(token))):
+        return counter_of(token)
     return _counter.choose(tpm, authority, srk_name, others)
 
 

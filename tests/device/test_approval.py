@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+
 import pytest
 
 from tests.device.conftest import Play, on
