@@ -306,9 +306,11 @@ def _counter_for(
     if wish.counter is not None:
         return Counter(wish.counter, authority, srk_name)
     others = {other.counter for other in other_tokens(volume, root)}
-    kept = token is not None and (token.authority, token.srk_name) == (authority, srk_name)
-    if kept and (token.counter not in tpm.nv_indices() or _counter.is_there(tpm, counter_of(token))):
-        return counter_of(token)
+    before = None if token is None else counter_of(token)
+    if before is not None and (before.authority, before.srk_name) == (authority, srk_name):
+        # Or else somebody else has something at its index.
+        if before.index not in tpm.nv_indices() or _counter.is_there(tpm, before):
+            return before
     return _counter.choose(tpm, authority, srk_name, others)
 
 
