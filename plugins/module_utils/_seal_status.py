@@ -307,11 +307,10 @@ def _counter_for(
         return Counter(wish.counter, authority, srk_name)
     others = {other.counter for other in other_tokens(volume, root)}
     before = None if token is None else counter_of(token)
-    if before is not None and (before.authority, before.srk_name) == (authority, srk_name):
-        # Or else somebody else has something at its index.
-        if before.index not in tpm.nv_indices() or _counter.is_there(tpm, before):
-            return before
-    return _counter.choose(tpm, authority, srk_name, others)
+    if before is None or (before.authority, before.srk_name) != (authority, srk_name):
+        return _counter.choose(tpm, authority, srk_name, others)
+    taken_by_another = before.index in tpm.nv_indices() and not _counter.is_there(tpm, before)
+    return _counter.choose(tpm, authority, srk_name, others) if taken_by_another else before
 
 
 def other_tokens(volume: Volume, root: str) -> list[Token]:
