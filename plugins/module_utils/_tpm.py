@@ -18,6 +18,7 @@ from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
+from ._pcrs import shown_pcrs
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
@@ -82,7 +83,7 @@ def _device(root: str, tcti: str) -> dict[str, Any]:
     banks = {name[len("pcr-") :] for name in names_in(root, _TPM) if name.startswith("pcr-")}
     facts["active_banks"] = sorted(banks)
     if BANK in banks:
-        facts["pcrs"] = {BANK: _sysfs_pcrs(root)}
+        facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in shown_pcrs(root).items()}}
     _ask(facts)
     return facts
 
@@ -106,15 +107,6 @@ def _ask(facts: dict[str, Any]) -> None:
 def _version(root: str) -> Optional[str]:
     major = read_line(root, f"{_TPM}/tpm_version_major")
     return {"1": "1.2", "2": "2.0"}.get(major or "")
-
-
-def _sysfs_pcrs(root: str) -> dict[str, str]:
-    values = {}
-    for number in _PCRS:
-        line = read_line(root, f"{_TPM}/pcr-{BANK}/{number}")
-        if line and len(line) == 2 * len(UNEXTENDED) and set(line.lower()) <= set("0123456789abcdef"):
-            values[str(number)] = line.lower()
-    return values
 
 
 def default_pcrs(root: str) -> tuple[int, ...]:
