@@ -7,10 +7,10 @@
 """What a file is measured as when the device boots with it: the digests by which the event log knows it.
 
 Sources: the Unified Kernel Image specification (uapi-group.org), systemd-stub(7), the kernel's
-Documentation/driver-api/early-userspace/buffer-format.rst (cpio), and the events of its EFI stub: LOADED_IMAGE::LoadOptions
-is the command line in UTF-16, C(Linux initrd) the initrd as the loader hands it over. systemd-stub puts cpio archives
-with some sections of the image behind the initrd. Which ones depends on its release: there is a form for each, and only
-the form that the log of this boot shows is believed.
+Documentation/driver-api/early-userspace/buffer-format.rst (cpio), and the events of its EFI stub: "LoadOptions" is the
+command line in UTF-16, "Linux initrd" the initrd as the loader hands it over. systemd-stub puts cpio archives with some
+sections of the image behind the initrd. Which ones depends on its release: there is a form for each, and only the form
+that the log of this boot shows is believed.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def read_events(root: str) -> tuple[Event, ...]:
         raise Refused(
             log.PATH,
             "cannot be read, so that nothing is known of what this boot measured",
-            "It is there where UEFI firmware with a TPM 2.0 started the kernel, and securityfs is mounted. Approve the boot"
-            " state once it runs instead",
+            "It is there where UEFI firmware with a TPM 2.0 started the kernel, and securityfs is mounted. Approve the"
+            " boot state once it runs instead",
         )
     return log.parse(data)
 
