@@ -54,7 +54,7 @@ def text(data: bytes) -> str:
     """What a loader wrote beside what it measured: in UTF-16 (systemd), or in UTF-8 (GRUB, shim)."""
     if len(data) >= 4 and len(data) % 2 == 0 and data[1] == 0 and data[-2:] == b"\0\0":
         return _utf16(data)
-    return (data[:-1] if data.endswith(b"\0") else data).decode("utf-8", "surrogateescape")
+    return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
 def tag(data: bytes) -> str:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from ._errors import Refused
 from ._event_data import text
 from ._event_log import Event
 from ._grub import KERNEL_COMMAND_LINE, Rename, renaming, reverted
-from ._observe import names_in, read_bytes
+from ._observe import names_in, read_bytes, under
 from ._pcrs import shown_pcrs
 from ._prediction import BANK, Replacement, name_in_log, new_names, predict
 
@@ -43,6 +44,8 @@ def look(root: str, pcrs: Sequence[int], named: Sequence[tuple[str, str]], boot_
     """
     events = read_events(root)
     running = shown_pcrs(root)
+    if not running:
+        raise Refused("the TPM", "shows no PCRs of the SHA-256 bank in sysfs", "Linux shows them from 5.12 on")
     files = _Finder(root, events, boot_paths).replacements(named)
     prediction = predict(events, running, pcrs, files)
     changed = [each for each in files if each.differs]
@@ -163,7 +166,8 @@ class _Finder:
 
     def _at(self, path: str) -> Optional[BootFile]:
         if path not in self._read:
-            data = read_bytes(self._root, path, _LARGEST_FILE + 1)
+            regular = os.path.isfile(under(self._root, path))
+            data = read_bytes(self._root, path, _LARGEST_FILE + 1) if regular else None
             if data is not None and len(data) > _LARGEST_FILE:
                 raise Refused(path, f"is larger than {_LARGEST_FILE} bytes", "Name a file that a device boots with")
             self._read[path] = None if data is None else read_boot_file(path, data)

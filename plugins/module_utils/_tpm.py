@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
+from ._event_log import PATH as EVENT_LOG
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
 from ._pcrs import shown_pcrs
@@ -33,7 +34,6 @@ LATCH_CANDIDATES = (15, 14, 13)
 
 _TPM = "/sys/class/tpm/tpm0"
 _EFIVARS = "/sys/firmware/efi/efivars"
-_EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
 _LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
 _PCRS = range(24)
@@ -66,7 +66,7 @@ def _device(root: str, tcti: str) -> dict[str, Any]:
         "tcti": tcti,
         "active_banks": [],
         "pcrs": {},
-        "event_log": os.path.exists(under(root, _EVENT_LOG)),
+        "event_log": os.path.exists(under(root, EVENT_LOG)),
         "srk": None,
         "boot_type": boot_type,
         "default_pcrs": list(DEFAULT_PCRS[boot_type]),

@@ -93,6 +93,21 @@ def test_what_is_not_extended_changes_no_pcr() -> None:
         (first_record(TWO_BANKS) + struct.pack("<IIIH20sH20sI", 4, 8, 2, 4, b"", 4, b"", 0), "does not belong"),
         (first_record() + bytes(LOG_BYTES), "longer"),
     ],
+    ids=[
+        "nothing",
+        "cut short",
+        "a byte more",
+        "the form of TPM 1.2",
+        "another form",
+        "no algorithm",
+        "SHA-256 of 20 bytes",
+        "an algorithm twice",
+        "no such PCR",
+        "an event without digests",
+        "a digest of another algorithm",
+        "a digest twice",
+        "too long",
+    ],
 )
 def test_what_is_no_log(data: bytes, why: str) -> None:
     with pytest.raises(Malformed, match=why):

@@ -9,6 +9,7 @@ GRUB was not run: what it measures is laid out by its manual ("Measured Boot"), 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -256,6 +257,16 @@ def test_a_file_that_grub_read_and_is_gone_is_named(device: Device) -> None:
         device.look(this)
 
 
+@pytest.mark.parametrize("name", ["(hd0)/boot/\0grub", "(hd0)/dev/fifo", "(hd0)/../../boot", "/\udcff"])
+def test_a_name_in_the_log_that_no_file_has(device: Device, name: str) -> None:
+    this = device.boot()
+    this.measure(9, 0xD, name.encode("utf-8", "surrogateescape") + b"\0", b"content")
+    (device.tree.path / "dev").mkdir()
+    os.mkfifo(device.tree.path / "dev/fifo")
+    with pytest.raises(Refused, match="PCR 9"):
+        device.look(this)
+
+
 def test_a_changed_grubenv_is_read_as_it_is(device: Device) -> None:
     this = device.boot()
     device.files["/boot/grub/grubenv"] = b"# GRUB Environment Block\nrecordfail=1\n"
@@ -303,6 +314,13 @@ def test_a_unified_image_is_found_where_firmware_found_it(tree: Any) -> None:
     found = device.look(boots[0], [4, 7])
     assert found["pcr_values"] == hexed(boots[1], [4, 7])
     assert (found["kernel"], found["replaced"][0]["old_digest"]) == ("6.1", "")
+
+
+def test_a_kernel_that_shows_no_pcrs(device: Device) -> None:
+    this = device.boot()
+    this.pcrs = {}
+    with pytest.raises(Refused, match="shows no PCRs"):
+        device.look(this)
 
 
 def test_without_an_event_log_nothing_is_predicted(tree: Any) -> None:

@@ -93,6 +93,17 @@ def test_certificates_of_a_signature() -> None:
         (PLAIN[: CHECKSUM_AT - 4] + struct.pack("<I", 1 << 30) + PLAIN[CHECKSUM_AT:], "of headers"),
         (PLAIN[: CHECKSUM_AT - 4] + struct.pack("<I", 0x600) + PLAIN[CHECKSUM_AT:], "overlap"),
     ],
+    ids=[
+        "nothing",
+        "two letters",
+        "headers cut short",
+        "sections cut short",
+        "no PE header",
+        "another header",
+        "more behind the signatures",
+        "headers longer than the file",
+        "headers that reach into sections",
+    ],
 )
 def test_what_is_no_image(data: bytes, why: str) -> None:
     with pytest.raises(Malformed, match=why):

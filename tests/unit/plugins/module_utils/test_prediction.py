@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_file import load_options, read_boot_file
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._event_log import parse
 from ansible_collections.edgesec.hardening.plugins.module_utils._pe import authenticode
 from ansible_collections.edgesec.hardening.plugins.module_utils._prediction import Prediction, Replacement, predict
@@ -211,3 +214,13 @@ def test_the_command_line_of_a_device_as_its_kernel_measured_it() -> None:
 def test_what_begins_as_an_image_and_is_none_is_named() -> None:
     with pytest.raises(Malformed, match=r"/boot/x\.efi"):
         read_boot_file("/boot/x.efi", b"MZ and no more")
+
+
+@given(st.integers(400, 4000), st.binary(max_size=48))
+def test_a_hostile_log_is_predicted_or_refused(at: int, noise: bytes) -> None:
+    this = boot(uki(), inner=KERNEL)
+    this.ipl(9, "(hd0,gpt2)/boot/grub/grub.cfg", b"text")
+    this.command("true")
+    this.log = this.log[:at] + noise + this.log[at + len(noise) :]
+    with suppress(EdgesecError):
+        prediction(this, [4, 7, 8, 9], uki({".initrd": b"initrd two"}), uki())
