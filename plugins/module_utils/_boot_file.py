@@ -37,6 +37,8 @@ _ARCHIVED = (("pcrsig", "tpm2-pcr-signature.json"), ("pcrpkey", "tpm2-pcr-public
 _ARCHIVED_257 = (*_ARCHIVED, ("osrel", "os-release"), ("profile", "profile"))
 _TRAILER = "TRAILER!!!"
 _KERNEL = "vmlinuz-"
+# What GRUB runs, and the variables that it runs it with.
+_CONFIGURATION = (".cfg", "grubenv")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _read(path: str, data: Buffer) -> BootFile:
     name = posixpath.basename(path)
     release = name[len(_KERNEL) :] if name.startswith(_KERNEL) else None
     if not is_pe(data):
-        return BootFile(path, forms, release=release, content=bytes(data) if name.endswith(".cfg") else b"")
+        return BootFile(path, forms, release=release, content=bytes(data) if name.endswith(_CONFIGURATION) else b"")
     forms["image"] = authenticode(data)
     signers = tuple(each for signature in signatures(data) for each in certificates(signature))
     all_parts = sections(data)

@@ -44,21 +44,22 @@ def renaming(names: Mapping[str, str]) -> Rename:
     return lambda text: pattern.sub(lambda match: names[match.group()], text)
 
 
-def next_commands(commands: Sequence[str], old: str, new: str, rename: Rename) -> list[str]:
+def next_commands(commands: Sequence[str], path: str, old: str, new: str, rename: Rename) -> list[str]:
     """The measured commands (without blocks: renamed) as they will be with another configuration file.
 
     :param commands: as the log has them, with their prefixes.
-    :param old: grub.cfg of this boot.
-    :param new: grub.cfg of the next boot.
+    :param path: of the file, for what is said of it.
+    :param old: what it says in this boot.
+    :param new: what it will say at the next boot.
     :raises Refused: more differs than the names.
     """
     (rest, blocks), (new_rest, new_blocks) = _split(old), _split(new)
     if rename(rest) != new_rest:
-        raise Refused("grub.cfg", "has other commands outside of its menu entries than in this boot", _REMEDY)
+        raise Refused(path, "says something else outside of its menu entries than in this boot", _REMEDY)
     if [rename(block.head) for block in blocks] != [block.head for block in new_blocks]:
-        raise Refused("grub.cfg", "has other menu entries at its top level than in this boot", _REMEDY)
+        raise Refused(path, "has other menu entries at its top level than in this boot", _REMEDY)
     if blocks and rename(blocks[0].body) != new_blocks[0].body:
-        raise Refused("grub.cfg", "has another first menu entry than the names of the kernels explain", _REMEDY)
+        raise Refused(path, "has another first menu entry than the names of the kernels explain", _REMEDY)
     bodies = {block.body: after.body for block, after in zip(blocks, new_blocks)}
     return [_next_command(command, bodies, rename) for command in commands]
 

@@ -126,10 +126,14 @@ class _Successors:
         names = new_names(files)
         rename = renaming(names)
         self._next = {command: rename(command) for command in self._commands}
+        if COMMAND + "blscfg" in self._commands:
+            raise Refused(
+                "GRUB", "took its menu from Boot Loader Specification entries, which are not read here", _OBSERVE
+            )
         configurations = [each for each in files if each.new.content and each.differs]
         for each in configurations:
             old, new = _contents(each)
-            self._next.update(zip(self._commands, next_commands(self._commands, old, new, rename)))
+            self._next.update(zip(self._commands, next_commands(self._commands, each.new.path, old, new, rename)))
         if names and self._commands:
             _require_in_first_entry(configurations, names)
 
@@ -247,7 +251,7 @@ def described(event: Event) -> str:
 
 
 def _assumptions(pcrs: Sequence[int], files: Sequence[Replacement], events: Sequence[Event]) -> Iterable[str]:
-    yield "The firmware, its settings and what it starts first stay as they are."
+    yield "The firmware and its settings stay, and it and any boot manager start the same entry."
     if _SECURE_BOOT in pcrs:
         yield "Secure Boot keys and revocations stay, and the same certificate verifies each image."
     if _MOK in pcrs:

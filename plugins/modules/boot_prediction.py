@@ -111,7 +111,7 @@ assumptions:
   returned: success
   type: list
   elements: str
-  sample: ["The firmware, its settings and what it starts first stay as they are."]
+  sample: ["The firmware and its settings stay, and it and any boot manager start the same entry."]
 kernel:
   description: Release of the kernel that will boot. Empty where no file tells it.
   returned: success

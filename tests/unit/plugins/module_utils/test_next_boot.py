@@ -204,9 +204,9 @@ def test_a_grub_cfg_whose_former_content_cannot_be_told_is_named(device: Device)
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (grub_cfg(NEW, OLD).replace("load_env", "load_env evil"), "other commands outside"),
+        (grub_cfg(NEW, OLD).replace("load_env", "load_env evil"), "something else outside"),
         (grub_cfg(NEW, OLD).replace("quiet", "quiet evil"), "another first menu entry"),
-        (grub_cfg(NEW, OLD, default="1>2"), "other commands outside"),
+        (grub_cfg(NEW, OLD, default="1>2"), "something else outside"),
         (grub_cfg(NEW, OLD) + "menuentry 'evil' {\n\ttrue\n}\n", "other menu entries at its top level"),
         (grub_cfg(NEW, OLD, first=OLD), "another first menu entry"),
     ],
@@ -267,10 +267,18 @@ def test_a_name_in_the_log_that_no_file_has(device: Device, name: str) -> None:
         device.look(this)
 
 
-def test_a_changed_grubenv_is_read_as_it_is(device: Device) -> None:
+def test_variables_of_grub_that_changed_are_refused(device: Device) -> None:
     this = device.boot()
-    device.files["/boot/grub/grubenv"] = b"# GRUB Environment Block\nrecordfail=1\n"
-    assert device.look(this)["pcr_values"] == hexed(device.boot())
+    device.files["/boot/grub/grubenv"] = b"# GRUB Environment Block\nnext_entry=2\n"
+    with pytest.raises(Refused, match=r"/boot/grub/grubenv.*has changed since the boot"):
+        device.look(this)
+
+
+def test_a_menu_of_boot_loader_specification_entries_is_refused(device: Device) -> None:
+    this = device.boot()
+    this.command("blscfg")
+    with pytest.raises(Refused, match="Boot Loader Specification"):
+        device.look(this)
 
 
 @pytest.mark.parametrize("command", ["grub_cmd: something else", "unknown: true"])
@@ -347,6 +355,6 @@ def test_any_text_is_read_as_a_configuration(old: str, new: str) -> None:
     reverted(new, NEW, renaming({NEW: OLD}))
     commands = ["grub_cmd: true"]
     try:
-        assert next_commands(commands, old, new, renaming({})) == commands
+        assert next_commands(commands, "grub.cfg", old, new, renaming({})) == commands
     except Refused:
         assert old != new
