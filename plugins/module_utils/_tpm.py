@@ -17,11 +17,13 @@ from typing import Any, Optional
 from ._counter import Counter, value_of
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
+from ._event_log import PATH as EVENT_LOG
 from ._header_mac import digest_of
 from ._luks2 import Header
 from ._luks2_check import violations
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
+from ._pcrs import shown_pcrs
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
@@ -36,7 +38,6 @@ LATCH_CANDIDATES = (15, 14, 13)
 
 _TPM = "/sys/class/tpm/tpm0"
 _EFIVARS = "/sys/firmware/efi/efivars"
-_EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
 _LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
 _PCRS = range(24)
@@ -70,7 +71,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
         "tcti": tcti,
         "active_banks": [],
         "pcrs": {},
-        "event_log": os.path.exists(under(root, _EVENT_LOG)),
+        "event_log": os.path.exists(under(root, EVENT_LOG)),
         "srk": None,
         "boot_type": boot_type,
         "default_pcrs": list(DEFAULT_PCRS[boot_type]),
@@ -87,7 +88,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
     banks = {name[len("pcr-") :] for name in names_in(root, _TPM) if name.startswith("pcr-")}
     facts["active_banks"] = sorted(banks)
     if BANK in banks:
-        facts["pcrs"] = {BANK: _sysfs_pcrs(root)}
+        facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in shown_pcrs(root).items()}}
     _ask(facts, tpm)
     return facts
 
@@ -109,15 +110,6 @@ def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
 def _version(root: str) -> Optional[str]:
     major = read_line(root, f"{_TPM}/tpm_version_major")
     return {"1": "1.2", "2": "2.0"}.get(major or "")
-
-
-def _sysfs_pcrs(root: str) -> dict[str, str]:
-    values = {}
-    for number in _PCRS:
-        line = read_line(root, f"{_TPM}/pcr-{BANK}/{number}")
-        if line and len(line) == 2 * len(UNEXTENDED) and set(line.lower()) <= set("0123456789abcdef"):
-            values[str(number)] = line.lower()
-    return values
 
 
 def default_pcrs(root: str) -> tuple[int, ...]:
