@@ -94,6 +94,12 @@ class Tpm2:
         if not self._managed:
             self.call("tpm2_flushcontext", "-t")
 
+    def flush(self) -> None:
+        """Free all object and session slots of a TPM without a resource manager, for another program or after it."""
+        if not self._managed:
+            self.call("tpm2_flushcontext", "-t")
+            self.call("tpm2_flushcontext", "-l")
+
     def srk_name(self) -> Optional[bytes]:
         """Name of the storage root key at its usual handle, or None where there is no key."""
         if int(SRK_HANDLE, 16) not in self._persistent_handles():

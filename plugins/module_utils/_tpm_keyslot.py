@@ -23,9 +23,10 @@ from ._reencryption import is_under_way
 from ._sealing import SECRET_BYTES, luks_key, seal, unseal
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
-from ._tpm import LATCH_CANDIDATES, is_measured
+from ._tpm import LATCH_CANDIDATES
 from ._tpm2 import Tpm2
 from ._volume import require_header, require_recovery
+from ._worthless import need, refuse_worthless
 
 SEAL, APPROVE = "seal", "approve"
 _KEPT_APPROVALS = 8
@@ -132,12 +133,12 @@ def _judge(status: Status, pcrs: Sequence[int], accept: Sequence[str]) -> Status
     if token is None:
         return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
     if token.srk_name != srk_name:
-        _need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
+        need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
         return replace(status, action=SEAL, why="the volume is sealed to another TPM")
     if tuple(sorted(pcrs)) != token.pcrs:
         return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
     if token.approval_for({**values, latch: UNEXTENDED}) is None:
-        _need(accept, "boot_change", "the boot state", f"has changed: no approval fits the PCRs {list(pcrs)}")
+        need(accept, "boot_change", "the boot state", f"has changed: no approval fits the PCRs {list(pcrs)}")
         return replace(status, action=APPROVE, why="the running boot state is not approved")
     return status
 
@@ -153,35 +154,6 @@ def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
     else:
         _seal(status, tpm, signed, recovery_key)
     require_recovery(status.metadata, recovery_key)
-
-
-def refuse_worthless(pcrs: Sequence[int], values: dict[int, bytes], accept: Sequence[str]) -> None:
-    """Refuse PCRs that bind to nothing.
-
-    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
-    """
-    unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
-    if not pcrs or unmeasured:
-        raise Refused(
-            f"the PCRs {list(pcrs)}",
-            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
-            "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
-        )
-    if list(pcrs) == [7] and "pcr7_only" not in accept:
-        raise Refused(
-            "PCR 7 alone",
-            "any kernel that the same Secure Boot keys signed could unseal the volume",
-            "Add PCR 4 (tpm_sealing_pcrs), or accept it with tpm_sealing_accept: [pcr7_only]",
-        )
-
-
-def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
-    if risk not in accept:
-        raise Refused(
-            subject,
-            seen,
-            f"Find out why. If the change is yours, run once with tpm_sealing_accept: [{risk}]. Nothing was changed",
-        )
 
 
 def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
