@@ -34,34 +34,37 @@ _DRACUT_MODULES = "/usr/lib/dracut/modules.d"
 _SHARED_LIBRARY = re.compile(r"libsystemd-shared-([0-9]+)[^/]*\.so")
 _LIBRARIES = ("/usr/lib/*", "/lib/*", "/usr/lib", "/lib", "/usr/lib64")
 
-_INITRAMFS_OPTIONS = frozenset(
-    """
-    bitlk check checkargs cipher discard fvault2 hash header initramfs key-slot keyfile-offset keyfile-size keyscript
-    keyslot loud luks no-read-workqueue no-write-workqueue noauto noearly offset plain quiet read-only readonly
-    same-cpu-crypt sector-size size skip submit-from-crypt-cpus swap tcrypt tcrypt-hidden tcrypt-veracrypt tcrypthidden
-    tmp tries veracrypt verify
-    """.split()
-)
+# fmt: off
+_INITRAMFS_OPTIONS = frozenset((
+    "bitlk", "check", "checkargs", "cipher", "discard", "fvault2", "hash", "header", "initramfs", "key-slot",
+    "keyfile-offset", "keyfile-size", "keyscript", "keyslot", "loud", "luks", "no-read-workqueue",
+    "no-write-workqueue", "noauto", "noearly", "offset", "plain", "quiet", "read-only", "readonly", "same-cpu-crypt",
+    "sector-size", "size", "skip", "submit-from-crypt-cpus", "swap", "tcrypt", "tcrypt-hidden", "tcrypt-veracrypt",
+    "tcrypthidden", "tmp", "tries", "veracrypt", "verify",
+))
+# fmt: on
 _KNOWN_UP_TO = 257
 # With the version that each came with, as far as it came after 252.
+# fmt: off
 _SYSTEMD_OPTIONS: Mapping[str, int] = {
-    **dict.fromkeys(
-        """
-        allow-discards bitlk cipher discard fido2-cid fido2-device fido2-rp hash header headless key-slot keyfile-erase
-        keyfile-offset keyfile-size keyfile-timeout keyslot luks no-read-workqueue no-write-workqueue nofail noauto
-        offset password-echo pkcs11-uri plain read-only readonly same-cpu-crypt sector-size size skip
-        submit-from-crypt-cpus swap tcrypt tcrypt-hidden tcrypt-keyfile tcrypt-system tcrypt-veracrypt tcrypthidden
-        timeout tmp token-timeout tpm2-device tpm2-pcrs tpm2-pin tpm2-signature tries try-empty-password verify
-        """.split(),
-        0,
-    ),
+    **dict.fromkeys((
+        "allow-discards", "bitlk", "cipher", "discard", "fido2-cid", "fido2-device", "fido2-rp", "hash", "header",
+        "headless", "key-slot", "keyfile-erase", "keyfile-offset", "keyfile-size", "keyfile-timeout", "keyslot",
+        "luks", "no-read-workqueue", "no-write-workqueue", "nofail", "noauto", "offset", "password-echo",
+        "pkcs11-uri", "plain", "read-only", "readonly", "same-cpu-crypt", "sector-size", "size", "skip",
+        "submit-from-crypt-cpus", "swap", "tcrypt", "tcrypt-hidden", "tcrypt-keyfile", "tcrypt-system",
+        "tcrypt-veracrypt", "tcrypthidden", "timeout", "tmp", "token-timeout", "tpm2-device", "tpm2-pcrs", "tpm2-pin",
+        "tpm2-signature", "tries", "try-empty-password", "verify",
+    ), 0),
     "tpm2-measure-bank": 253,
     "tpm2-measure-pcr": 253,
     "veracrypt-pim": 254,
     "tpm2-pcrlock": 255,
-    **dict.fromkeys(("fido2-pin", "fido2-up", "fido2-uv", "link-volume-key", "password-cache"), 256),
+    "link-volume-key": 256, "password-cache": 256,
+    "fido2-pin": 257, "fido2-up": 257, "fido2-uv": 257,
 }
-# They say when a line is read and by whom, or are for whatever starts the unit: they are for the reader that knows them.
+# fmt: on
+# They say when a line is read and by whom, or what waits for it: they are for the reader that knows them.
 _SAY_WHEN = frozenset(("initramfs", "x-initrd.attach", "noearly", "loud", "quiet", "nofail", "noauto", "_netdev"))
 
 

@@ -197,7 +197,7 @@ def set_persistent_flags(device: str, flags: Sequence[str]) -> None:
 
 
 def require_systemd_token(device: str, token: str, *, tcti: str, signature: str = "") -> None:
-    """Prove that a token of systemd gives the key of a keyslot, as the boot does, by the same plug-in. Nothing is mapped.
+    """Prove that a token of systemd gives the key of a keyslot, by the plug-in that the boot uses. Nothing is mapped.
 
     cryptsetup(8) has the plug-in take whichever TPM it finds.
 

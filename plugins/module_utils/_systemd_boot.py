@@ -19,8 +19,10 @@ from ._observe import under
 from ._storage import Volume
 from ._tpm2 import RESOURCE_MANAGER
 
-TOKEN_PLUGIN = "cryptsetup/libcryptsetup-token-systemd-tpm2.so"
+PLUGIN = "cryptsetup/libcryptsetup-token-systemd-tpm2.so"
 
+# systemd looks there where no key file is named.
+_KEY_DIRECTORIES = ("/etc/cryptsetup-keys.d", "/run/cryptsetup-keys.d")
 # A volume that stays closed holds up nothing and asks nobody.
 _UNATTENDED = ("nofail", "headless=1", "tries=1", "token-timeout=15s")
 _PROGRAMS = ("/usr/lib/systemd/systemd-cryptsetup", "/lib/systemd/systemd-cryptsetup", "/usr/bin/systemd-cryptsetup")
@@ -28,8 +30,8 @@ _PACKAGE = "on Debian 13: apt install systemd-cryptsetup; on Debian 12 it is par
 # systemd loads them when it needs them, so that no package depends on them.
 _TPM_LIBRARIES = ("libtss2-esys.so.0", "libtss2-mu.so.0", "libtss2-rc.so.0", "libtss2-tcti-device.so.0")
 _TPM_PACKAGES = (
-    "on Debian 13: apt install libtss2-esys-3.0.2-0t64 libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64; on "
-    "Debian 12: apt install libtss2-esys-3.0.2-0 libtss2-mu0 libtss2-rc0 libtss2-tcti-device0"
+    "on Debian 13: apt install libtss2-esys-3.0.2-0t64 libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64; "
+    "on Debian 12: apt install libtss2-esys-3.0.2-0 libtss2-mu0 libtss2-rc0 libtss2-tcti-device0"
 )
 
 
@@ -56,6 +58,11 @@ class Opening:
         return (f"tpm2-device={device}", *signature, *_UNATTENDED)
 
 
+def unit_of(name: str) -> str:
+    """The unit that systemd makes of the line of a volume; of what its name can hold, one character is escaped."""
+    return "systemd-cryptsetup@{}.service".format(name.replace("-", r"\x2d"))
+
+
 def require_reader(opening: Opening, root: str = "/") -> None:
     """Refuse to have a line in crypttab that nobody reads, or that somebody reads otherwise.
 
@@ -66,13 +73,17 @@ def require_reader(opening: Opening, root: str = "/") -> None:
         _refuse(f"{GENERATOR} is missing or masked, so that nothing reads it", f"Install it ({_PACKAGE})")
     if not any(os.path.exists(under(root, path)) for path in _PROGRAMS):
         _refuse("systemd-cryptsetup is missing, which would open the volume", f"Install it ({_PACKAGE})")
-    if not libraries(root, TOKEN_PLUGIN):
+    if not libraries(root, PLUGIN):
         _refuse("cryptsetup has no plug-in for the tokens of systemd", f"Install it ({_PACKAGE})")
     missing = [name for name in _TPM_LIBRARIES if not libraries(root, name)]
     if missing:
         _refuse(
             f"systemd finds no {', '.join(missing)}, without which it ignores the TPM", f"Install it ({_TPM_PACKAGES})"
         )
+    for directory in _KEY_DIRECTORIES:
+        path = f"{directory}/{opening.volume.name}.key"
+        if os.path.lexists(under(root, path)):
+            _refuse(f"systemd takes {path} before it asks a token", "Remove that file")
     _require_honoured(opening, readers)
 
 

@@ -181,7 +181,9 @@ def _due(
 def _why_spent(token: ForeignToken, policy: Policy, values: Mapping[int, bytes], accept: Sequence[str]) -> str:
     """Why a token that is bound as it should be does not open, which a person must have meant."""
     if policy.public_key:
-        seen = "does not open the volume by its signed policy: no signature fits this boot, or it was cleared or replaced"
+        seen = (
+            "does not open the volume by its signed policy: no signature fits this boot, or it was cleared or replaced"
+        )
         need(accept, "tpm_change", "the TPM", seen)
     elif token.sealed is not None and token.sealed.policy == policy_pcr({pcr: values[pcr] for pcr in policy.pcrs}):
         need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")

@@ -72,7 +72,9 @@ class Policy:
             )
         if self.signature and not self.public_key:
             raise Refused(
-                self.signature, "there is no public key for its signatures", "Set tpm_sealing_public_key, or leave it out"
+                self.signature,
+                "there is no public key for its signatures",
+                "Set tpm_sealing_public_key, or leave it out",
             )
 
     def in_words(self) -> str:

@@ -18,6 +18,7 @@ from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
+from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
@@ -140,6 +141,7 @@ def _volume(
     facts: dict[str, Any] = {
         "name": name,
         "enrolled": False,
+        **stock_facts(root, volume, values, srk_name),
         "reason": None,
         "keyslot": None,
         "bank": None,

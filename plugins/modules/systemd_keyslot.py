@@ -10,11 +10,11 @@ module: systemd_keyslot
 short_description: Bind a keyslot of a LUKS2 volume to the TPM with stock tools
 version_added: 1.0.0
 description:
-  - Has C(systemd-cryptenroll) add a keyslot and a C(systemd-tpm2) token, proves that the token opens the keyslot, by the
-    plug-in that the boot uses, and puts a line into crypttab by which systemd opens the volume at boot.
-  - Tokens of systemd that bind to something else, or open nothing any more, are removed then with their keyslots, and so
-    is what M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.token_keyslot) have made. Tokens that ask for a PIN
-    stay, and so do the keyslots of anybody else.
+  - Has C(systemd-cryptenroll) add a keyslot and a C(systemd-tpm2) token, proves that the token opens the keyslot, by
+    the plug-in that the boot uses, and puts a line into crypttab by which systemd opens the volume at boot.
+  - Tokens of systemd that bind to something else, or open nothing any more, are removed then with their keyslots, and
+    so is what M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.token_keyslot) have made. Tokens that ask for a
+    PIN stay, and so do the keyslots of anybody else.
   - Refuses where nobody would read the line in crypttab, or would drop its options.
   - The recovery keyslot is tested before and after, and is never removed. What the token is worth is told by
     M(edgesec.hardening.tpm_facts).
@@ -53,8 +53,8 @@ options:
     default: [11]
   signature:
     description:
-      - File on the device with the signatures. Empty has systemd look for C(tpm2-pcr-signature.json) in C(/etc/systemd),
-        C(/run/systemd) and C(/usr/lib/systemd), where a unified kernel image brings it.
+      - File on the device with the signatures. Empty has systemd look for C(tpm2-pcr-signature.json) in
+        C(/etc/systemd), C(/run/systemd) and C(/usr/lib/systemd); a unified kernel image brings it to the second.
     type: str
     default: ""
   accept:
