@@ -152,8 +152,17 @@ def _kept(
 ) -> Optional[str]:
     for number, token in tokens.items():
         wanted = token is not None and policy.holds_for(token) and token.keyslot in header.keyslots
-        if wanted and opens(volume.device, number, policy, tpm):
+        if not wanted:
+            continue
+        if opens(volume.device, number, policy, tpm):
             return number
+        if tpm.in_lockout():
+            raise Refused(
+                "the TPM",
+                "is locked: it has counted power cuts as guesses at what systemd before version 256 seals without noda",
+                "Nothing was changed. Wait until it has recovered, or clear the count (tpm2_dictionarylockout -c), "
+                "and run again",
+            )
     return None
 
 

@@ -23,7 +23,7 @@ from ._luks2 import Header
 from ._tpm2 import Tpm2
 from ._volume import require_header
 
-_OLDEST = 252
+_OLDEST, _WITH_PCRLOCK = 252, 255
 _TIMEOUT = 120.0
 _VERSION = re.compile(r"systemd ([0-9]+)\b")
 # AlgorithmIdentifier of rsaEncryption (RFC 3279, 2.3.1), which a SubjectPublicKeyInfo has near its begin.
@@ -116,14 +116,16 @@ def enrol(device: str, policy: Policy, tpm: Tpm2, recovery_key: bytes) -> str:
 
     :raises EdgesecError: it could not be added or proven; it is as it was before.
     """
-    _require_version()
+    version = _require_version()
     before = require_header(device).tokens
     tpm.flush()
-    # Unless it is named, a public key that systemd finds in its own places would be taken.
+    # What is not named empty, a public key or a policy of systemd-pcrlock, is taken from where systemd finds it.
+    unlocked = ["--tpm2-pcrlock="] if version >= _WITH_PCRLOCK else []
     # fmt: off
     done = run(
         ["systemd-cryptenroll", MemoryFile("--unlock-key-file=", recovery_key), f"--tpm2-device={tpm.tcti}",
-         f"--tpm2-pcrs={_joined(policy.pcrs)}", "--tpm2-with-pin=no", *_signed(policy), device],
+         f"--tpm2-pcrs={_joined(policy.pcrs)}", f"--tpm2-public-key-pcrs={_joined(policy.public_key_pcrs)}",
+         "--tpm2-with-pin=no", *unlocked, *_signed(policy), device],
         timeout=_TIMEOUT,
     )
     # fmt: on
@@ -168,12 +170,11 @@ def _signed(policy: Policy) -> list[Argument]:
     signature = [f"--tpm2-signature={policy.signature}"] if policy.signature else []
     return [
         MemoryFile("--tpm2-public-key=", policy.public_key.encode()),
-        f"--tpm2-public-key-pcrs={_joined(policy.public_key_pcrs)}",
         *signature,
     ]
 
 
-def _require_version() -> None:
+def _require_version() -> int:
     printed = run(["systemd-cryptenroll", "--version"]).stdout.decode("ascii", "replace")
     match = _VERSION.match(printed)
     if match is None or int(match.group(1)) < _OLDEST:
@@ -182,6 +183,7 @@ def _require_version() -> None:
             f"is of {printed.splitlines()[0] if printed else 'no version that it tells'}",
             f"Nothing was changed. Use systemd {_OLDEST} or newer, or tpm_sealing_provider: edgesec",
         )
+    return int(match.group(1))
 
 
 def _is_rsa(pem: str) -> bool:

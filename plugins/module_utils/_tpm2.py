@@ -159,6 +159,11 @@ class Tpm2:
         """Names of the banks that hold all 24 PCRs."""
         return parse_active_banks(self.call("tpm2_getcap", "pcrs").stdout.decode("ascii", "replace"))
 
+    def in_lockout(self) -> bool:
+        """Whether it has counted too many guesses, or power cuts in their place, to use what is protected from them."""
+        text = self.call("tpm2_getcap", "properties-variable").stdout.decode("ascii", "replace")
+        return re.search(r"inLockout:\s*1", text) is not None
+
     def extend(self, pcr: int, digests: Mapping[str, bytes]) -> None:
         """Extend a PCR, in each bank that is named with its digest."""
         values = ",".join(f"{bank}={digest.hex()}" for bank, digest in sorted(digests.items()))

@@ -84,6 +84,12 @@ class Board:
             write_crypttab(status)
         return status
 
+    def reboot(self, kernel: str = "kernel 1") -> None:
+        """In order, as a kernel does: the TPM is told before."""
+        self.tpm.client.call("tpm2_shutdown", "-c")
+        self.tpm.reboot()
+        boot(self.tpm, kernel)
+
     def everything(self) -> tuple[str, str]:
         return hashlib.sha256(Path(self.volume.device).read_bytes()).hexdigest(), self.crypttab.read_text()
 
@@ -114,11 +120,9 @@ def test_check_do_check_again_do_again(board: Board) -> None:
 def test_the_board_opens_it_after_every_reboot_into_the_same_state_and_in_no_other(board: Board) -> None:
     board.harden()
     for _boot in range(2):
-        board.tpm.reboot()
-        boot(board.tpm)
+        board.reboot()
         assert board.look().kept == "0"
-    board.tpm.reboot()
-    boot(board.tpm, kernel="kernel 2")
+    board.reboot("kernel 2")
     before = board.everything()
     with pytest.raises(Refused, match="boot_change"):
         board.harden()
@@ -127,6 +131,27 @@ def test_the_board_opens_it_after_every_reboot_into_the_same_state_and_in_no_oth
     assert board.look().kept is not None
     assert len(board.header.tokens) == 1
     assert len(board.header.keyslots) == 2
+
+
+def test_power_cuts_lock_the_tpm_where_noda_is_missing_and_it_is_told_apart(board: Board) -> None:
+    """What the weakness C(noda_missing) means. Each cut follows on a use of the token."""
+    board.harden()
+    token = parse_foreign(board.header.tokens["0"])
+    assert token is not None
+    before = board.everything()
+    for _cut in range(4):
+        board.tpm.reboot()
+        boot(board.tpm)
+        if board.tpm.client.in_lockout():
+            break
+        assert board.look().kept == "0"
+    assert board.tpm.client.in_lockout() == ("noda_missing" in token.weaknesses)
+    if "noda_missing" in token.weaknesses:
+        with pytest.raises(Refused, match="locked"):
+            board.harden("tpm_change", "boot_change")
+        assert board.everything() == before
+        board.tpm.client.call("tpm2_dictionarylockout", "-c")
+        assert board.look().kept == "0"
 
 
 def test_a_cleared_tpm_is_told_apart_and_sealed_anew_only_by_name(board: Board) -> None:
