@@ -24,6 +24,7 @@ from ._luks2_check import violations
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
 from ._pcrs import shown_pcrs
+from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
@@ -126,9 +127,12 @@ def _boot_type(root: str) -> str:
 
 def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> dict[str, Any]:
     name = volume.name
+    values = {int(number): bytes.fromhex(value) for number, value in device["pcrs"].get(BANK, {}).items()}
+    srk_name = bytes.fromhex(device["srk"]["name"]) if device["srk"] else None
     facts: dict[str, Any] = {
         "name": name,
         "enrolled": False,
+        **stock_facts(root, volume, values, srk_name),
         "reason": None,
         "keyslot": None,
         "bank": None,
@@ -158,7 +162,6 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
     except (EdgesecError, OSError) as error:
         facts["reason"] = str(error)
         return facts
-    values = {int(number): bytes.fromhex(value) for number, value in device["pcrs"].get(BANK, {}).items()}
     facts.update(
         enrolled=True,
         keyslot=token.keyslot,
@@ -174,8 +177,7 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
     if token.latch_pcr in values:
         facts["latch_set"] = values[token.latch_pcr] != UNEXTENDED
     if device["responding"]:
-        srk = device["srk"]
-        facts["srk_matches"] = srk is not None and srk["name"] == token.srk_name.hex()
+        facts["srk_matches"] = srk_name == token.srk_name
         facts["counter_value"] = _counted(tpm, token)
         facts["counter_current"] = facts["counter_value"] == token.header_epoch
     fitting = token.approvals_for({**values, token.latch_pcr: UNEXTENDED})
