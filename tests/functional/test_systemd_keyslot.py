@@ -310,7 +310,7 @@ def test_a_line_that_is_there_gets_what_it_lacks_and_keeps_the_rest(board: Board
     assert parse(board.crypttab.read_text())[-1].target == "data", "without the header being touched"
 
 
-def signed_policy(directory: Path, board: Board, *, bits: bool = True) -> Policy:
+def signed_policy(directory: Path, board: Board) -> Policy:
     """A key of a vendor, and its signature of what PCR 11 is now, as systemd-measure writes it."""
     key = rsa.generate_private_key(65537, 2048)
     public = key.public_key()
@@ -325,7 +325,7 @@ def signed_policy(directory: Path, board: Board, *, bits: bool = True) -> Policy
         "sig": base64.b64encode(signature).decode(),
     }
     file = directory / "signature.json"
-    file.write_text(json.dumps({"sha256": [entry]} if bits else {"sha256": []}))
+    file.write_text(json.dumps({"sha256": [entry]}))
     return Policy((), pem.decode().strip(), (11,), str(file))
 
 
@@ -348,13 +348,19 @@ def test_a_signed_policy_opens_by_its_signature_and_not_without(board: Board, tm
     assert board.everything() == after
 
 
-def test_a_signed_policy_that_cannot_be_proven_leaves_the_volume_as_it_was(board: Board, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("signed", "message"), [("", "no signature that fits"), ('{"sha256": []}', "signature")])
+def test_a_signed_policy_that_cannot_be_proven_leaves_the_volume_as_it_was(
+    board: Board, tmp_path: Path, signed: str, message: str
+) -> None:
+    """Without a file of signatures systemd-cryptenroll adds the keyslot all the same; with one it looks first."""
     board.tpm.measure(11, "image 1")
     board.harden()
+    policy = signed_policy(tmp_path, board)
+    Path(policy.signature).write_text(signed)
     before = board.header
     crypttab = board.crypttab.read_text()
-    with pytest.raises(EdgesecError):
-        board.harden(policy=signed_policy(tmp_path, board, bits=False))
+    with pytest.raises(EdgesecError, match=message):
+        board.harden(policy=policy if signed else dataclasses.replace(policy, signature=""))
     assert (board.header.tokens, board.header.keyslots) == (before.tokens, before.keyslots)
     assert board.crypttab.read_text() == crypttab
     assert board.look().kept is not None
