@@ -23,10 +23,11 @@ class ActionModule(FollowingAction):
         # One that ended on the device alone, after this side was gone, is not begun anew.
         is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, self._fingerprint)
         if not is_done:
+            proof = self._proof(store)
             if stage == _IDLE:
                 store.begin_volume_key_rotation(self.host, uuid, self._fingerprint)
             if stage != _RUNNING:
-                begun = self.call({**keyed, **self._proof(store)})[0]
+                begun = self.call({**keyed, **proof})[0]
                 if begun.get("failed"):
                     self._escrow_if_unchanged(arguments, keyed, store)
                     return begun

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
@@ -27,7 +27,7 @@ class ActionModule(SecretAction):
         result, backup = self.call(
             {
                 **arguments,
-                "authority": public_part(policy_key),
+                "authority": policy_key.public_pem(),
                 "approvals": [approval.to_json()],
                 "proof": proof.to_json(),
                 "latch_pcr": self.probed["latch_pcr"],

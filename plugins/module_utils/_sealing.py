@@ -15,9 +15,10 @@ import hashlib
 import hmac
 
 from ._errors import Malformed
+from ._public_key import PublicKey, parse_public_key
 from ._token import Approval, Token
 from ._tpm2 import Tpm2, TpmError
-from ._tpm_policy import p256_key_name, policy_authorize, unseal_reference
+from ._tpm_policy import external_public, key_name, policy_authorize, unseal_reference
 
 SECRET_BYTES = 32
 
@@ -36,7 +37,7 @@ def authorized_policy(authority: str, srk_name: bytes) -> bytes:
 
     :param authority: the controller's public key, PEM.
     """
-    return policy_authorize(p256_key_name(authority), unseal_reference(srk_name))
+    return policy_authorize(key_name(authority), unseal_reference(srk_name))
 
 
 def seal(tpm: Tpm2, secret: bytes, authority: str, srk_name: bytes) -> tuple[bytes, bytes]:
@@ -70,16 +71,28 @@ def unseal(tpm: Tpm2, token: Token, approval: Approval) -> bytes:
 
 def _verify(tpm: Tpm2, token: Token, approval: Approval) -> None:
     """Have the TPM check the approval's signature; leaves its ticket in C(verify.ticket)."""
-    authority = tpm.write("authority.pem", token.authority.encode())
-    tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-G", "ecc", "-u", authority, "-c", tpm.path("authority.ctx"),
-             "-n", tpm.path("authority.name"))  # fmt: skip
-    if tpm.read("authority.name") != p256_key_name(token.authority):
-        raise Malformed("the policy public key", "has another name in the TPM than by computation")
+    key = _load_authority(tpm, token.authority)
     message = tpm.write("approval.message", approval.policy + unseal_reference(token.srk_name))
     tpm.call("tpm2_verifysignature", "-Q", "-c", tpm.path("authority.ctx"), "-g", "sha256", "-m", message,
-             "-s", tpm.write("approval.signature", approval.signature), "-f", "ecdsa",
+             "-s", tpm.write("approval.signature", approval.signature), "-f", key.scheme,
              "-t", tpm.path("verify.ticket"))  # fmt: skip
     tpm.flush_transient()
+
+
+def _load_authority(tpm: Tpm2, authority: str) -> PublicKey:
+    """Load the key that signs approvals; leaves it in C(authority.ctx), and its name in C(authority.name)."""
+    key, public = parse_public_key(authority), tpm.write("authority.pub", external_public(authority))
+    try:
+        tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-u", public, "-c", tpm.path("authority.ctx"),
+                 "-n", tpm.path("authority.name"))  # fmt: skip
+    except TpmError as error:
+        if error.reason != "failed":
+            raise
+        seen = f"does not take the policy key, {key.description} ({error.seen})"
+        raise TpmError(error.reason, seen, "Every TPM takes ECDSA P-256, and RSA of 2048 bits") from None
+    if tpm.read("authority.name") != key_name(authority):
+        raise Malformed("the policy public key", "has another name in the TPM than by computation")
+    return key
 
 
 def _unseal_once(tpm: Tpm2, token: Token, approval: Approval) -> bytes:

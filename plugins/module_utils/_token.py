@@ -31,7 +31,8 @@ UNEXTENDED = bytes(DIGEST_BYTES)
 class Approval:
     """One signed boot state.
 
-    C(policy) is the digest that the TPM must reach, C(signature) an ECDSA signature (DER) over policy and policyRef.
+    C(policy) is the digest that the TPM must reach, C(signature) one over policy and policyRef: ECDSA in DER,
+    or RSASSA-PKCS1-v1_5.
     """
 
     id: str

@@ -21,7 +21,7 @@ from ._observe import names_in, read_line, under
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
-from ._tpm_policy import p256_key_name
+from ._tpm_policy import key_name
 from ._unlock_facts import last_unlock, unit_enabled
 
 # PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
@@ -158,7 +158,7 @@ def _volume(
     try:
         enrolment = read_enrolment(name, root)
         token = _token_in_header(root, enrolment)
-        facts["authority"] = p256_key_name(token.authority).hex()
+        facts["authority"] = key_name(token.authority).hex()
     except (EdgesecError, OSError) as error:
         facts["reason"] = str(error)
         return facts

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
   - edgesec.hardening.escrow
+  - edgesec.hardening.policy_key
 attributes:
   check_mode:
     support: full
@@ -137,7 +138,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
@@ -181,6 +182,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
+            **POLICY_KEY,
             "pcrs": {"type": "list", "elements": "int", "default": []},
             "accept": {
                 "type": "list",

@@ -6,11 +6,11 @@
 
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
-Layout: C(policy/key.pem), C(escrow/certificate.pem) and C(escrow/key.pem), made on first use;
-C(escrow/recipients/), every certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/)
-C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in),
-C(recovery/retired/), C(headers/UUID.cms), C(headers/UUID.adopted.cms) (as it was before it was adopted),
-C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and C(decommission/), signed records.
+Layout: C(policy/key.pem), where the operator names no other, C(escrow/certificate.pem) and C(escrow/key.pem), made on
+first use; C(policy/public.pem); C(escrow/recipients/), every certificate that something was encrypted to;
+C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that
+a rotation is bringing in), C(recovery/retired/), C(headers/UUID.cms), C(headers/UUID.adopted.cms) (as it was before it
+was adopted), C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and C(decommission/), signed records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
@@ -22,9 +22,16 @@ from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
-from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval, _escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils import _escrow
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._cryptography import require_cryptography
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import (
+    PemKey,
+    PolicyKey,
+    PolicyKeySettings,
+    named_policy_key,
+    new_policy_key,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, now, safe
 
 try:
@@ -44,17 +51,25 @@ _RECIPIENTS = "escrow/recipients"
 class FleetStore:
     """The store below one directory, which is made when something is first put into it."""
 
-    def __init__(self, path: str, escrow: EscrowSettings | None = None) -> None:
+    def __init__(
+        self, path: str, escrow: EscrowSettings | None = None, policy_key: PolicyKeySettings | None = None
+    ) -> None:
         require_cryptography()
         self._files = StoreFiles(path)
         self._escrow = escrow or EscrowSettings()
+        self._policy_key = policy_key or PolicyKeySettings()
         self.path = self._files.path
 
     # -- keys of the store
 
-    def policy_key(self) -> bytes:
-        """The private key that signs approvals, PEM; made on first use."""
-        return self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: _approval.new_policy_key()})
+    def policy_key(self) -> PolicyKey:
+        """The key that signs approvals and records: the operator's, or the store's own, which is made on first use.
+
+        :raises EdgesecError: it is not there, or cannot be used.
+        """
+        if self._policy_key.key:
+            return named_policy_key(self._policy_key, self._read)
+        return PemKey(self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: new_policy_key()}), _POLICY_KEY)
 
     def require_usable_certificates(self) -> None:
         """Refuse certificates that cannot be encrypted to, before anything else is done.
@@ -182,14 +197,15 @@ class FleetStore:
     def put_signed_record(self, host: str, subject: str, record: dict[str, Any]) -> str:
         """Keep a record of what was done, signed with the policy key; returns its path.
 
-        Beside it stand the signature (ECDSA with SHA-256, DER, C(.sig)) and, in C(policy/public.pem), the public key.
+        Beside it stand the signature with SHA-256 (C(.sig)), ECDSA in DER, or RSASSA-PKCS1-v1_5 where the policy key is
+        an RSA key, and, in C(policy/public.pem), the public key.
         """
         key = self.policy_key()
-        self._files.put(_POLICY_PUBLIC, _approval.public_part(key).encode())
+        self._files.put(_POLICY_PUBLIC, key.public_pem().encode())
         name = f"{_host(host)}/decommission/{safe(subject)}-{now().replace(':', '')}.json"
         document = json.dumps({"host": host, "at": now(), **record}, indent=2, sort_keys=True).encode() + b"\n"
         # The record last: where it is, its signature is.
-        self._files.put(f"{name}.sig", _approval.sign(key, document))
+        self._files.put(f"{name}.sig", key.sign(document))
         self._files.put(name, document)
         self._files.journal("record signed", host, subject)
         return str(self.path / name)
@@ -266,7 +282,7 @@ class FleetStore:
                 f"lacks the escrow's private key ({_KEY})",
                 "Put it there while a device is sealed or recovered, or name it with encrypted_storage_escrow_key",
             )
-        return [_escrow.load_private_key(self._read(path), path, self._escrow.key_passphrase) for path in paths]
+        return [_escrow.load_escrow_key(self._read(path), path, self._escrow.key_passphrase) for path in paths]
 
     def _read(self, path: str) -> bytes:
         try:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import seal, unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, new_policy_key, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, new_policy_key
 from tests.functional.bus_tap import BusTap, Carrier
 from tests.functional.conftest import SoftwareTpm, free_port_pair
 
@@ -26,10 +27,10 @@ def tapped(tpm: SoftwareTpm) -> tuple[Tpm2, BusTap]:
 def test_the_secret_and_its_session_keys_are_not_on_the_bus(tpm: SoftwareTpm) -> None:
     client, tap = tapped(tpm)
     srk_name = client.create_srk()
-    key = new_policy_key()
-    public, private = seal(client, SECRET, public_part(key), srk_name)
+    key = PemKey(new_policy_key(), "policy/key.pem")
+    public, private = seal(client, SECRET, key.public_pem(), srk_name)
     approval = approve(key, srk_name, client.read_pcrs("sha256", [4, 7, 14]), "test")
-    token = Token("1", srk_name, public, private, public_part(key), 14, (approval,))
+    token = Token("1", srk_name, public, private, key.public_pem(), 14, (approval,))
     assert unseal(client, token, approval) == SECRET
 
     assert tap.carriers() == [Carrier(CREATE, True, True), Carrier(UNSEAL, True, True)]

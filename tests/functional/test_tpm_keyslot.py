@@ -22,11 +22,16 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._storage import 
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, Status, apply, look
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, new_policy_key, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, PolicyKey, new_policy_key
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
 
 PCRS = (4, 7)
 ZERO = bytes(32)
+
+
+def a_key() -> PolicyKey:
+    return PemKey(new_policy_key(), "policy/key.pem")
 
 
 class Controller:
@@ -34,7 +39,7 @@ class Controller:
 
     def __init__(self, tpm: SoftwareTpm, volume: Volume, root: Path) -> None:
         self.tpm, self.volume, self.root = tpm, volume, str(root)
-        self.key = new_policy_key()
+        self.key: PolicyKey = a_key()
 
     def look(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
         client = self.tpm.client
@@ -44,7 +49,7 @@ class Controller:
         latch = {status.latch_pcr: ZERO}
         kept = approve(self.key, status.srk_name, {**status.values, **latch}, "test")
         proof = approve(self.key, status.srk_name, {**latch, **status.values}, "test")
-        return Signed(public_part(self.key), (kept,), proof)
+        return Signed(self.key.public_pem(), (kept,), proof)
 
     def harden(self, *accept: str) -> Status:
         status = self.look(*accept)
@@ -201,7 +206,7 @@ def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> Non
     token = controller.token
     forged = dataclasses.replace(
         token.approvals[0],
-        signature=approve(new_policy_key(), token.srk_name, {4: ZERO}, "x").signature,
+        signature=approve(a_key(), token.srk_name, {4: ZERO}, "x").signature,
     )
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, forged)
@@ -210,11 +215,11 @@ def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> Non
 
 def test_an_approval_by_another_key_is_refused_by_the_tpm(controller: Controller) -> None:
     controller.harden()
-    stranger = new_policy_key()
+    stranger = a_key()
     values = controller.tpm.client.read_pcrs("sha256", [*PCRS, controller.token.latch_pcr])
     token = dataclasses.replace(
         controller.token,
-        authority=public_part(stranger),
+        authority=stranger.public_pem(),
         approvals=(approve(stranger, controller.token.srk_name, values, "x"),),
     )
     with pytest.raises(TpmError) as refused:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import (
-    p256_key_name,
+    key_name,
     pcr_selection,
     policy_pcr,
     unseal_reference,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import new_policy_key, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, new_policy_key
 
 
 def test_the_selection_sets_one_bit_a_pcr() -> None:
@@ -43,7 +43,7 @@ def test_a_reference_is_of_one_tpm() -> None:
 
 
 def test_a_key_name_is_a_sha256_name() -> None:
-    name = p256_key_name(public_part(new_policy_key()))
+    name = key_name(PemKey(new_policy_key(), "key.pem").public_pem())
     assert name[:2] == b"\x00\x0b"
     assert len(name) == 34
 
@@ -52,4 +52,4 @@ def test_a_key_name_is_a_sha256_name() -> None:
 def test_what_is_no_key_is_refused(text: str) -> None:
     for pem in (text, f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----"):
         with pytest.raises(Malformed):
-            p256_key_name(pem)
+            key_name(pem)

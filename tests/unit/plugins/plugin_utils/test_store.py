@@ -67,12 +67,12 @@ def test_only_the_owner_can_look_into_the_store(store: FleetStore) -> None:
 
 def test_keys_are_made_once(store: FleetStore) -> None:
     again = FleetStore(str(store.path))
-    assert store.policy_key() == again.policy_key()
+    assert store.policy_key().public_pem() == again.policy_key().public_pem()
     assert store.escrow_certificates() == again.escrow_certificates()
 
 
-def _policy_key(path: str) -> bytes:
-    return FleetStore(path).policy_key()
+def _policy_key(path: str) -> str:
+    return FleetStore(path).policy_key().public_pem()
 
 
 def test_hosts_that_come_at_once_get_one_key(store: FleetStore) -> None:
