@@ -60,7 +60,7 @@ class Pkcs11Key:
         self._subject = f"the policy key {self._uri.shown}"
         if pin and self._uri.pin_source:
             raise self._error(f"has its PIN from both {SET_BY} and pin-source", "Give one of them")
-        self._pin = read(self._uri.pin_source).rstrip(b"\r\n") if self._uri.pin_source else pin.encode()
+        self._pin = self._pin_from(read) if self._uri.pin_source else pin
         with self._private_key() as key:
             self._public = self._public_key_of(key)
         self._public_pem = signing_public_pem(self._public, self._subject)
@@ -76,8 +76,7 @@ class Pkcs11Key:
         """
         with self._private_key() as key:
             # A key for which each use is to be confirmed, as in a PIV card.
-            always = key.get_attributes([Attribute.ALWAYS_AUTHENTICATE]).get(Attribute.ALWAYS_AUTHENTICATE)
-            pin = self._pin if always else None
+            pin = self._pin if _flag(key, Attribute.ALWAYS_AUTHENTICATE) else None
             try:
                 if isinstance(self._public, rsa.RSAPublicKey):
                     signature = key.sign(data, mechanism=Mechanism.SHA256_RSA_PKCS, pin=pin)
@@ -120,12 +119,19 @@ class Pkcs11Key:
         except pkcs11.PKCS11Error as error:
             raise self._error(f"cannot be used: the token says {_said(error)}", "See that it may sign") from None
 
+    def _pin_from(self, read: Callable[[str], bytes]) -> str:
+        try:
+            return read(self._uri.pin_source).decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise self._error("has a pin-source that is no text", "Put nothing but the PIN into it") from None
+
     def _token(self) -> pkcs11.Token:
         try:
             found = list(pkcs11.lib(self._uri.module).get_tokens())
         except pkcs11.PKCS11Error as error:
             raise self._error(
-                f"is reached by a PKCS#11 module that cannot be used ({_said(error)})", "Correct module-path"
+                f"is reached by a PKCS#11 module that cannot be used ({_said(error)})",
+                "Correct module-path, and see that the token is there",
             ) from None
         tokens = [token for token in found if TokenFlag.TOKEN_INITIALIZED in token.flags]
         fitting = [token for token in tokens if self._uri.token.items() <= _described(token).items()]
@@ -138,6 +144,8 @@ class Pkcs11Key:
         return fitting[0]
 
     def _public_key_of(self, private: Any) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
+        if not _flag(private, Attribute.SIGN):
+            raise self._error("is not made for signing", "Make one on the token that may sign")
         if private.key_type not in (KeyType.EC, KeyType.RSA):
             raise self._error("is neither an EC nor an RSA key", "Make one of them on the token")
         wanted = {
@@ -183,6 +191,11 @@ def _described(token: pkcs11.Token) -> dict[str, str]:
         "model": token.model,
         "serial": token.serial.decode(errors="replace"),
     }
+
+
+def _flag(key: Any, attribute: Attribute) -> bool:
+    """Whether a key has an attribute, and it is set."""
+    return bool(key.get_attributes([attribute]).get(attribute))
 
 
 def _said(error: pkcs11.PKCS11Error) -> str:
