@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,7 +29,8 @@ from ._tpm2 import Tpm2
 from ._volume import require_header, require_recovery
 
 SEAL, APPROVE = "seal", "approve"
-_KEPT_APPROVALS = 8
+# The smallest header has room for so much, of which the signatures of an RSA key take the most.
+_KEPT_APPROVALS, _KEPT_BYTES = 8, 3000
 
 
 @dataclass(frozen=True)
@@ -227,11 +229,18 @@ def _approve(status: Status, token: Token, signed: Signed) -> None:
             "is not the one that the volume was sealed to",
             "Use the store that the volume was sealed from",
         )
-    kept = (*signed.approvals, *token.approvals)[:_KEPT_APPROVALS]
-    token = replace(token, approvals=kept)
+    token = replace(token, approvals=_kept((*signed.approvals, *token.approvals)))
     _cryptsetup.import_token(status.metadata, token_id(status.header, token.keyslot), token.to_json())
     enrolment = read_enrolment(status.volume.name, status.root)
     write_enrolment(replace(enrolment, token=token), status.root)
+
+
+def _kept(approvals: tuple[Approval, ...]) -> tuple[Approval, ...]:
+    """The newest approvals, as many as there is room for."""
+    kept = approvals[:_KEPT_APPROVALS]
+    while len(json.dumps([approval.to_json() for approval in kept])) > _KEPT_BYTES:
+        kept = kept[:-1]
+    return kept
 
 
 def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
