@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
+from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
@@ -63,6 +64,6 @@ class ActionModule(FollowingAction):
         if not signed:
             return {}
         values = {int(pcr): bytes.fromhex(value) for pcr, value in signed["pcr_values"].items()}
-        return {
-            "proof": approve(store.policy_key(), bytes.fromhex(signed["srk_name"]), values, signed["kernel"]).to_json()
-        }
+        key = store.policy_key()
+        counter = Counter(signed["counter"], key.public_pem(), bytes.fromhex(signed["srk_name"]))
+        return {"proof": approve(key, counter, boot_state(values, signed["kernel"]), signed["counter_value"]).to_json()}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from . import _cryptsetup
+from ._enrolment import announce_change
 from ._errors import EdgesecError, Refused
 from ._luks2 import Header
 from ._luks2_check import pins_of, violations
@@ -70,6 +71,7 @@ def adopt(volume: Volume, keys: Keys, upkeep: Upkeep) -> bytes:
     if require_header(device).version == 1:
         _cryptsetup.convert(device)
     _require_adoptable(device, device, keys, upkeep)
+    announce_change(volume.name)
     if keys.existing is not None and keys.existing != recovery:
         _clear_reserved(device, keys.existing, upkeep.retire_keyslots)
     if not _opens_recovery_slot(device, recovery):

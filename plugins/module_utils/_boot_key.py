@@ -12,16 +12,17 @@ import os
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
+from ._counter import Counter, value_of
 from ._enrolment import enrolled_names, read_enrolment
 from ._errors import Refused
 from ._key_file import KeyFile
 from ._key_source import FileSource
 from ._luks2 import Header
+from ._seal_status import token_of
 from ._sealing import luks_key, unseal
 from ._storage import Volume
 from ._token import BANK, Approval, Token
 from ._tpm2 import Tpm2
-from ._tpm_keyslot import token_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ def to_be_signed(volume: Volume, header: Header, tpm: Tpm2) -> dict[str, Any]:
     return {
         "srk_name": token.srk_name.hex(),
         "pcr_values": {str(pcr): value.hex() for pcr, value in values.items()},
+        "counter": token.counter,
+        # One that was removed is found out when the TPM is asked for the secret.
+        "counter_value": value_of(tpm, Counter(token.counter, token.authority, token.srk_name)) or 0,
         "kernel": os.uname().release,
     }
 
@@ -58,7 +62,7 @@ def boot_key(volume: Volume, header: Header, tpm: Tpm2, proof: Optional[Approval
     if isinstance(token, KeyFile):
         if not os.path.exists(token.device):
             raise Refused(token.device, "the token with the key file is not there", "Nothing was changed. Insert it")
-        return BootKey(FileSource(volume.name, token).key(header).value, token.keyslot)
+        return BootKey(FileSource(volume.name, token).key(header, volume.device).value, token.keyslot)
     if token is None or proof is None:
         return None
     return BootKey(luks_key(unseal(tpm, token, proof), header.uuid), token.keyslot)

@@ -14,7 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from . import _cryptsetup
-from ._enrolment import DIRECTORY, BootToken, Enrolment, boot_slots, boot_tokens, read_enrolment, write_enrolment
+from ._enrolment import (
+    DIRECTORY,
+    BootToken,
+    Enrolment,
+    announce_change,
+    boot_slots,
+    boot_tokens,
+    read_enrolment,
+    write_enrolment,
+)
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import sync_directory, write_atomic
 from ._luks2 import Header
@@ -55,6 +64,7 @@ def free_slot(place: Place, recovery_key: bytes) -> str:
             f"the keyslots {', '.join(BOOT_SLOTS)} are in use, and not to open it at boot",
             f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
         )
+    announce_change(place.volume.name, place.root)
     _cryptsetup.kill_slot(device, stale[0], recovery_key)
     return stale[0]
 
@@ -113,6 +123,7 @@ def _intent(place: Place) -> str:
 
 
 def _begin(place: Place, slot: str) -> None:
+    announce_change(place.volume.name, place.root)
     os.makedirs(os.path.dirname(_intent(place)), mode=0o755, exist_ok=True)
     write_atomic(_intent(place), slot.encode(), 0o644, os.geteuid(), os.getegid())
 
@@ -130,5 +141,6 @@ def _remove_unfinished(place: Place, recovery_key: bytes) -> None:
         return
     header = require_header(place.metadata)
     if slot in BOOT_SLOTS and slot in header.keyslots and slot not in boot_slots(header):
+        announce_change(place.volume.name, place.root)
         _cryptsetup.kill_slot(place.metadata, slot, recovery_key)
     _end(place)

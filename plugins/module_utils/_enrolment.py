@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Union
 
 from ._errors import Malformed
@@ -122,6 +123,19 @@ def write_enrolment(enrolment: Enrolment, root: str = "/") -> None:
     path = path_of(enrolment.name, root)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     write_atomic(path, enrolment.to_bytes(), 0o644, os.geteuid(), os.getegid())
+
+
+def announce_change(name: str, root: str = "/") -> None:
+    """Have the unlocker ask for no MAC of a volume's header, since it is about to change.
+
+    Before it does, so that whenever the power is cut it is not taken for a foreign one. The next run of tpm_keyslot
+    ends that.
+    """
+    # One that cannot be read opens nothing anyway.
+    with suppress(Malformed):
+        enrolment = read_enrolment(name, root)
+        if enrolment.pins.header_digest is not None:
+            write_enrolment(replace(enrolment, pins=replace(enrolment.pins, header_digest=None)), root)
 
 
 def enrolled_names(root: str = "/") -> list[str]:

@@ -13,12 +13,13 @@ from typing import Optional, Union
 
 from ._enrolment import Enrolment
 from ._errors import Malformed, UnlockError
+from ._header_mac import digest_of, is_authentic
 from ._key_file import KeyFile
 from ._key_token import KEY_BYTES, mounted, read_key
 from ._luks2 import Header
 from ._sealing import luks_key, unseal
-from ._token import BANK, TYPE, Token, parse_token
-from ._tpm2 import Tpm2
+from ._token import BANK, TYPE, Approval, Token, parse_token
+from ._tpm2 import Tpm2, TpmError
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Key:
 class TpmSource:
     """The secret of a token that is sealed to the TPM."""
 
-    name: str
+    enrolment: Enrolment
     token: Token
     tpm: Tpm2
     origin = "the TPM"
@@ -46,24 +47,53 @@ class TpmSource:
 
     def missing(self, seconds: float) -> UnlockError:
         """The error where it does not appear."""
-        return UnlockError("tpm_absent", self.name, f"{self.node} did not appear within {seconds:g} s")
+        return UnlockError("tpm_absent", self.enrolment.name, f"{self.node} did not appear within {seconds:g} s")
 
-    def key(self, header: Header) -> Key:
-        """Unseal, by the approval of the running boot state.
+    def key(self, header: Header, copy: str) -> Key:
+        """Unseal, by an approval of the running boot state, and have the secret vouch for the header.
 
-        :raises UnlockError: C(pcr_mismatch).
+        :param copy: the file that the header was read from.
+        :raises UnlockError: C(pcr_mismatch), C(header_changed), C(header_rolled_back).
         :raises TpmError: the TPM refused, and why.
         """
         token = self._trusted(header)
-        approval = token.approval_for(self.tpm.read_pcrs(BANK, sorted({*token.pcrs, token.latch_pcr})))
-        if approval is None:
-            raise UnlockError(
-                "pcr_mismatch",
-                self.name,
-                f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
-                "If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
-            )
-        return Key(luks_key(unseal(self.tpm, token, approval), header.uuid), token.keyslot, approval.id)
+        digest = None
+        if self.enrolment.pins.header_digest is not None:
+            digest = digest_of(header, copy)
+            if digest.hex() != self.enrolment.pins.header_digest:
+                raise self._other_header(older=token.header_epoch < self.token.header_epoch)
+        approval, secret = self._unsealed(token)
+        if digest is not None:
+            if not is_authentic(token, secret, header.uuid, digest):
+                raise self._other_header(older=False)
+            # The TPM has shown that the counter is not above the operand: an older epoch is an older header.
+            if token.header_epoch < approval.operand:
+                raise self._other_header(older=True)
+        return Key(luks_key(secret, header.uuid), token.keyslot, approval.id)
+
+    def _unsealed(self, token: Token) -> tuple[Approval, bytes]:
+        fitting = token.approvals_for(self.tpm.read_pcrs(BANK, token.all_pcrs))
+        for number, approval in enumerate(fitting, 1):
+            try:
+                return approval, unseal(self.tpm, token, approval)
+            except TpmError as error:
+                # One of the same boot state may have been signed later.
+                if error.reason != "revoked" or number == len(fitting):
+                    raise
+        raise UnlockError(
+            "pcr_mismatch",
+            self.enrolment.name,
+            f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
+            "If the change is yours, run approve.yml, or harden once with tpm_sealing_accept: [boot_change]",
+        )
+
+    def _other_header(self, *, older: bool) -> UnlockError:
+        return UnlockError(
+            "header_rolled_back" if older else "header_changed",
+            self.enrolment.name,
+            "its header is one from before" if older else "its header is not as it was when it was authenticated",
+            "Find out who changed it; if it was damaged, restore the escrowed header backup",
+        )
 
     def _trusted(self, header: Header) -> Token:
         """The token in the header, which is the newest, if it names the authority and the TPM that are on record."""
@@ -100,7 +130,7 @@ class FileSource:
             f"Insert it, and run systemctl start edgesec-unlock@{self.name}",
         )
 
-    def key(self, _header: Header) -> Key:
+    def key(self, _header: Header, _copy: str) -> Key:
         """Read the key file.
 
         :raises UnlockError: C(keyfile_missing) or C(key_rejected).
@@ -129,4 +159,4 @@ def source_of(enrolment: Enrolment, tpm: Tpm2) -> Source:
     token = enrolment.token
     if isinstance(token, KeyFile):
         return FileSource(enrolment.name, token)
-    return TpmSource(enrolment.name, token, tpm)
+    return TpmSource(enrolment, token, tpm)

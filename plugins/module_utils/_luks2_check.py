@@ -52,6 +52,8 @@ class Pins:
     in_place: bool = False
     # While the volume key is rotated: the one to come, empty as long as it is not made.
     next_volume_key_fingerprint: Optional[str] = None
+    # SHA-256 of what the MAC in the token covers (hex); None while that may change, so that no MAC is asked for.
+    header_digest: Optional[str] = None
 
 
 def pins_of(header: Header) -> Pins:

@@ -18,6 +18,7 @@ WANTS = "etc/systemd/system/multi-user.target.wants"
 
 # What the programs of the boot import, themselves included: a unit test holds this list against the imports.
 MODULES = (
+    "_authorization",
     "_background",
     "_blocks",
     "_cipher",
@@ -26,6 +27,7 @@ MODULES = (
     "_enrolment",
     "_errors",
     "_files",
+    "_header_mac",
     "_key_file",
     "_key_source",
     "_key_token",

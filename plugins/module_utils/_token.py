@@ -19,47 +19,88 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ._errors import Malformed
-from ._tpm_policy import DIGEST_BYTES, policy_pcr
+from ._tpm_policy import (
+    AT_MOST,
+    COUNTER_BYTES,
+    DIGEST_BYTES,
+    EQUAL,
+    counter_name,
+    counter_policy,
+    key_name,
+    policy_nv,
+    policy_pcr,
+)
 
 TYPE = "edgesec-tpm2"
 VERSION = 1
 BANK = "sha256"
 UNEXTENDED = bytes(DIGEST_BYTES)
+# Where revocation counters are: of the range that the owner defines for himself (TCG registry of reserved handles).
+COUNTERS = range(0x01800010, 0x01800030)
+
+_OFTEN, _ONCE = "ule", "eq"
+_PCRS = range(24)
+_OPERANDS = range(1 << (8 * COUNTER_BYTES))
 
 
 @dataclass(frozen=True)
 class Approval:
     """One signed boot state.
 
-    C(policy) is the digest that the TPM must reach, C(signature) one over policy and policyRef: ECDSA in DER,
-    or RSASSA-PKCS1-v1_5.
+    :ivar pcrs: every PCR that it looks at, the latch among them.
+    :ivar state: the policy digest of what they hold (TPM2_PolicyPCR).
+    :ivar operand: the most that the revocation counter may be.
+    :ivar once: whether it must be exactly that, so that the next increment ends it.
+    :ivar signature: of the policy digest and the policyRef, as the policy key makes them (DER for ECDSA,
+        RSASSA-PKCS1-v1_5 for RSA).
     """
 
     id: str
     pcrs: tuple[int, ...]
-    policy: bytes
+    state: bytes
+    operand: int
+    once: bool
     signature: bytes
+
+    @property
+    def comparison(self) -> int:
+        """How the counter is compared with the operand."""
+        return EQUAL if self.once else AT_MOST
+
+    def policy(self, counter: bytes) -> bytes:
+        """The policy digest that was signed, where the counter has this TPM name."""
+        return policy_nv(counter, self.operand, self.comparison, self.state)
+
+    def holds(self, counter: int) -> bool:
+        """Whether it has not been revoked, where the counter has come to this."""
+        return counter == self.operand if self.once else counter <= self.operand
 
     def matches(self, values: Mapping[int, bytes]) -> bool:
         """Whether PCR values, by number, are the ones approved."""
-        return all(number in values for number in self.pcrs) and self.policy == policy_pcr(
+        return all(number in values for number in self.pcrs) and self.state == policy_pcr(
             {number: values[number] for number in self.pcrs}
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As in the token; C(nv) is the place of the revocation counter."""
+        """As in the token."""
         return {
             "id": self.id,
             "pcrs": list(self.pcrs),
-            "nv": None,
-            "pol": _encode(self.policy),
+            "state": _encode(self.state),
+            "nv": {"op": _ONCE if self.once else _OFTEN, "operand": self.operand},
             "sig": _encode(self.signature),
         }
 
 
 @dataclass(frozen=True)
 class Token:
-    """A sealed secret with its approvals; C(keyslot) is the LUKS2 keyslot that the secret opens."""
+    """A sealed secret with its approvals.
+
+    :ivar keyslot: the LUKS2 keyslot that the secret opens.
+    :ivar counter: the NV index of the revocation counter.
+    :ivar header_mac: of the header without its tokens (:mod:`_header_mac`); None while that changes.
+    :ivar header_epoch: what the counter may be at most, so that the header is not one from before.
+    """
 
     keyslot: str
     srk_name: bytes
@@ -67,19 +108,34 @@ class Token:
     private: bytes
     authority: str
     latch_pcr: int
+    counter: int
     approvals: tuple[Approval, ...]
+    header_mac: Optional[bytes] = None
+    header_epoch: int = 0
 
     @property
     def pcrs(self) -> tuple[int, ...]:
-        """Every PCR that an approval looks at, but the latch."""
-        return tuple(sorted({pcr for approval in self.approvals for pcr in approval.pcrs} - {self.latch_pcr}))
+        """Every PCR that a lasting approval looks at, but the latch."""
+        lasting = (approval for approval in self.approvals if not approval.once)
+        return tuple(sorted({pcr for approval in lasting for pcr in approval.pcrs} - {self.latch_pcr}))
 
-    def approval_for(self, values: Mapping[int, bytes]) -> Optional[Approval]:
-        """The first approval that fits PCR values, by number."""
-        return next((approval for approval in self.approvals if approval.matches(values)), None)
+    @property
+    def all_pcrs(self) -> list[int]:
+        """Every PCR that any approval looks at."""
+        return sorted({self.latch_pcr, *(pcr for approval in self.approvals for pcr in approval.pcrs)})
+
+    @property
+    def counter_name(self) -> bytes:
+        """TPM name of the revocation counter."""
+        return counter_name(self.counter, counter_policy(key_name(self.authority), self.srk_name))
+
+    def approvals_for(self, values: Mapping[int, bytes]) -> list[Approval]:
+        """The approvals that fit PCR values by number, those first that the counter ends last."""
+        fitting = [approval for approval in self.approvals if approval.matches(values)]
+        return sorted(fitting, key=lambda approval: (approval.once, -approval.operand))
 
     def to_json(self) -> dict[str, Any]:
-        """As C(cryptsetup token import) takes it; C(hdr_mac) and C(hdr_epoch) are the place of the header MAC."""
+        """As C(cryptsetup token import) takes it."""
         return {
             "type": TYPE,
             "keyslots": [self.keyslot],
@@ -90,8 +146,9 @@ class Token:
             "authkey": self.authority,
             "bank": BANK,
             "latch_pcr": self.latch_pcr,
-            "hdr_mac": None,
-            "hdr_epoch": 0,
+            "nv": f"0x{self.counter:08x}",
+            "hdr_mac": None if self.header_mac is None else self.header_mac.hex(),
+            "hdr_epoch": self.header_epoch,
             "approvals": [approval.to_json() for approval in self.approvals],
         }
 
@@ -113,8 +170,11 @@ def parse_token(data: Any) -> Token:
             public=_decode(data["pub"]),
             private=_decode(data["priv"]),
             authority=_string(data["authkey"]),
-            latch_pcr=_pcr(data["latch_pcr"]),
+            latch_pcr=_number(data["latch_pcr"], _PCRS),
+            counter=_number(int(_string(data["nv"]), 16), COUNTERS),
             approvals=tuple(parse_approval(approval) for approval in data["approvals"]),
+            header_mac=None if data["hdr_mac"] is None else bytes.fromhex(data["hdr_mac"]),
+            header_epoch=_number(data["hdr_epoch"], _OPERANDS),
         )
     except (KeyError, TypeError, ValueError, binascii.Error):
         raise Malformed("the TPM token", "lacks a field or has one of a wrong type") from None
@@ -126,12 +186,15 @@ def parse_approval(data: Any) -> Approval:
     :raises Malformed: a field is missing or of a wrong type, or it asks for a check this code does not know.
     """
     try:
-        if data["nv"] is not None:
-            raise Malformed("an approval", "asks for a revocation counter, which this version cannot check")
+        nv = data["nv"]
+        if nv["op"] not in (_OFTEN, _ONCE):
+            raise Malformed("an approval", f"compares the counter by {nv['op']!r}, which this version cannot check")
         return Approval(
             id=_string(data["id"]),
-            pcrs=tuple(sorted({_pcr(number) for number in data["pcrs"]})),
-            policy=_decode(data["pol"]),
+            pcrs=tuple(sorted({_number(number, _PCRS) for number in data["pcrs"]})),
+            state=_decode(data["state"]),
+            operand=_number(nv["operand"], _OPERANDS),
+            once=nv["op"] == _ONCE,
             signature=_decode(data["sig"]),
         )
     except (KeyError, TypeError, ValueError, binascii.Error):
@@ -144,8 +207,8 @@ def _string(value: Any) -> str:
     return value
 
 
-def _pcr(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 24:
+def _number(value: Any, allowed: range) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
         raise ValueError
     return value
 

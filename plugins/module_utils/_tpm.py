@@ -14,8 +14,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from ._counter import Counter, value_of
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
+from ._header_mac import digest_of
+from ._luks2 import Header
+from ._luks2_check import violations
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
 from ._storage import Volume
@@ -45,14 +49,15 @@ def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[s
     :param volumes: the declared volumes.
     :param tcti: how tpm2-tools reach the TPM, as in TPM2TOOLS_TCTI; None is the kernel's resource manager.
     """
-    facts = _device(root, tcti or RESOURCE_MANAGER)
-    srk_name = bytes.fromhex(facts["srk"]["name"]) if facts["srk"] else None
-    values = {int(number): bytes.fromhex(value) for number, value in facts["pcrs"].get(BANK, {}).items()}
-    facts["volumes"] = [_volume(root, volume, values, srk_name, facts["responding"]) for volume in volumes]
+    with tempfile.TemporaryDirectory(prefix="edgesec-") as directory:
+        tpm = Tpm2(tcti or RESOURCE_MANAGER, directory)
+        facts = _device(root, tpm)
+        facts["volumes"] = [_volume(root, volume, facts, tpm) for volume in volumes]
     return facts
 
 
-def _device(root: str, tcti: str) -> dict[str, Any]:
+def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
+    tcti = tpm.tcti
     by_kernel = tcti.startswith("device:")
     boot_type = _boot_type(root)
     facts: dict[str, Any] = {
@@ -83,20 +88,18 @@ def _device(root: str, tcti: str) -> dict[str, Any]:
     facts["active_banks"] = sorted(banks)
     if BANK in banks:
         facts["pcrs"] = {BANK: _sysfs_pcrs(root)}
-    _ask(facts)
+    _ask(facts, tpm)
     return facts
 
 
-def _ask(facts: dict[str, Any]) -> None:
+def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
     """What only the TPM itself can answer: whether it does, the storage root key, and PCRs where sysfs has none."""
     try:
-        with tempfile.TemporaryDirectory(prefix="edgesec-") as directory:
-            tpm = Tpm2(facts["tcti"], directory)
-            name = tpm.srk_name()
-            facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
-            if not facts["pcrs"]:
-                facts["active_banks"] = sorted(tpm.active_banks())
-                facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, _PCRS).items()}}
+        name = tpm.srk_name()
+        facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
+        if not facts["pcrs"]:
+            facts["active_banks"] = sorted(tpm.active_banks())
+            facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, _PCRS).items()}}
         facts["responding"] = True
     except EdgesecError as error:
         facts["responding"] = False
@@ -129,13 +132,7 @@ def _boot_type(root: str) -> str:
     return "shim-grub" if any(name.endswith(f"-{_SHIM_VENDOR}") for name in names) else "other"
 
 
-def _volume(
-    root: str,
-    volume: Volume,
-    values: Mapping[int, bytes],
-    srk_name: Optional[bytes],
-    responding: Optional[bool],
-) -> dict[str, Any]:
+def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> dict[str, Any]:
     name = volume.name
     facts: dict[str, Any] = {
         "name": name,
@@ -151,18 +148,25 @@ def _volume(
         "srk_matches": None,
         "approvals": [],
         "approval_match": None,
+        "approved_once": None,
+        "counter": None,
+        "counter_value": None,
+        "counter_current": None,
+        "epoch": None,
+        "header_authenticated": None,
         "unmeasured_pcrs": [],
         "last_unlock": last_unlock(root, name),
         "unlock_unit_enabled": unit_enabled(root, name),
     }
     try:
         enrolment = read_enrolment(name, root)
-        token = _token_in_header(root, enrolment)
+        header, token = _header_and_token(root, enrolment)
         facts["authority"] = key_name(token.authority).hex()
+        facts["header_authenticated"] = _is_authenticated(root, enrolment, header)
     except (EdgesecError, OSError) as error:
         facts["reason"] = str(error)
         return facts
-    approval = token.approval_for({**values, token.latch_pcr: UNEXTENDED})
+    values = {int(number): bytes.fromhex(value) for number, value in device["pcrs"].get(BANK, {}).items()}
     facts.update(
         enrolled=True,
         keyslot=token.keyslot,
@@ -171,14 +175,39 @@ def _volume(
         latch_pcr=token.latch_pcr,
         authority_pem_sha256=hashlib.sha256(token.authority.encode()).hexdigest(),
         approvals=[each.id for each in token.approvals],
-        approval_match=approval.id if approval else None,
+        counter=f"0x{token.counter:08x}",
+        epoch=token.header_epoch,
         unmeasured_pcrs=[pcr for pcr in token.pcrs if not is_measured(values.get(pcr))],
     )
     if token.latch_pcr in values:
         facts["latch_set"] = values[token.latch_pcr] != UNEXTENDED
-    if responding:
-        facts["srk_matches"] = srk_name == token.srk_name
+    if device["responding"]:
+        srk = device["srk"]
+        facts["srk_matches"] = srk is not None and srk["name"] == token.srk_name.hex()
+        facts["counter_value"] = _counted(tpm, token)
+        facts["counter_current"] = facts["counter_value"] == token.header_epoch
+    fitting = token.approvals_for({**values, token.latch_pcr: UNEXTENDED})
+    if facts["counter_value"] is not None:
+        fitting = [approval for approval in fitting if approval.holds(facts["counter_value"])]
+    if fitting:
+        facts.update(approval_match=fitting[0].id, approved_once=fitting[0].once)
     return facts
+
+
+def _counted(tpm: Tpm2, token: Token) -> Optional[int]:
+    """What the revocation counter has come to, or None where there is none that can be read."""
+    try:
+        return value_of(tpm, Counter(token.counter, token.authority, token.srk_name))
+    except EdgesecError:
+        return None
+
+
+def _is_authenticated(root: str, enrolment: Enrolment, header: Header) -> bool:
+    """Whether the header is the one that the TPM's secret vouched for, which the unlocker asks for."""
+    pins = enrolment.pins
+    if pins.header_digest is None or violations(header, pins):
+        return False
+    return digest_of(header, under(root, enrolment.device)).hex() == pins.header_digest
 
 
 def is_measured(value: Optional[bytes]) -> bool:
@@ -186,10 +215,10 @@ def is_measured(value: Optional[bytes]) -> bool:
     return value is not None and value not in (UNEXTENDED, b"\xff" * len(UNEXTENDED))
 
 
-def _token_in_header(root: str, enrolment: Enrolment) -> Token:
-    """The token as the volume carries it.
+def _header_and_token(root: str, enrolment: Enrolment) -> tuple[Header, Token]:
+    """The header of a volume, and the token in it.
 
-    :raises Malformed: the header has none that is bound to a keyslot it has.
+    :raises Malformed: it has none that is bound to a keyslot it has.
     """
     subject = f"the header of {enrolment.device}"
     header = header_of(under(root, enrolment.device))
@@ -200,5 +229,5 @@ def _token_in_header(root: str, enrolment: Enrolment) -> Token:
             token = parse_token(data)
             if token.keyslot not in header.keyslots:
                 raise Malformed(subject, f"has a TPM token for keyslot {token.keyslot}, which it has not")
-            return token
+            return header, token
     raise Malformed(subject, "has no TPM token", "Run harden again to seal it")

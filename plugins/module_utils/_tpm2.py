@@ -15,6 +15,7 @@ from typing import Optional
 
 from ._cli import Argument, Completed, run
 from ._errors import EdgesecError, Malformed, ToolFailed
+from ._tpm_policy import AT_MOST, COUNTER_BYTES, EQUAL
 
 RESOURCE_MANAGER = "device:/dev/tpmrm0"
 SRK_HANDLE = "0x81000001"
@@ -26,6 +27,8 @@ _SEALED_ATTRIBUTES = "fixedtpm|fixedparent|noda"
 
 # Bytes of a digest in each kind of bank.
 BANK_BYTES = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64, "sm3_256": 32, "sha3_256": 32}
+
+_COMPARISONS = {EQUAL: "eq", AT_MOST: "ule"}
 
 _TIMEOUT = 30.0
 # Response codes (TPM 2.0 Library, part 2, 6.6) by what they mean to an unseal.
@@ -130,6 +133,19 @@ class Tpm2:
         self.call("tpm2_sessionconfig", "-Q", session, "--enable-decrypt", "--enable-encrypt")
         return session
 
+    def require_encryption(self) -> None:
+        """Refuse a TPM that cannot encrypt what goes over its bus.
+
+        :raises TpmError: it lacks AES in CFB mode, in which parameters are encrypted.
+        """
+        text = self.call("tpm2_getcap", "algorithms").stdout.decode("ascii", "replace")
+        if not {"aes", "cfb"} <= set(re.findall(r"^(\w+):", text, re.MULTILINE)):
+            raise TpmError(
+                "no_encryption",
+                "cannot encrypt what goes over its bus: it has no AES in CFB mode",
+                "Nothing was sealed, since a listener on the bus could read the secret. Use another TPM",
+            )
+
     def seal(self, secret: bytes, policy: bytes, srk_name: bytes) -> tuple[bytes, bytes]:
         """Seal up to 128 bytes under a policy digest and nothing else; returns the public and private part."""
         session = self.start_session("seal.session", srk_name, policy=False)
@@ -158,8 +174,47 @@ class Tpm2:
         values = ",".join(f"{bank}={digest.hex()}" for bank, digest in sorted(digests.items()))
         self.call("tpm2_pcrextend", f"{pcr}:{values}")
 
+    def policy_nv(self, session: str, index: int, value: int, comparison: int) -> None:
+        """Have a policy session assert that a counter compares so with a number.
+
+        :raises TpmError: C(revoked) where it does not; C(counter_missing) where there is no such index.
+        """
+        operand = self.write("nv.operand", value.to_bytes(COUNTER_BYTES, "big"))
+        # fmt: off
+        try:
+            self.call("tpm2_policynv", "-Q", "-S", session, "-C", hex(index), "-i", operand, hex(index),
+                      _COMPARISONS[comparison])
+        # fmt: on
+        except TpmError as error:
+            if error.reason != "tpm_changed":
+                raise
+            raise TpmError(
+                "counter_missing",
+                f"has no revocation counter at {index:#x}: it was removed",
+                "Find out by whom; then run harden once with tpm_sealing_accept: [boot_change]",
+            ) from None
+
+    def nv_read(self, index: int, size: int) -> bytes:
+        """What is in an NV index that everybody may read."""
+        return self.call("tpm2_nvread", "-C", hex(index), "-s", str(size), hex(index)).stdout
+
+    def nv_indices(self) -> set[int]:
+        """The NV indices that are defined."""
+        return self._handles("handles-nv-index")
+
+    def nv_name(self, index: int) -> bytes:
+        """Name of an NV index that is defined."""
+        text = self.call("tpm2_nvreadpublic", hex(index)).stdout.decode("ascii", "replace")
+        match = re.search(r"^\s*name:\s*([0-9A-Fa-f]+)\s*$", text, re.MULTILINE)
+        if match is None:
+            raise Malformed("tpm2_nvreadpublic", f"printed no name of {index:#x}")
+        return bytes.fromhex(match.group(1))
+
     def _persistent_handles(self) -> set[int]:
-        text = self.call("tpm2_getcap", "handles-persistent").stdout.decode("ascii", "replace")
+        return self._handles("handles-persistent")
+
+    def _handles(self, capability: str) -> set[int]:
+        text = self.call("tpm2_getcap", capability).stdout.decode("ascii", "replace")
         return {int(handle, 16) for handle in re.findall(r"0x[0-9A-Fa-f]+", text)}
 
 

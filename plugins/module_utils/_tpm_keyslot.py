@@ -8,140 +8,37 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Optional
 
-from . import _cryptsetup
-from ._boot_keyslot import Place, bind, free_slot, token_id
-from ._enrolment import enrolled_names, read_enrolment, write_enrolment
-from ._errors import EdgesecError, Malformed, Refused
-from ._luks2 import Header
+from . import _counter, _cryptsetup
+from ._boot_keyslot import bind, free_slot, token_id
+from ._counter import Counter
+from ._enrolment import read_enrolment, write_enrolment
+from ._errors import EdgesecError, Refused
+from ._header_mac import digest_of, header_mac
+from ._luks2_check import violations
 from ._reencryption import is_under_way
+from ._seal_status import SEAL, Status, counter_of, other_tokens
 from ._sealing import SECRET_BYTES, luks_key, seal, unseal
-from ._storage import Volume
-from ._token import BANK, TYPE, UNEXTENDED, Approval, Token, parse_token
-from ._tpm import LATCH_CANDIDATES, is_measured
+from ._token import Approval, Token
 from ._tpm2 import Tpm2
 from ._volume import require_header, require_recovery
-
-SEAL, APPROVE = "seal", "approve"
-# The smallest header has room for so much, of which the signatures of an RSA key take the most.
-_KEPT_APPROVALS, _KEPT_BYTES = 8, 3000
-
-
-@dataclass(frozen=True)
-class Status:
-    """What was found of a volume and its TPM, and what is to be done about it (C(seal), C(approve) or nothing)."""
-
-    volume: Volume
-    header: Header
-    srk_name: bytes
-    values: dict[int, bytes]
-    latch_pcr: int
-    token: Optional[Token]
-    action: Optional[str]
-    why: str
-    root: str
-    metadata: str
-
-    @property
-    def place(self) -> Place:
-        """Where the keyslot is added."""
-        return Place(self.volume, self.metadata, self.root)
-
-    def as_result(self) -> dict[str, Any]:
-        """As the module returns it; the controller signs from this."""
-        before = "not sealed\n" if self.token is None else f"sealed to PCRs {list(self.token.pcrs)}\n"
-        pcrs = [pcr for pcr in self.values if pcr != self.latch_pcr]
-        return {
-            "changed": self.action is not None,
-            "action": self.action or "",
-            "why": self.why,
-            "uuid": self.header.uuid,
-            "srk_name": self.srk_name.hex(),
-            "pcr_values": {str(pcr): value.hex() for pcr, value in self.values.items()},
-            "latch_pcr": self.latch_pcr,
-            "kernel": os.uname().release,
-            "diff": {"before": before, "after": f"sealed to PCRs {pcrs}\n" if self.action else before},
-        }
 
 
 @dataclass(frozen=True)
 class Signed:
-    """What the controller signed: the approvals to keep, and one of the running state that proves the seal now."""
+    """What the controller signed.
+
+    :ivar approvals: all that are to be kept.
+    :ivar proof: one of the running state, that proves the seal now and is not kept.
+    :ivar increment: the word that moves the counter, where it is to move.
+    """
 
     authority: str
     approvals: tuple[Approval, ...]
     proof: Approval
-
-
-def preview(volume: Volume, tpm: Tpm2, pcrs: Sequence[int], accept: Sequence[str]) -> dict[str, Any]:
-    """What :func:`look` would lead to where the volume or the storage root key is still to be made, in check mode.
-
-    :raises Refused: sealing would be worth nothing.
-    """
-    latch = _latch_pcr(tpm, pcrs, None, "/")
-    values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
-    refuse_worthless(pcrs, values, accept)
-    nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
-    why = "the volume is not sealed to the TPM"
-    status = Status(volume, nothing_yet, b"", values, latch, None, SEAL, why, "/", volume.device)
-    return {**status.as_result(), "needs_key": True}
-
-
-def look(
-    volume: Volume,
-    tpm: Tpm2,
-    srk_name: bytes,
-    pcrs: Sequence[int],
-    accept: Sequence[str],
-    latch_pcr: Optional[int] = None,
-    root: str = "/",
-    prepared: Optional[str] = None,
-) -> Status:
-    """Find out what is to be done.
-
-    :param pcrs: the PCRs to seal to.
-    :param latch_pcr: the latch of an earlier look, which the controller has signed; None to choose one.
-    :param root: prefix of the enrolment's path.
-    :param prepared: file with the header that the volume will get when it is encrypted in place.
-    :param accept: risks that the operator accepts: C(pcr7_only), C(boot_change), C(tpm_change).
-    :raises Refused: sealing would be worth nothing, or the change needs a person's word.
-    """
-    metadata = prepared or volume.device
-    header = require_header(metadata)
-    token = token_of(volume, header, root)
-    latch = latch_pcr if latch_pcr is not None else _latch_pcr(tpm, pcrs, token, root)
-    values = tpm.read_pcrs(BANK, sorted({*pcrs, latch}))
-    refuse_worthless(pcrs, values, accept)
-    status = Status(volume, header, srk_name, values, latch, token, None, "", root, metadata)
-    status = _judge(status, pcrs, accept)
-    if status.action is not None and is_under_way(header):
-        raise Refused(
-            volume.device,
-            f"it is being encrypted, and its header cannot change meanwhile ({status.why})",
-            "Run again when that is done",
-        )
-    return status
-
-
-def _judge(status: Status, pcrs: Sequence[int], accept: Sequence[str]) -> Status:
-    token, srk_name, values, latch = status.token, status.srk_name, status.values, status.latch_pcr
-    if token is None:
-        return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
-    if token.srk_name != srk_name:
-        _need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
-        return replace(status, action=SEAL, why="the volume is sealed to another TPM")
-    if tuple(sorted(pcrs)) != token.pcrs:
-        return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
-    if token.approval_for({**values, latch: UNEXTENDED}) is None:
-        _need(accept, "boot_change", "the boot state", f"has changed: no approval fits the PCRs {list(pcrs)}")
-        return replace(status, action=APPROVE, why="the running boot state is not approved")
-    return status
+    increment: bytes = b""
 
 
 def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
@@ -149,105 +46,74 @@ def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
 
     :raises EdgesecError: a proof failed; the ways in that worked before still do.
     """
+    counter, epoch = status.counter, status.epoch
+    if counter is None or epoch is None or any(approval.operand != epoch for approval in signed.approvals):
+        raise Refused("what the controller signed", "is not for this state of the device", "Run again")
     require_recovery(status.metadata, recovery_key)
-    if status.action == APPROVE and status.token is not None:
-        _approve(status, status.token, signed)
+    if status.action == SEAL or status.token is None:
+        token, secret = _seal(status, tpm, counter, signed, recovery_key)
     else:
-        _seal(status, tpm, signed, recovery_key)
+        token, secret = _renewed(status, tpm, status.token, counter, signed)
+    _keep(status, replace(token, header_epoch=epoch), secret)
+    if status.counted is not None and epoch > status.counted:
+        _counter.increment(tpm, counter, status.counted, signed.increment)
+    _remove_orphaned_counter(status, tpm, counter)
     require_recovery(status.metadata, recovery_key)
 
 
-def refuse_worthless(pcrs: Sequence[int], values: dict[int, bytes], accept: Sequence[str]) -> None:
-    """Refuse PCRs that bind to nothing.
-
-    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
-    """
-    unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
-    if not pcrs or unmeasured:
-        raise Refused(
-            f"the PCRs {list(pcrs)}",
-            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
-            "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
-        )
-    if list(pcrs) == [7] and "pcr7_only" not in accept:
-        raise Refused(
-            "PCR 7 alone",
-            "any kernel that the same Secure Boot keys signed could unseal the volume",
-            "Add PCR 4 (tpm_sealing_pcrs), or accept it with tpm_sealing_accept: [pcr7_only]",
-        )
-
-
-def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
-    if risk not in accept:
-        raise Refused(
-            subject,
-            seen,
-            f"Find out why. If the change is yours, run once with tpm_sealing_accept: [{risk}]. Nothing was changed",
-        )
-
-
-def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
-    """The token as the header has it, if it and the enrolment are whole and of this volume."""
-    try:
-        enrolment = read_enrolment(volume.name, root)
-    except Malformed:
-        return None
-    tokens = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]
-    if len(tokens) != 1 or enrolment.device != volume.device or enrolment.pins.uuid != header.uuid:
-        return None
-    try:
-        token = parse_token(tokens[0])
-    except Malformed:
-        return None
-    return token if isinstance(enrolment.token, Token) and token.keyslot in header.keyslots else None
-
-
-def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str) -> int:
-    """The latch on record for this host, or else the first candidate that nothing extends before the unlocker."""
-    if token is not None and token.latch_pcr not in pcrs:
-        return token.latch_pcr
-    for name in enrolled_names(root):
-        with suppress(Malformed):
-            other = read_enrolment(name, root).token
-            if isinstance(other, Token) and other.latch_pcr not in pcrs:
-                return other.latch_pcr
-    values = tpm.read_pcrs(BANK, sorted(LATCH_CANDIDATES))
-    for candidate in LATCH_CANDIDATES:
-        if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
-            return candidate
-    raise Refused(
-        "the TPM",
-        f"none of the PCRs {list(LATCH_CANDIDATES)} is unextended, so that none can be the latch",
-        "Reboot the device, and see what extends them",
-    )
-
-
-def _approve(status: Status, token: Token, signed: Signed) -> None:
-    if token.authority != signed.authority:
-        raise Refused(
-            "the policy key",
-            "is not the one that the volume was sealed to",
-            "Use the store that the volume was sealed from",
-        )
-    token = replace(token, approvals=_kept((*signed.approvals, *token.approvals)))
-    _cryptsetup.import_token(status.metadata, token_id(status.header, token.keyslot), token.to_json())
-    enrolment = read_enrolment(status.volume.name, status.root)
-    write_enrolment(replace(enrolment, token=token), status.root)
-
-
-def _kept(approvals: tuple[Approval, ...]) -> tuple[Approval, ...]:
-    """The newest approvals, as many as there is room for."""
-    kept = approvals[:_KEPT_APPROVALS]
-    while len(json.dumps([approval.to_json() for approval in kept])) > _KEPT_BYTES:
-        kept = kept[:-1]
-    return kept
-
-
-def _seal(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
+def _seal(status: Status, tpm: Tpm2, counter: Counter, signed: Signed, recovery_key: bytes) -> tuple[Token, bytes]:
     secret = os.urandom(SECRET_BYTES)
     public, private = seal(tpm, secret, signed.authority, status.srk_name)
     slot = free_slot(status.place, recovery_key)
-    token = Token(slot, status.srk_name, public, private, signed.authority, status.latch_pcr, signed.approvals)
+    token = Token(
+        slot, status.srk_name, public, private, signed.authority, status.latch_pcr, counter.index, signed.approvals
+    )
     if unseal(tpm, token, signed.proof) != secret:
         raise EdgesecError("the TPM", "gave back another secret than was sealed; nothing was changed")
     bind(status.place, token, luks_key(secret, status.header.uuid), recovery_key)
+    return token, secret
+
+
+def _renewed(status: Status, tpm: Tpm2, token: Token, counter: Counter, signed: Signed) -> tuple[Token, bytes]:
+    """The token with what is signed now, proven by the secret that the TPM gives for it."""
+    token = replace(token, counter=counter.index, approvals=signed.approvals)
+    secret = unseal(tpm, token, signed.proof)
+    if not _cryptsetup.opens(status.metadata, luks_key(secret, status.header.uuid), slot=token.keyslot):
+        raise EdgesecError(
+            status.volume.device,
+            f"the TPM's secret does not open keyslot {token.keyslot}",
+            "Run recover.yml, which seals it anew. Nothing was changed",
+        )
+    return token, secret
+
+
+def _keep(status: Status, token: Token, secret: bytes) -> None:
+    """Put a token into header and enrolment, with the MAC of the header where that is final."""
+    header = require_header(status.metadata)
+    enrolment = read_enrolment(status.volume.name, status.root)
+    digest = None
+    if status.metadata == status.volume.device and not is_under_way(header):
+        # What is in place now is what is vouched for: it must be what the boot would take.
+        pins = replace(enrolment.pins, in_place=False)
+        broken = violations(header, pins)
+        if broken:
+            raise Refused(
+                status.volume.device,
+                f"its header would not be accepted at boot ({'; '.join(broken[:5])})",
+                "Put that right, or restore the escrowed header backup (recover.yml)",
+            )
+        digest = digest_of(header, status.metadata)
+        token = replace(token, header_mac=header_mac(secret, header.uuid, token.header_epoch, digest))
+        enrolment = replace(enrolment, pins=replace(pins, header_digest=digest.hex()))
+    _cryptsetup.import_token(status.metadata, token_id(header, token.keyslot), token.to_json())
+    write_enrolment(replace(enrolment, token=token), status.root)
+
+
+def _remove_orphaned_counter(status: Status, tpm: Tpm2, counter: Counter) -> None:
+    """Remove the counter that the volume had before, where it was ours and no other volume has it."""
+    if status.token is None or status.token.counter == counter.index:
+        return
+    before = counter_of(status.token)
+    shared = any(counter_of(other) == before for other in other_tokens(status.volume, status.root))
+    if not shared and _counter.value_of(tpm, before) is not None:
+        _counter.remove(tpm, before.index)

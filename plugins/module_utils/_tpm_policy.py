@@ -25,10 +25,21 @@ _ALG_NULL = 0x0010
 _CURVE_P256 = 0x0003
 _CC_POLICY_PCR = 0x0000017F
 _CC_POLICY_AUTHORIZE = 0x0000016A
+_CC_POLICY_NV = 0x00000149
+_CC_POLICY_COMMAND_CODE = 0x0000016C
+_CC_POLICY_NV_WRITTEN = 0x0000018F
+_CC_NV_INCREMENT = 0x00000134
+# TPMA_NV: policywrite, counter, authread, no_da; and written, which the TPM sets with the first increment.
+_COUNTER_ATTRIBUTES = 0x02040018
+_WRITTEN = 0x20000000
+COUNTER_BYTES = 8
 # userWithAuth, decrypt, sign: what tpm2_loadexternal gives to a public key read from PEM.
 _EXTERNAL_KEY_ATTRIBUTES = 0x00060040
 _PCR_SELECT_BYTES = 3
 _PCR_COUNT = 24
+
+# TPM_EO, the comparisons of TPM2_PolicyNV.
+EQUAL, AT_MOST = 0x0000, 0x0009
 
 
 def policy_pcr(values: Mapping[int, bytes], start: bytes = bytes(DIGEST_BYTES)) -> bytes:
@@ -50,6 +61,54 @@ def policy_authorize(key_name: bytes, reference: bytes) -> bytes:
     return _sha256(_sha256(bytes(DIGEST_BYTES), _u32(_CC_POLICY_AUTHORIZE), key_name), reference)
 
 
+def policy_nv(name: bytes, value: int, comparison: int, start: bytes = bytes(DIGEST_BYTES)) -> bytes:
+    """Policy digest after TPM2_PolicyNV: a counter compared with a number.
+
+    :param name: TPM name of the counter's index.
+    :param comparison: EQUAL or AT_MOST.
+    :param start: the policy digest before.
+    """
+    compared = _sha256(value.to_bytes(COUNTER_BYTES, "big"), _u16(0), _u16(comparison))
+    return _sha256(start, _u32(_CC_POLICY_NV), compared, name)
+
+
+def policy_first_increment() -> bytes:
+    """Policy digest that allows a counter's first increment, which begins it."""
+    return _may_increment(_sha256(bytes(DIGEST_BYTES), _u32(_CC_POLICY_NV_WRITTEN), b"\0"))
+
+
+def policy_increment(name: bytes, value: int) -> bytes:
+    """Policy digest that allows one increment: of the counter as long as it has this value."""
+    return _may_increment(policy_nv(name, value, EQUAL))
+
+
+def counter_policy(key_name: bytes, srk_name: bytes) -> bytes:
+    """The authPolicy of a revocation counter: it moves by a word of the controller, and in no other way."""
+    return policy_authorize(key_name, counter_reference(srk_name))
+
+
+def counter_name(index: int, policy: bytes, *, written: bool = True) -> bytes:
+    """TPM name of the index of a revocation counter.
+
+    :param policy: its authPolicy.
+    :param written: whether it has been begun.
+    """
+    public = b"".join(
+        (
+            _u32(index),
+            _u16(_ALG_SHA256),
+            _u32(_COUNTER_ATTRIBUTES | (_WRITTEN if written else 0)),
+            _sized(policy),
+            _u16(COUNTER_BYTES),
+        )
+    )
+    return _u16(_ALG_SHA256) + _sha256(public)
+
+
+def _may_increment(start: bytes) -> bytes:
+    return _sha256(start, _u32(_CC_POLICY_COMMAND_CODE), _u32(_CC_NV_INCREMENT))
+
+
 def pcr_selection(pcrs: Sequence[int]) -> bytes:
     """TPML_PCR_SELECTION of some PCRs of the SHA-256 bank."""
     bitmap = bytearray(_PCR_SELECT_BYTES)
@@ -63,6 +122,11 @@ def pcr_selection(pcrs: Sequence[int]) -> bytes:
 def unseal_reference(srk_name: bytes) -> bytes:
     """The policyRef of unseal approvals: purpose, and the one TPM they are meant for."""
     return _sha256(b"edgesec:unseal:v1|" + srk_name.hex().encode())
+
+
+def counter_reference(srk_name: bytes) -> bytes:
+    """The policyRef of what may be done to revocation counters, on the one TPM it is meant for."""
+    return _sha256(b"edgesec:ctr:v1|" + srk_name.hex().encode())
 
 
 def key_name(pem: str) -> bytes:

@@ -45,7 +45,7 @@ OUTCOME_DIRECTORY = "/run/edgesec/unlock"
 
 _WAIT_SECONDS = 30.0
 # Outcomes after which the secret must not be unsealed again in this boot.
-_LATCHING = ("ok", "header_foreign")
+_LATCHING = ("ok", "header_foreign", "header_changed", "header_rolled_back")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
     copy = os.path.join(RUN_DIRECTORY, f"{name}.hdr")
     try:
         header = checked_header(enrolment, copy)
-        key = source.key(header)
+        key = source.key(header, copy)
         # While it is being encrypted, opening has to bring data and header on the device to where they fit together.
         passing = is_under_way(header)
         unsettled = passing or header.volume_key_fingerprint != enrolment.pins.volume_key_fingerprint

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import _cryptsetup
-from ._enrolment import TOKEN_TYPES
+from ._enrolment import TOKEN_TYPES, announce_change
 from ._libcryptsetup import set_persistent_flags
 from ._luks_header import describe
 from ._plan import ADJUST, Plan
@@ -55,7 +55,10 @@ def keep_up(volume: Volume, key: bytes, upkeep: Upkeep) -> None:
     device = volume.device
     require_recovery(device, key)
     luks = describe(require_header(device))
-    retire(device, key, _retirable(luks, upkeep))
+    slots = _retirable(luks, upkeep)
+    if slots or _has_other_flags(luks, upkeep):
+        announce_change(volume.name)
+    retire(device, key, slots)
     if upkeep.flags is not None and _has_other_flags(luks, upkeep):
         set_persistent_flags(device, upkeep.flags)
         mapping = observe(volume)["mapping"]

@@ -34,7 +34,7 @@ def announce(name: str, fingerprint: Optional[str], root: str = "/") -> None:
         if enrolment.pins.next_volume_key_fingerprint == fingerprint:
             return
         slots = (RECOVERY_SLOT, *BOOT_SLOTS, *(() if fingerprint is None else ROTATION_SLOTS))
-        pins = replace(enrolment.pins, next_volume_key_fingerprint=fingerprint, keyslots=slots)
+        pins = replace(enrolment.pins, next_volume_key_fingerprint=fingerprint, keyslots=slots, header_digest=None)
         write_enrolment(replace(enrolment, pins=pins), root)
 
 

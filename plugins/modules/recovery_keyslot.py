@@ -93,6 +93,7 @@ header_backup:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import announce_change
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._recovery_slot import look, rotate, test
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
@@ -117,6 +118,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     if key is None or (rotates and module.check_mode):
         return result
     if rotates:
+        announce_change(volume.name)
         result["changed"] = rotate(volume.device, key, next_key)
         result["header_backup"] = encoded_backup(volume.device)
     else:

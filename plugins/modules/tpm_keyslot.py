@@ -13,6 +13,10 @@ description:
   - Makes a secret on the device, seals it to the TPM under a policy that accepts every boot state which the controller
     signs (TPM2_PolicyAuthorize), proves by unsealing that it comes back, and only then adds the keyslot it opens.
   - The running boot state is approved with the seal. A later boot state is approved only if O(accept) says so.
+  - Each volume has a revocation counter in the TPM, which moves by a signed word of the controller and in no other way.
+    What was approved for a value that it has passed is refused by the TPM, whoever brings it back.
+  - The secret vouches for the header of the volume (a MAC, bound to the counter), so that another header, or one from
+    before, is refused at boot.
   - The recovery keyslot is tested before and after, and is never removed.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
@@ -38,10 +42,12 @@ options:
     description:
       - Risks that are accepted by name.
       - V(pcr7_only) seals to PCR 7 alone; V(boot_change) approves a running boot state that differs from the approved
-        ones; V(tpm_change) seals anew where the TPM was cleared or replaced.
+        ones, or whose approval was revoked; V(tpm_change) seals anew where the TPM was cleared or replaced;
+        V(policy_change) seals anew under another policy key; V(header_change) has the TPM's secret vouch for a header
+        that somebody else has changed.
     type: list
     elements: str
-    choices: [pcr7_only, boot_change, tpm_change]
+    choices: [pcr7_only, boot_change, tpm_change, policy_change, header_change]
     default: []
   tcti:
     description:
@@ -57,6 +63,11 @@ options:
     description:
       - Public key that signs approvals, PEM. It comes from the controller.
     type: str
+  approved:
+    description:
+      - Ids of the boot states that are to be approved, these and no other. They come from the controller.
+    type: list
+    elements: str
   approvals:
     description:
       - Signed boot states. They come from the controller.
@@ -71,6 +82,19 @@ options:
     description:
       - The PCR that is extended after unlocking. It comes from the controller, as the device proposed it.
     type: int
+  counter:
+    description:
+      - NV index of the revocation counter. It comes from the controller, as the device proposed it.
+    type: int
+  counter_begin:
+    description:
+      - Signed word that begins the revocation counter. It comes from the controller.
+    type: str
+  counter_move:
+    description:
+      - Signed word that moves the revocation counter by one, which ends what was signed for it before. It comes from
+        the controller.
+    type: str
 notes:
   - Needs C(cryptsetup) 2.5 or newer and C(tpm2-tools) 5.4 or newer on the device.
 seealso:
@@ -122,6 +146,21 @@ latch_pcr:
   returned: success
   type: int
   sample: 14
+counter:
+  description: NV index of the revocation counter. Empty where no policy key has been made yet.
+  returned: success
+  type: int
+  sample: 25165840
+counter_value:
+  description: What the revocation counter has come to. Empty where it has not been begun.
+  returned: success
+  type: int
+  sample: 4
+epoch:
+  description: What the counter is to come to by the action.
+  returned: success
+  type: int
+  sample: 5
 kernel:
   description: Release of the running kernel.
   returned: success
@@ -134,17 +173,21 @@ header_backup:
   sample: H4sIAAAA
 """
 
+import base64
 import os
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, look, preview
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply, look, preview
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
 
@@ -157,13 +200,22 @@ def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     params = module.params
     volume = volume_of(params)
     pcrs = sorted(set(params["pcrs"])) or list(default_pcrs("/"))
-    srk_name = tpm.srk_name()
-    if module.check_mode and (srk_name is None or not _has_header(params["prepared_header"] or volume.device)):
-        return preview(volume, tpm, pcrs, params["accept"])
-    prepared = params["prepared_header"]
-    status = look(
-        volume, tpm, srk_name or make_srk(tpm), pcrs, params["accept"], params["latch_pcr"], prepared=prepared
+    wish = Wish(
+        pcrs=tuple(pcrs),
+        accept=tuple(params["accept"]),
+        authority=params["authority"],
+        approved=None if params["approved"] is None else tuple(params["approved"]),
+        latch_pcr=params["latch_pcr"],
+        counter=params["counter"],
     )
+    srk_name = tpm.srk_name()
+    prepared = params["prepared_header"]
+    if module.check_mode and (srk_name is None or not _has_header(prepared or volume.device)):
+        return preview(volume, tpm, wish)
+    status = look(volume, tpm, srk_name or make_srk(tpm), wish, prepared=prepared)
+    if params["counter_begin"] and status.counter and status.counted is None and not module.check_mode:
+        begun = begin(tpm, status.counter, base64.b64decode(params["counter_begin"]))
+        status = replace(status, counted=begun)
     key = params["recovery_key"]
     result = status.as_result()
     result["needs_key"] = status.action is not None and key is None
@@ -172,6 +224,7 @@ def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
             authority=params["authority"],
             approvals=tuple(parse_approval(approval) for approval in params["approvals"]),
             proof=parse_approval(params["proof"]),
+            increment=base64.b64decode(params["counter_move"] or ""),
         )
         apply(status, tpm, signed, key.encode())
         result["header_backup"] = encoded_backup(status.metadata)
@@ -187,17 +240,21 @@ def main() -> None:
             "accept": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["pcr7_only", "boot_change", "tpm_change"],
+                "choices": ["pcr7_only", "boot_change", "tpm_change", "policy_change", "header_change"],
                 "default": [],
             },
             "prepared_header": {"type": "path"},
             "tcti": TCTI,
             "authority": {"type": "str"},
+            "approved": {"type": "list", "elements": "str"},
             "approvals": {"type": "list", "elements": "dict", "default": []},
             "proof": {"type": "dict"},
             "latch_pcr": {"type": "int"},
+            "counter": {"type": "int"},
+            "counter_begin": {"type": "str"},
+            "counter_move": {"type": "str"},
         },
-        required_by={"recovery_key": ("authority", "proof", "latch_pcr")},
+        required_by={"recovery_key": ("authority", "proof", "latch_pcr", "counter")},
         supports_check_mode=True,
     )
     run_with_tpm(module, run)

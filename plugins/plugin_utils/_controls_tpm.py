@@ -120,7 +120,34 @@ def _approved(facts: View, policy: View) -> Finding:
         match = volume.maybe_text("approval_match")
         if match is None:
             return failed("no approval fits this boot")
+        if volume.flag("approved_once"):
+            return failed(f"approved for once only, as {match}")
         return passed(match)
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _authenticated(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        missing = _not_enrolled(volume)
+        if missing is not None:
+            return missing
+        if volume.flag("header_authenticated"):
+            return passed("it is the one that the secret vouches for")
+        return failed("it has changed since, or its volume was being encrypted")
+
+    return _sealed_volumes(facts, policy, check)
+
+
+def _revoked(facts: View, policy: View) -> Finding:
+    def check(volume: View) -> Finding:
+        missing = _not_enrolled(volume)
+        if missing is not None:
+            return missing
+        words = f"the revocation counter {volume.text('counter')}"
+        if volume.flag("counter_current"):
+            return passed(f"{words} is at {volume.number('epoch')}")
+        return failed(f"{words} is gone, or not at {volume.number('epoch')}, which the approvals are for")
 
     return _sealed_volumes(facts, policy, check)
 
@@ -262,6 +289,28 @@ CONTROLS = (
         topic="keys_in_hardware",
         source=AREA,
         check=_approved,
+    ),
+    Control(
+        id="tpm.header.authenticated",
+        title="The header of every declared volume is the one that the sealed secret vouches for",
+        recommendation="3.1.2.2.1",
+        expected="the header that was authenticated last",
+        remedy="Run harden; if nobody meant to change it, find out who did",
+        role=ROLE,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_authenticated,
+    ),
+    Control(
+        id="tpm.revocation.current",
+        title="What was approved before, and is no more, is refused by the TPM",
+        recommendation="3.1.2.2.1",
+        expected="the revocation counter at the value that the approvals are for",
+        remedy="Run harden; if the counter was removed, find out who did that",
+        role=ROLE,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_revoked,
     ),
     Control(
         id="tpm.unlock.enabled",

@@ -38,6 +38,7 @@ class SecretAction(ActionBase):
         try:
             arguments, store = take_store(self._task.args, self._loader)
             arguments = {name: value for name, value in arguments.items() if name not in self.kept_here}
+            arguments = {**arguments, **self.public_arguments(store)}
             probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
             if probed.get("failed") or not probed.get("needs_key"):
                 return probed
@@ -53,6 +54,10 @@ class SecretAction(ActionBase):
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
         raise NotImplementedError
+
+    def public_arguments(self, _store: FleetStore) -> dict[str, Any]:
+        """What of the store the module is told from the first call on; nothing of it is secret."""
+        return {}
 
     @property
     def kept_here(self) -> Collection[str]:

@@ -7,22 +7,27 @@
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
 Layout: C(policy/key.pem), where the operator names no other, C(escrow/certificate.pem) and C(escrow/key.pem), made on
-first use; C(policy/public.pem); C(escrow/recipients/), every certificate that something was encrypted to;
-C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that
-a rotation is bringing in), C(recovery/retired/), C(headers/UUID.cms), C(headers/UUID.adopted.cms) (as it was before it
-was adopted), C(volumes/UUID.json) (when what was done), C(approvals/ID.json), and C(decommission/), signed records.
+first use; C(policy/public.pem); C(policy/known/), the public keys of the operator's; C(escrow/recipients/), every
+certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery
+key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in), C(recovery/retired/), C(headers/UUID.cms),
+C(headers/UUID.adopted.cms) (as it was before it was adopted), C(volumes/UUID.json) (when what was done),
+C(approvals/ID.json) (the boot states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far the
+revocation counter was signed for), and C(decommission/), signed records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
-from ansible_collections.edgesec.hardening.plugins.plugin_utils import _escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval, _escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import BootState
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._cryptography import require_cryptography
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import (
@@ -43,6 +48,7 @@ except ImportError:
 
 _POLICY_KEY = "policy/key.pem"
 _POLICY_PUBLIC = "policy/public.pem"
+_KNOWN = "policy/known"
 _CERTIFICATE = "escrow/certificate.pem"
 _KEY = "escrow/key.pem"
 _RECIPIENTS = "escrow/recipients"
@@ -68,8 +74,27 @@ class FleetStore:
         :raises EdgesecError: it is not there, or cannot be used.
         """
         if self._policy_key.key:
-            return named_policy_key(self._policy_key, self._read)
+            key = named_policy_key(self._policy_key, self._read)
+            if self.policy_public_key() != key.public_pem():
+                self._files.put(self._known(), key.public_pem().encode())
+            return key
         return PemKey(self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: new_policy_key()}), _POLICY_KEY)
+
+    @property
+    def has_named_policy_key(self) -> bool:
+        """Whether the operator named a policy key, so that none is made."""
+        return bool(self._policy_key.key)
+
+    def policy_public_key(self) -> str | None:
+        """The public part of the policy key, PEM; None where there is none yet, or the operator's was not used yet.
+
+        The operator's is not opened for it: that may take a passphrase, or a token.
+        """
+        if self._policy_key.key:
+            known = self._files.find(self._known())
+            return None if known is None else known.decode()
+        key = self._files.find(_POLICY_KEY)
+        return None if key is None else PemKey(key, _POLICY_KEY).public_pem()
 
     def require_usable_certificates(self) -> None:
         """Refuse certificates that cannot be encrypted to, before anything else is done.
@@ -169,11 +194,34 @@ class FleetStore:
             self._files.put(name, self._encrypted(backup))
             self.note(host, uuid, "header as found escrowed")
 
-    def put_approval(self, host: str, approval: Approval) -> None:
-        """Keep an approval."""
-        document = json.dumps(approval.to_json(), indent=2).encode() + b"\n"
-        self._files.put(f"{_host(host)}/approvals/{safe(approval.id)}.json", document)
-        self._files.journal("boot state approved", host, approval.id)
+    def put_boot_state(self, host: str, state: BootState) -> None:
+        """Have a boot state among those that the volumes of a host are opened in."""
+        self._files.put(_approved(host, state.id), state.to_bytes())
+        self._files.journal("boot state approved", host, state.id)
+
+    def boot_states(self, host: str) -> list[BootState]:
+        """The boot states in which the volumes of a host are to be opened, those approved first in front.
+
+        :raises Malformed: a file among them is none.
+        """
+        names = self._files.names(f"{_host(host)}/approvals/*.json")
+        return sorted((_approval.parse_boot_state(self._files.find(name) or b"") for name in names), key=lambda s: s.id)
+
+    def retire_boot_state(self, host: str, identity: str) -> None:
+        """A boot state is to be approved no longer: the next run of tpm_keyslot has the device forget it for good."""
+        name = _approved(host, identity)
+        self._files.put(f"{_host(host)}/approvals/retired/{safe(identity)}.json", self._files.find(name) or b"")
+        self._files.remove(name)
+        self._files.journal("boot state retired", host, identity)
+
+    def put_counter(self, host: str, uuid: str, value: int) -> None:
+        """Keep how far the revocation counter of a volume has been signed for."""
+        self._files.put(_counter(host, uuid), b"%d\n" % value)
+
+    def counter(self, host: str, uuid: str) -> int | None:
+        """How far the revocation counter of a volume has been signed for, or None where it never was."""
+        value = self._files.find(_counter(host, uuid))
+        return None if value is None else int(value)
 
     def note(self, host: str, uuid: str, event: str) -> None:
         """Keep when something last happened to a volume, and add it to the journal."""
@@ -284,6 +332,13 @@ class FleetStore:
             )
         return [_escrow.load_escrow_key(self._read(path), path, self._escrow.key_passphrase) for path in paths]
 
+    def _known(self) -> str:
+        """Where the public part of the operator's policy key is kept: by its URI, or by what is in its file."""
+        key = self._policy_key.key
+        with suppress(OSError):
+            return f"{_KNOWN}/{hashlib.sha256(Path(key).read_bytes()).hexdigest()}.pem"
+        return f"{_KNOWN}/{hashlib.sha256(key.encode()).hexdigest()}.pem"
+
     def _read(self, path: str) -> bytes:
         try:
             return self._escrow.read(path)
@@ -310,6 +365,14 @@ def _header(host: str, uuid: str) -> str:
 
 def _rekeyed(host: str, uuid: str) -> str:
     return f"{_host(host)}/headers/{safe(uuid)}.rekeyed-from"
+
+
+def _approved(host: str, identity: str) -> str:
+    return f"{_host(host)}/approvals/{safe(identity)}.json"
+
+
+def _counter(host: str, uuid: str) -> str:
+    return f"{_host(host)}/counters/{safe(uuid)}"
 
 
 def _next(host: str, uuid: str) -> str:

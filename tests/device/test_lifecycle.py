@@ -30,8 +30,8 @@ from edgesec._tpm2 import RESOURCE_MANAGER, Tpm2
 enrolment = read_enrolment("data")
 with tempfile.TemporaryDirectory(dir="/run") as directory:
     tpm = Tpm2(RESOURCE_MANAGER, directory)
-    values = tpm.read_pcrs("sha256", sorted({*enrolment.token.pcrs, enrolment.token.latch_pcr}))
-    secret = unseal(tpm, enrolment.token, enrolment.token.approval_for(values))
+    approvals = enrolment.token.approvals_for(tpm.read_pcrs("sha256", enrolment.token.all_pcrs))
+    secret = unseal(tpm, enrolment.token, approvals[0])
 print(json.dumps([secret.hex(), luks_key(secret, enrolment.pins.uuid).hex()]))
 """
 

@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
+import base64
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter, begin
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import seal, unseal
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, new_policy_key
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
+    approve,
+    begin_counter,
+    boot_state,
+)
 from tests.functional.bus_tap import BusTap, Carrier
 from tests.functional.conftest import SoftwareTpm, free_port_pair
+from tests.functional.controller import a_key
 
 SECRET = bytes(range(100, 132))
 CREATE, UNSEAL = 0x153, 0x15E
@@ -27,10 +34,13 @@ def tapped(tpm: SoftwareTpm) -> tuple[Tpm2, BusTap]:
 def test_the_secret_and_its_session_keys_are_not_on_the_bus(tpm: SoftwareTpm) -> None:
     client, tap = tapped(tpm)
     srk_name = client.create_srk()
-    key = PemKey(new_policy_key(), "policy/key.pem")
+    key = a_key()
     public, private = seal(client, SECRET, key.public_pem(), srk_name)
-    approval = approve(key, srk_name, client.read_pcrs("sha256", [4, 7, 14]), "test")
-    token = Token("1", srk_name, public, private, key.public_pem(), 14, (approval,))
+    counter = Counter(COUNTERS[0], key.public_pem(), srk_name)
+    value = begin(client, counter, base64.b64decode(begin_counter(key, {"srk_name": srk_name.hex()})))
+    state = boot_state(client.read_pcrs("sha256", [4, 7, 14]), "test")
+    approval = approve(key, counter, state, value)
+    token = Token("1", srk_name, public, private, key.public_pem(), 14, counter.index, (approval,))
     assert unseal(client, token, approval) == SECRET
 
     assert tap.carriers() == [Carrier(CREATE, True, True), Carrier(UNSEAL, True, True)]

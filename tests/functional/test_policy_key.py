@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pkcs11 import Attribute, KeyType
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._authorization import Authorization, verify
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import seal, unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import (
     key_name,
@@ -28,16 +28,14 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy impo
     policy_pcr,
     unseal_reference,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey, PolicyKeySettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from tests.functional.conftest import SoftwareTpm, boot
+from tests.functional.controller import Controller
 from tests.functional.soft_token import MODULE, PIN, SoftToken
-from tests.functional.test_tpm_keyslot import Controller
 
 P256 = ec.SECP256R1()
 PASSPHRASE = "correct horse"
-SECRET = bytes(32)
 
 Make = Callable[[Path, SoftToken], PolicyKey]
 
@@ -138,7 +136,7 @@ def test_a_volume_is_sealed_opened_and_its_next_state_approved_with_each_kind_of
     assert controller.harden().action == "seal"
     tpm.reboot()
     boot(tpm, kernel="kernel 2")
-    assert not controller.unlock()
+    assert controller.refusal() == "pcr_mismatch"
     assert controller.harden("boot_change").action == "approve"
     assert controller.unlock()
     assert controller.token.authority == key.public_pem()
@@ -153,32 +151,25 @@ def test_openssl_verifies_what_it_signed(tmp_path: Path, key: PolicyKey) -> None
 
 
 def test_a_forged_rsa_signature_is_refused_by_the_tpm(tpm: SoftwareTpm, tmp_path: Path) -> None:
-    client = tpm.client
-    srk_name = client.create_srk()
     key, stranger = (named(tmp_path, write(tmp_path, new(2048))) for _ in range(2))
-    public, private = seal(client, SECRET, key.public_pem(), srk_name)
-    values = client.read_pcrs("sha256", [4, 7])
-    mine, forged = (approve(each, srk_name, values, "test") for each in (key, stranger))
-    token = Token("1", srk_name, public, private, key.public_pem(), 14, (mine, forged))
-    assert unseal(client, token, mine) == SECRET
+    said = Authorization(key.public_pem(), bytes(32), bytes(32), key.sign(bytes(64)))
+    verify(tpm.client, said)
     with pytest.raises(TpmError) as refused:
-        unseal(client, token, forged)
+        verify(tpm.client, replace(said, signature=stranger.sign(bytes(64))))
     assert refused.value.reason == "bad_signature"
 
 
 def test_a_key_that_the_tpm_does_not_take_is_named(tpm: SoftwareTpm, tmp_path: Path) -> None:
     """A point beside the curve, which any TPM refuses, as some refuse RSA of 3072 bits."""
-    client = tpm.client
-    srk_name = client.create_srk()
     key = named(tmp_path, write(tmp_path, new(P256)))
-    prefix = key.public_pem().splitlines()[1][:36]
-    lines = ["-----BEGIN PUBLIC KEY-----", prefix + "A" * 86 + "==", "-----END PUBLIC KEY-----"]
-    authority = "\n".join(lines)
-    public, private = seal(client, SECRET, authority, srk_name)
-    approval = approve(key, srk_name, client.read_pcrs("sha256", [4, 7]), "test")
-    token = Token("1", srk_name, public, private, authority, 14, (approval,))
+    begin, prefix, end = (
+        key.public_pem().splitlines()[0],
+        key.public_pem().splitlines()[1][:36],
+        "\n-----END PUBLIC KEY-----",
+    )
+    authority = f"{begin}\n{prefix}{'A' * 86}=={end}"
     with pytest.raises(TpmError, match="does not take the policy key, ECDSA P-256"):
-        unseal(client, token, approval)
+        verify(tpm.client, Authorization(authority, bytes(32), bytes(32), key.sign(bytes(64))))
 
 
 def test_the_private_key_stays_on_the_token(tmp_path: Path, token: SoftToken) -> None:

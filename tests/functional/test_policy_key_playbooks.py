@@ -40,6 +40,7 @@ SEAL = """\
         device: "{{ encrypted_storage_volumes[0].device }}"
         pcrs: "{{ tpm_sealing_pcrs }}"
         tcti: "{{ tpm_sealing_tcti }}"
+        accept: "{{ accept | default([]) }}"
         store: "{{ edgesec_store }}"
         policy_key: {key: "{{ tpm_sealing_policy_key }}", passphrase: "{{ pin | default('') }}"}
       vars: {ansible_pipelining: true}
@@ -102,7 +103,7 @@ def test_sealed_with_a_key_on_a_token_check_do_check_do(sealing: Sealing, volume
     header = header_of(volume.device)
     assert header is not None
     assert parse_token(header.tokens["1"]).authority == named(tmp_path, sealing.uri, PIN).public_pem()
-    assert not (sealing.store_path / "policy").exists(), "no key that nobody asked for"
+    assert not (sealing.store_path / "policy" / "key.pem").exists(), "no key that nobody asked for"
 
     sealed = digest(volume)
     for options in (("--check",), ()):
@@ -110,6 +111,26 @@ def test_sealed_with_a_key_on_a_token_check_do_check_do(sealing: Sealing, volume
         assert again.returncode == 0, words(again)
         assert "changed=0" in again.stdout, "and it takes no PIN to see that"
     assert digest(volume) == sealed
+
+
+def test_another_key_is_told_and_taken_by_name_alone(sealing: Sealing, volume: Volume, token: SoftToken) -> None:
+    assert sealing.run(SEAL, pin=PIN).returncode == 0
+    token.generate(KeyType.RSA, 2048, 2)
+    other = {"tpm_sealing_policy_key": token.uri("id=%02"), "pin": PIN}
+    before = digest(volume)
+    blind = sealing.run(SEAL, "--check", **other)
+    assert "Whether a volume is sealed under another one is not told" in words(blind)
+    for options in ((), ("--check",)):
+        refused = sealing.run(SEAL, *options, **other)
+        assert refused.returncode == 2
+        assert "tpm_sealing_accept: [policy_change]" in words(refused)
+        assert digest(volume) == before
+    assert "changed=1" in sealing.run(SEAL, accept=["policy_change"], **other).stdout
+    assert "changed=0" in sealing.run(SEAL, **other).stdout
+    header = header_of(volume.device)
+    assert header is not None
+    (seal,) = header.tokens.values()
+    assert parse_token(seal).authority == named(sealing.directory, other["tpm_sealing_policy_key"], PIN).public_pem()
 
 
 @pytest.mark.parametrize(

@@ -6,77 +6,45 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import Argument, Completed
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
+from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter, begin
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import luks_key, unseal
+from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import counter_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_token
+from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Approval, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, Status, apply, look
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, PolicyKey, new_policy_key
-from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
+    approve,
+    begin_counter,
+    boot_state,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey
+from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm, boot
+from tests.functional.controller import PCRS, Controller, a_key
 
-PCRS = (4, 7)
 ZERO = bytes(32)
-
-
-def a_key() -> PolicyKey:
-    return PemKey(new_policy_key(), "policy/key.pem")
-
-
-class Controller:
-    """The policy key and what is done with it, as the action plugin does it."""
-
-    def __init__(self, tpm: SoftwareTpm, volume: Volume, root: Path) -> None:
-        self.tpm, self.volume, self.root = tpm, volume, str(root)
-        self.key: PolicyKey = a_key()
-
-    def look(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
-        client = self.tpm.client
-        return look(self.volume, client, client.srk_name() or client.create_srk(), pcrs, accept, root=self.root)
-
-    def sign(self, status: Status) -> Signed:
-        latch = {status.latch_pcr: ZERO}
-        kept = approve(self.key, status.srk_name, {**status.values, **latch}, "test")
-        proof = approve(self.key, status.srk_name, {**latch, **status.values}, "test")
-        return Signed(self.key.public_pem(), (kept,), proof)
-
-    def harden(self, *accept: str) -> Status:
-        status = self.look(*accept)
-        if status.action:
-            apply(status, self.tpm.client, self.sign(status), RECOVERY_KEY)
-        return status
-
-    @property
-    def token(self) -> Token:
-        token = read_enrolment("data", self.root).token
-        assert isinstance(token, Token)
-        return token
-
-    def unlock(self) -> bool:
-        """What the boot does, short of mapping: whether an approval fits and the unsealed key opens the keyslot."""
-        token = self.token
-        values = self.tpm.client.read_pcrs("sha256", sorted({*token.pcrs, token.latch_pcr}))
-        approval = token.approval_for(values)
-        if approval is None:
-            return False
-        key = luks_key(unseal(self.tpm.client, token, approval), UUID)
-        return _cryptsetup.opens(self.volume.device, key, slot=token.keyslot)
 
 
 @pytest.fixture
 def controller(tpm: SoftwareTpm, volume: Volume, tmp_path: Path) -> Controller:
     return Controller(tpm, volume, tmp_path)
+
+
+def signed(key: PolicyKey, counter: Counter, values: Mapping[int, bytes], operand: int) -> Approval:
+    return approve(key, counter, boot_state(values, "x"), operand)
 
 
 def digest(path: str) -> str:
@@ -113,7 +81,7 @@ def test_another_kernel_does_not_open_until_its_state_is_approved_by_name(contro
     sealed = controller.token.private
     controller.tpm.reboot()
     boot(controller.tpm, kernel="kernel 2")
-    assert not controller.unlock()
+    assert controller.refusal() == "pcr_mismatch"
     with pytest.raises(Refused, match="boot_change"):
         controller.harden()
     assert controller.harden("boot_change").action == "approve"
@@ -145,7 +113,7 @@ def test_sealing_while_the_latch_is_set_is_proven_and_opens_after_the_reboot(con
     apply(status, controller.tpm.client, controller.sign(status), RECOVERY_KEY)
     assert controller.token.latch_pcr == latch
     assert controller.token.keyslot == "2"
-    assert not controller.unlock(), "what proved the seal must not be kept"
+    assert controller.refusal() == "pcr_mismatch", "what proved the seal must not be kept"
     controller.tpm.reboot()
     boot(controller.tpm)
     assert controller.unlock()
@@ -154,9 +122,7 @@ def test_sealing_while_the_latch_is_set_is_proven_and_opens_after_the_reboot(con
 def test_a_cleared_tpm_is_told_apart_and_sealed_anew_only_by_name(controller: Controller) -> None:
     controller.harden()
     controller.tpm.client.call("tpm2_clear")
-    with pytest.raises(TpmError) as refused:
-        controller.unlock()
-    assert refused.value.reason == "tpm_changed"
+    assert controller.refusal() == "tpm_changed"
     with pytest.raises(Refused, match="tpm_change"):
         controller.harden()
     assert controller.harden("tpm_change").action == "seal"
@@ -204,10 +170,8 @@ def test_a_dead_tpm_is_told_apart(controller: Controller) -> None:
 def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> None:
     controller.harden()
     token = controller.token
-    forged = dataclasses.replace(
-        token.approvals[0],
-        signature=approve(a_key(), token.srk_name, {4: ZERO}, "x").signature,
-    )
+    other = signed(a_key(), counter_of(token), {4: ZERO}, token.header_epoch)
+    forged = dataclasses.replace(token.approvals[0], signature=other.signature)
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, forged)
     assert refused.value.reason == "bad_signature"
@@ -217,13 +181,13 @@ def test_an_approval_by_another_key_is_refused_by_the_tpm(controller: Controller
     controller.harden()
     stranger = a_key()
     values = controller.tpm.client.read_pcrs("sha256", [*PCRS, controller.token.latch_pcr])
-    token = dataclasses.replace(
-        controller.token,
-        authority=stranger.public_pem(),
-        approvals=(approve(stranger, controller.token.srk_name, values, "x"),),
-    )
+    # A stranger with a counter of his own: all that is asserted is so, but for the key.
+    counter = Counter(COUNTERS[9], stranger.public_pem(), controller.token.srk_name)
+    word = base64.b64decode(begin_counter(stranger, {"srk_name": counter.srk_name.hex()}))
+    approval = signed(stranger, counter, values, begin(controller.tpm.client, counter, word))
+    token = dataclasses.replace(controller.token, authority=counter.authority, counter=counter.index)
     with pytest.raises(TpmError) as refused:
-        unseal(controller.tpm.client, token, token.approvals[0])
+        unseal(controller.tpm.client, token, approval)
     assert refused.value.reason == "wrong_key"
 
 
@@ -231,14 +195,15 @@ def test_an_approval_for_another_device_is_refused(controller: Controller) -> No
     controller.harden()
     token = controller.token
     values = controller.tpm.client.read_pcrs("sha256", [*PCRS, token.latch_pcr])
-    elsewhere = approve(controller.key, b"\x00\x0b" + b"x" * 32, values, "x")
+    there = dataclasses.replace(counter_of(token), srk_name=b"\x00\x0b" + b"x" * 32)
+    elsewhere = signed(controller.key, there, values, token.header_epoch)
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, elsewhere)
     assert refused.value.reason == "bad_signature"
 
 
 def test_a_wrong_recovery_key_changes_nothing(controller: Controller) -> None:
-    status = controller.look()
+    status = controller.with_counter(controller.look())
     before = digest(controller.volume.device)
     with pytest.raises(EdgesecError, match="does not open keyslot 0"):
         apply(status, controller.tpm.client, controller.sign(status), b"another key")
@@ -247,9 +212,12 @@ def test_a_wrong_recovery_key_changes_nothing(controller: Controller) -> None:
 
 
 def test_a_seal_that_cannot_be_proven_changes_nothing(controller: Controller) -> None:
-    status = controller.look()
-    signed = controller.sign(status)
-    useless = dataclasses.replace(signed, proof=approve(controller.key, status.srk_name, {4: ZERO}, "x"))
+    status = controller.with_counter(controller.look())
+    assert status.counter is not None
+    assert status.epoch is not None
+    useless = dataclasses.replace(
+        controller.sign(status), proof=signed(controller.key, status.counter, {4: ZERO}, status.epoch)
+    )
     before = digest(controller.volume.device)
     with pytest.raises(TpmError):
         apply(status, controller.tpm.client, useless, RECOVERY_KEY)

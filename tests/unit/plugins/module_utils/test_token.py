@@ -23,8 +23,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._token import Ap
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import policy_pcr
 
 VALUES = {4: b"a" * 32, 7: b"b" * 32, 14: bytes(32)}
-APPROVAL = Approval("one", (4, 7, 14), policy_pcr(VALUES), b"signature")
-TOKEN = Token("1", b"\x00\x0b" + b"s" * 32, b"public", b"private", "PEM", 14, (APPROVAL,))
+APPROVAL = Approval("one", (4, 7, 14), policy_pcr(VALUES), 5, False, b"signature")
+TOKEN = Token("1", b"\x00\x0b" + b"s" * 32, b"public", b"private", "PEM", 14, 0x01800010, (APPROVAL,), b"m" * 32, 5)
 KEY_FILE = KeyFile("1", "1234-ABCD", "edgesec/gw-001.key")
 ENROLMENT = Enrolment("data", "/dev/vda3", Pins("u", "l", "c", 4096, 1 << 24, "f"), TOKEN)
 
@@ -65,14 +65,34 @@ def test_the_pcrs_of_a_token_are_without_its_latch() -> None:
 
 
 def test_an_approval_fits_its_state_and_no_other() -> None:
-    assert TOKEN.approval_for(VALUES) == APPROVAL
-    assert TOKEN.approval_for({**VALUES, 9: b"c" * 32}) == APPROVAL, "another PCR does not matter"
+    assert TOKEN.approvals_for(VALUES) == [APPROVAL]
+    assert TOKEN.approvals_for({**VALUES, 9: b"c" * 32}) == [APPROVAL], "another PCR does not matter"
     for pcr in VALUES:
-        assert TOKEN.approval_for({**VALUES, pcr: b"x" * 32}) is None
-        assert TOKEN.approval_for({key: value for key, value in VALUES.items() if key != pcr}) is None
+        assert TOKEN.approvals_for({**VALUES, pcr: b"x" * 32}) == []
+        assert TOKEN.approvals_for({key: value for key, value in VALUES.items() if key != pcr}) == []
 
 
-@pytest.mark.parametrize("field", sorted(set(TOKEN.to_json()) - {"hdr_mac", "hdr_epoch"}))
+def test_of_several_approvals_the_one_that_lasts_longest_is_first() -> None:
+    once = dataclasses.replace(APPROVAL, id="once", once=True, operand=9)
+    later = dataclasses.replace(APPROVAL, id="later", operand=6)
+    token = dataclasses.replace(TOKEN, approvals=(once, APPROVAL, later))
+    assert [approval.id for approval in token.approvals_for(VALUES)] == ["later", "one", "once"]
+
+
+def test_an_approval_holds_until_the_counter_is_past_it_and_one_for_once_at_its_value_only() -> None:
+    once = dataclasses.replace(APPROVAL, once=True)
+    assert [APPROVAL.holds(value) for value in (4, 5, 6)] == [True, True, False]
+    assert [once.holds(value) for value in (4, 5, 6)] == [False, True, False]
+
+
+def test_what_is_approved_for_once_says_nothing_of_what_is_sealed_to() -> None:
+    once = dataclasses.replace(APPROVAL, pcrs=(7, 12, 14), once=True)
+    token = dataclasses.replace(TOKEN, approvals=(once, APPROVAL))
+    assert token.pcrs == (4, 7)
+    assert token.all_pcrs == [4, 7, 12, 14]
+
+
+@pytest.mark.parametrize("field", sorted(TOKEN.to_json()))
 @given(odd=st.one_of(st.none(), st.integers(-5, 99), st.text(max_size=4), st.lists(st.integers(), max_size=2)))
 def test_an_odd_field_is_malformed_or_harmless(field: str, odd: Any) -> None:
     document = {**TOKEN.to_json(), field: odd}
@@ -80,10 +100,22 @@ def test_an_odd_field_is_malformed_or_harmless(field: str, odd: Any) -> None:
         token = parse_token(document)
     except Malformed:
         return
-    assert token.approval_for({}) is None
+    assert token.approvals_for({}) == []
 
 
-@pytest.mark.parametrize("field", sorted(set(TOKEN.to_json()) - {"hdr_mac", "hdr_epoch"}))
+@pytest.mark.parametrize("field", ["id", "pcrs", "state", "nv", "sig"])
+@given(odd=st.one_of(st.none(), st.integers(-5, 99), st.text(max_size=4), st.dictionaries(st.text(), st.integers())))
+def test_an_odd_field_of_an_approval_is_malformed_or_harmless(field: str, odd: Any) -> None:
+    document = TOKEN.to_json()
+    document["approvals"] = [{**document["approvals"][0], field: odd}]
+    try:
+        token = parse_token(document)
+    except Malformed:
+        return
+    assert token.approvals_for({}) == []
+
+
+@pytest.mark.parametrize("field", sorted(TOKEN.to_json()))
 def test_a_missing_field_is_malformed(field: str) -> None:
     document = TOKEN.to_json()
     del document[field]
@@ -93,7 +125,7 @@ def test_a_missing_field_is_malformed(field: str) -> None:
 
 def test_an_approval_with_a_check_that_is_not_known_is_not_used() -> None:
     document = TOKEN.to_json()
-    document["approvals"][0]["nv"] = {"index": "0x01800010"}
+    document["approvals"][0]["nv"] = {"op": "uge", "operand": 0}
     with pytest.raises(Malformed, match="counter"):
         parse_token(document)
 

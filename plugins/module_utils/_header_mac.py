@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The MAC of a LUKS2 header: whether it is the very one that was there when the TPM's secret was in hand.
+
+It covers the metadata but for the tokens, which are public and prove themselves, and the keyslot areas. The allow-list
+(:mod:`_luks2_check`) says what a header may be; this, that nobody put another one in its place, an older one included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+
+from ._luks2 import Header
+from ._sealing import header_key
+from ._token import Token
+
+
+def digest_of(header: Header, path: str) -> bytes:
+    """SHA-256 of all that the MAC covers.
+
+    :param header: passed the allow-list, so that its areas lie within the header.
+    :param path: the device, or the copy of header and keyslot areas that it was read from.
+    :raises OSError: that cannot be read.
+    """
+    covered = {name: value for name, value in header.metadata.items() if name != "tokens"}
+    total = hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode())
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for _name, slot in sorted(header.keyslots.items()):
+            total.update(_read(descriptor, int(slot["area"]["offset"]), int(slot["area"]["size"])))
+    finally:
+        os.close(descriptor)
+    return total.digest()
+
+
+def header_mac(secret: bytes, uuid: str, epoch: int, digest: bytes) -> bytes:
+    """The MAC (HMAC-SHA256) of a header, with the epoch that it belongs to."""
+    return hmac.new(header_key(secret, uuid), epoch.to_bytes(8, "big") + digest, hashlib.sha256).digest()
+
+
+def is_authentic(token: Token, secret: bytes, uuid: str, digest: bytes) -> bool:
+    """Whether a token has the MAC of a header."""
+    expected = header_mac(secret, uuid, token.header_epoch, digest)
+    return token.header_mac is not None and hmac.compare_digest(token.header_mac, expected)
+
+
+def _read(descriptor: int, offset: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data

@@ -1,0 +1,327 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What is to be done about the seal of a volume, from what the volume, its enrolment and the TPM say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from . import _counter
+from ._boot_keyslot import Place
+from ._counter import Counter
+from ._enrolment import enrolled_names, read_enrolment
+from ._errors import Malformed, Refused
+from ._header_mac import digest_of
+from ._luks2 import Header
+from ._luks2_check import violations
+from ._reencryption import is_under_way
+from ._storage import Volume
+from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
+from ._tpm import LATCH_CANDIDATES, is_measured
+from ._tpm2 import Tpm2
+from ._volume import require_header
+
+# Seal a new secret; sign further boot states; have the secret vouch for the header as it is; take back what was signed.
+SEAL, APPROVE, AUTHENTICATE, REVOKE = "seal", "approve", "authenticate", "revoke"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How the operator wants a volume to be sealed.
+
+    :ivar pcrs: the PCRs to seal to.
+    :ivar accept: risks that are accepted: C(pcr7_only), C(boot_change), C(tpm_change), C(policy_change),
+        C(header_change).
+    :ivar authority: the policy key's public part, PEM; None where there is none yet.
+    :ivar approved: ids of the boot states that are to be approved, these and no other; None where that is not known.
+    :ivar latch_pcr: the latch of an earlier look, for which the controller has signed; None to choose one.
+    :ivar counter: the NV index of the revocation counter, likewise.
+    """
+
+    pcrs: tuple[int, ...]
+    accept: tuple[str, ...] = ()
+    authority: Optional[str] = None
+    approved: Optional[tuple[str, ...]] = None
+    latch_pcr: Optional[int] = None
+    counter: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What was found of a volume and its TPM, and what is to be done about it (an action, or nothing).
+
+    :ivar counter: the revocation counter; None where no policy key is known yet.
+    :ivar counted: what it has come to; None where it has not been begun.
+    """
+
+    volume: Volume
+    header: Header
+    srk_name: bytes
+    values: dict[int, bytes]
+    latch_pcr: int
+    token: Optional[Token]
+    counter: Optional[Counter]
+    counted: Optional[int]
+    action: Optional[str]
+    why: str
+    root: str
+    metadata: str
+
+    @property
+    def place(self) -> Place:
+        """Where the keyslot is added."""
+        return Place(self.volume, self.metadata, self.root)
+
+    @property
+    def epoch(self) -> Optional[int]:
+        """What the counter is to come to: one more, where something that was signed for the present value must end."""
+        if self.counted is None:
+            return None
+        ends = self.action in (AUTHENTICATE, REVOKE) or (self.action == SEAL and self._was_sealed_under_it)
+        return self.counted + 1 if ends else self.counted
+
+    @property
+    def _was_sealed_under_it(self) -> bool:
+        return self.token is not None and self.counter == counter_of(self.token)
+
+    def as_result(self) -> dict[str, Any]:
+        """As the module returns it; the controller signs from this."""
+        before = "not sealed\n" if self.token is None else f"sealed to PCRs {list(self.token.pcrs)}\n"
+        pcrs = [pcr for pcr in self.values if pcr != self.latch_pcr]
+        return {
+            "changed": self.action is not None,
+            "action": self.action or "",
+            "why": self.why,
+            "uuid": self.header.uuid,
+            "srk_name": self.srk_name.hex(),
+            "pcr_values": {str(pcr): value.hex() for pcr, value in self.values.items()},
+            "latch_pcr": self.latch_pcr,
+            "counter": None if self.counter is None else self.counter.index,
+            "counter_value": self.counted,
+            "epoch": self.epoch,
+            "kernel": os.uname().release,
+            "diff": {"before": before, "after": f"sealed to PCRs {pcrs}: {self.why}\n" if self.action else before},
+        }
+
+
+def preview(volume: Volume, tpm: Tpm2, wish: Wish) -> dict[str, Any]:
+    """What :func:`look` would lead to where the volume or the storage root key is still to be made, in check mode.
+
+    :raises Refused: sealing would be worth nothing.
+    """
+    latch = _latch_pcr(tpm, wish.pcrs, None, "/")
+    values = tpm.read_pcrs(BANK, sorted({*wish.pcrs, latch}))
+    refuse_worthless(wish.pcrs, values, wish.accept)
+    nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
+    why = "the volume is not sealed to the TPM"
+    status = Status(volume, nothing_yet, b"", values, latch, None, None, None, SEAL, why, "/", volume.device)
+    return {**status.as_result(), "needs_key": True}
+
+
+def look(
+    volume: Volume, tpm: Tpm2, srk_name: bytes, wish: Wish, root: str = "/", prepared: Optional[str] = None
+) -> Status:
+    """Find out what is to be done.
+
+    :param root: prefix of the enrolment's path.
+    :param prepared: file with the header that the volume will get when it is encrypted in place.
+    :raises Refused: sealing would be worth nothing, or the change needs a person's word.
+    """
+    metadata = prepared or volume.device
+    header = require_header(metadata)
+    token = token_of(volume, header, root)
+    latch = wish.latch_pcr if wish.latch_pcr is not None else _latch_pcr(tpm, wish.pcrs, token, root)
+    values = tpm.read_pcrs(BANK, sorted({*wish.pcrs, latch, *(token.all_pcrs if token else ())}))
+    sealed_to = {pcr: values[pcr] for pcr in sorted({*wish.pcrs, latch})}
+    refuse_worthless(wish.pcrs, values, wish.accept)
+    tpm.require_encryption()
+    counter = _counter_for(volume, tpm, srk_name, wish, token, root)
+    counted = None if counter is None else _counter.value_of(tpm, counter)
+    status = Status(volume, header, srk_name, sealed_to, latch, token, counter, counted, None, "", root, metadata)
+    status = _judge(status, wish, values)
+    if status.action is not None and is_under_way(header):
+        raise Refused(
+            volume.device,
+            f"it is being encrypted, and its header cannot change meanwhile ({status.why})",
+            "Run again when that is done",
+        )
+    return status
+
+
+def _judge(status: Status, wish: Wish, values: dict[int, bytes]) -> Status:
+    token, accept = status.token, wish.accept
+    if token is None:
+        return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
+    if token.srk_name != status.srk_name:
+        _need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
+        return replace(status, action=SEAL, why="the volume is sealed to another TPM")
+    if wish.authority is not None and token.authority != wish.authority:
+        _need(accept, "policy_change", "the policy key", "is not the one that the volume was sealed under")
+        return replace(status, action=SEAL, why="the volume is sealed under another policy key")
+    if tuple(sorted(wish.pcrs)) != token.pcrs:
+        return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
+    unfit = _unfit(status, token, values)
+    if unfit is not None:
+        _need(accept, "boot_change", *unfit)
+        return replace(status, action=APPROVE, why="the running boot state is not approved")
+    changed = _header_change(status, accept)
+    if changed is not None:
+        return replace(status, action=AUTHENTICATE, why=changed)
+    return _compared(status, token, wish)
+
+
+def _unfit(status: Status, token: Token, values: dict[int, bytes]) -> Optional[tuple[str, str]]:
+    """Why no lasting approval would open the volume in the next boot into the running state: of what, and why."""
+    counted, pcrs = status.counted, list(token.pcrs)
+    fitting = token.approvals_for({**values, status.latch_pcr: UNEXTENDED})
+    if counted is None or status.counter != counter_of(token):
+        return "the revocation counter", "is gone: it was removed from the TPM"
+    if not fitting:
+        return "the boot state", f"has changed: no approval fits the PCRs {pcrs}"
+    if not any(approval.holds(counted) for approval in fitting):
+        return "the boot state", f"was approved and is no more: the revocation counter has come to {counted}"
+    if all(approval.once for approval in fitting):
+        return "the boot state", "is approved for once only"
+    return None
+
+
+def _header_change(status: Status, accept: Sequence[str]) -> Optional[str]:
+    """Why the header's MAC does not stand for the header as it is; None where it does, or need not yet."""
+    if status.metadata != status.volume.device or is_under_way(status.header):
+        return None
+    pins = read_enrolment(status.volume.name, status.root).pins
+    if pins.header_digest is None:
+        return "the header has changed since the TPM's secret vouched for it"
+    if violations(status.header, pins) or digest_of(status.header, status.metadata).hex() != pins.header_digest:
+        _need(accept, "header_change", status.volume.device, "has another header than was authenticated")
+        return "the header was changed by somebody else"
+    return None
+
+
+def _compared(status: Status, token: Token, wish: Wish) -> Status:
+    """What is approved against what is to be approved."""
+    there = {approval.id for approval in token.approvals}
+    wanted = there if wish.approved is None else set(wish.approved)
+    running = {approval.id for approval in token.approvals_for({**status.values, status.latch_pcr: UNEXTENDED})}
+    if not running & wanted:
+        raise Refused(
+            status.volume.device,
+            "the running boot state is not among those that are to be approved",
+            "The next boot would not open it. Approve the running state first (approve.yml)",
+        )
+    if there - wanted:
+        return replace(status, action=REVOKE, why=f"no more approved: {', '.join(sorted(there - wanted))}")
+    if status.counted is not None and token.header_epoch > status.counted:
+        return replace(status, action=REVOKE, why="taking back what was approved before was interrupted")
+    if wanted - there:
+        return replace(status, action=APPROVE, why=f"to be approved: {', '.join(sorted(wanted - there))}")
+    return status
+
+
+def refuse_worthless(pcrs: Sequence[int], values: dict[int, bytes], accept: Sequence[str]) -> None:
+    """Refuse PCRs that bind to nothing.
+
+    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
+    """
+    unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
+    if not pcrs or unmeasured:
+        raise Refused(
+            f"the PCRs {list(pcrs)}",
+            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
+            "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
+        )
+    if list(pcrs) == [7] and "pcr7_only" not in accept:
+        raise Refused(
+            "PCR 7 alone",
+            "any kernel that the same Secure Boot keys signed could unseal the volume",
+            "Add PCR 4 (tpm_sealing_pcrs), or accept it with tpm_sealing_accept: [pcr7_only]",
+        )
+
+
+def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
+    if risk not in accept:
+        raise Refused(
+            subject,
+            seen,
+            f"Find out why. If the change is yours, run once with tpm_sealing_accept: [{risk}]. Nothing was changed",
+        )
+
+
+def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
+    """The token as the header has it, if it and the enrolment are whole and of this volume."""
+    try:
+        enrolment = read_enrolment(volume.name, root)
+    except Malformed:
+        return None
+    tokens = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]
+    if len(tokens) != 1 or enrolment.device != volume.device or enrolment.pins.uuid != header.uuid:
+        return None
+    try:
+        token = parse_token(tokens[0])
+    except Malformed:
+        return None
+    return token if isinstance(enrolment.token, Token) and token.keyslot in header.keyslots else None
+
+
+def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str) -> int:
+    """The latch on record for this host, or else the first candidate that nothing extends before the unlocker."""
+    if token is not None and token.latch_pcr not in pcrs:
+        return token.latch_pcr
+    for name in enrolled_names(root):
+        with suppress(Malformed):
+            other = read_enrolment(name, root).token
+            if isinstance(other, Token) and other.latch_pcr not in pcrs:
+                return other.latch_pcr
+    values = tpm.read_pcrs(BANK, sorted(LATCH_CANDIDATES))
+    for candidate in LATCH_CANDIDATES:
+        if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
+            return candidate
+    raise Refused(
+        "the TPM",
+        f"none of the PCRs {list(LATCH_CANDIDATES)} is unextended, so that none can be the latch",
+        "Reboot the device, and see what extends them",
+    )
+
+
+def counter_of(token: Token) -> Counter:
+    """The revocation counter of a token."""
+    return Counter(token.counter, token.authority, token.srk_name)
+
+
+def _counter_for(
+    volume: Volume, tpm: Tpm2, srk_name: bytes, wish: Wish, token: Optional[Token], root: str
+) -> Optional[Counter]:
+    """The volume's counter: the one that it was sealed under, or else one that nobody has."""
+    authority = wish.authority or (token.authority if token else None)
+    if authority is None:
+        return None
+    if wish.counter is not None:
+        return Counter(wish.counter, authority, srk_name)
+    others = {other.counter for other in other_tokens(volume, root)}
+    if token is not None and (token.authority, token.srk_name) == (authority, srk_name):
+        there = tpm.nv_indices()
+        if token.counter not in there or tpm.nv_name(token.counter) in (
+            counter_of(token).name,
+            counter_of(token).first_name,
+        ):
+            return counter_of(token)
+    return _counter.choose(tpm, authority, srk_name, others)
+
+
+def other_tokens(volume: Volume, root: str) -> list[Token]:
+    """What is sealed of other volumes."""
+    tokens = []
+    for name in enrolled_names(root):
+        with suppress(Malformed):
+            token = read_enrolment(name, root).token
+            if name != volume.name and isinstance(token, Token):
+                tokens.append(token)
+    return tokens
