@@ -4,18 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import KeyslotAction
 
 
-class ActionModule(SecretAction):
-    """Adds the keyslot of a key file with the escrowed recovery key."""
-
-    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        key = self.recovery_key(arguments, store)
-        result, backup = self.call({**arguments, "recovery_key": key.decode()})
-        if backup is not None:
-            store.put_header(self.host, self.probed["uuid"], backup)
-        return result
+class ActionModule(KeyslotAction):
+    """Adds the keyslot of a key file."""

@@ -15,13 +15,13 @@ from typing import Any, Callable, Optional, TypeVar
 from ._blocks import Blocks
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._errors import Malformed
+from ._event_log import PATH as EVENT_LOG
 from ._fstab import parse as parse_fstab
 from ._mountinfo import Mount, mounted_at
 from ._observe import is_directory, json_clean, read_bytes, read_line, read_text, under
 from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts
 
 BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
-EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
 LOCKDOWN = "/sys/kernel/security/lockdown"
 CMDLINE = "/proc/cmdline"
 

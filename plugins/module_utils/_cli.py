@@ -29,6 +29,7 @@ _PACKAGES = {
     "mount": "mount",
     "swapoff": "mount",
     "swapon": "mount",
+    "systemd-cryptenroll": "systemd-cryptsetup",
     "systemctl": "systemd",
     "umount": "mount",
     "wipefs": "util-linux",
@@ -49,6 +50,20 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class MemoryFile:
+    """Bytes that a tool reads from a file which an option names, and in which it seeks: a file that is in memory alone.
+
+    :ivar option: what stands before the name of the file, as C(--key-file=).
+    """
+
+    option: str
+    value: bytes
+
+    def __repr__(self) -> str:
+        return f"MemoryFile({self.option}...)"
+
+
+@dataclass(frozen=True)
 class Completed:
     """What a tool that ended left behind."""
 
@@ -57,7 +72,7 @@ class Completed:
     stderr: str
 
 
-Argument = Union[str, Secret]
+Argument = Union[str, Secret, MemoryFile]
 
 
 def find_tool(name: str) -> Optional[str]:
@@ -87,7 +102,8 @@ def run(
 ) -> Completed:
     """Run a tool and wait for its end.
 
-    :param argv: name and arguments; a :class:`Secret` becomes the name of a pipe that holds its bytes.
+    :param argv: name and arguments; a :class:`Secret` becomes the name of a pipe that holds its bytes, and a
+        :class:`MemoryFile` its option with the name of such a file.
     :param stdin: what the tool reads on standard input.
     :param env: variables beside PATH and the C locale; nothing else is passed on.
     :param timeout: seconds until the tool is killed; None waits for ever.
@@ -101,12 +117,13 @@ def run(
     readers: list[int] = []
     try:
         for argument in argv[1:]:
-            if isinstance(argument, Secret):
-                reader = _pipe_with(argument.value)
-                readers.append(reader)
-                command.append(f"/dev/fd/{reader}")
-            else:
+            if isinstance(argument, str):
                 command.append(argument)
+                continue
+            in_memory = isinstance(argument, MemoryFile)
+            reader = _memory_file_with(argument.value) if in_memory else _pipe_with(argument.value)
+            readers.append(reader)
+            command.append(f"{argument.option if isinstance(argument, MemoryFile) else ''}/dev/fd/{reader}")
         done = subprocess.run(
             command,
             input=stdin,
@@ -137,3 +154,11 @@ def _pipe_with(value: bytes) -> int:
     finally:
         os.close(writer)
     return reader
+
+
+def _memory_file_with(value: bytes) -> int:
+    file = os.memfd_create("edgesec", os.MFD_CLOEXEC)
+    os.fchmod(file, 0o400)
+    os.write(file, value)
+    os.lseek(file, 0, os.SEEK_SET)
+    return file

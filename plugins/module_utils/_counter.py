@@ -66,17 +66,20 @@ def choose(tpm: Tpm2, authority: str, srk_name: bytes, taken: Collection[int]) -
     """
     there = tpm.nv_indices()
     candidates = [Counter(index, authority, srk_name) for index in COUNTERS if index not in taken]
-    for counter in candidates:
-        if counter.index in there and tpm.nv_name(counter.index) in (counter.name, counter.first_name):
-            return counter
-    for counter in candidates:
-        if counter.index not in there:
-            return counter
+    made_before = (counter for counter in candidates if counter.index in there and is_there(tpm, counter))
+    free = (counter for counter in candidates if counter.index not in there)
+    for counter in (*made_before, *free):
+        return counter
     raise Refused(
         "the TPM",
         f"every NV index from {COUNTERS[0]:#x} to {COUNTERS[-1]:#x} is in use",
         "See whose they are (tpm2_nvreadpublic), and remove one that nobody needs (tpm2_nvundefine)",
     )
+
+
+def is_there(tpm: Tpm2, counter: Counter) -> bool:
+    """Whether the TPM has the counter, begun or not, and not something else in its place."""
+    return counter.index in tpm.nv_indices() and tpm.nv_name(counter.index) in (counter.name, counter.first_name)
 
 
 def value_of(tpm: Tpm2, counter: Counter) -> Optional[int]:

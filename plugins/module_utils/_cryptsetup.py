@@ -155,6 +155,11 @@ def backup_header(device: str, path: str) -> None:
     run(["cryptsetup", "luksHeaderBackup", "--batch-mode", "--header-backup-file", path, device], timeout=_TIMEOUT)
 
 
+def restore_header(device: str, path: str) -> None:
+    """Write header and keyslot areas from a file, over whatever the device holds there."""
+    run(["cryptsetup", "luksHeaderRestore", "--batch-mode", "--header-backup-file", path, device], timeout=_TIMEOUT)
+
+
 def open_volume(
     device: str,
     name: str,
@@ -162,6 +167,7 @@ def open_volume(
     *,
     header: Optional[str] = None,
     slot: Optional[str] = None,
+    read_only: bool = False,
 ) -> None:
     """Map a volume to C(/dev/mapper/NAME); C(header) is a checked copy to use in place of the one on the device."""
     argv: list[Argument] = ["cryptsetup", "open", "--type", "luks2", "--disable-external-tokens", "--key-file", "-"]
@@ -169,6 +175,8 @@ def open_volume(
         argv += ["--header", header]
     if slot is not None:
         argv += ["--key-slot", slot]
+    if read_only:
+        argv += ["--readonly"]
     run([*argv, device, name], stdin=key, timeout=_TIMEOUT)
 
 

@@ -4,17 +4,19 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading /etc/crypttab, see crypttab(5), and taking lines out of it: no other byte changes."""
+"""Reading /etc/crypttab, see crypttab(5), and taking lines out of it or putting one in: no other byte changes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ._fstab import encode_octal
 from ._mountinfo import decode_octal
 
 CRYPTTAB = "/etc/crypttab"
+NO_KEY = "none"
 
 _FIELD = re.compile(r"[^ \t]+")
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
@@ -30,6 +32,7 @@ class Line:
     target: str
     source: str
     options: tuple[str, ...]
+    key: str = NO_KEY
 
     @property
     def is_early(self) -> bool:
@@ -47,7 +50,7 @@ def parse(text: str) -> list[Line]:
         fields = [decode_octal(field) for field in _FIELD.findall(raw)]
         if len(fields) >= 2 and not fields[0].startswith("#"):
             options = fields[3].split(",") if len(fields) > 3 else []
-            found.append(Line(number, fields[0], fields[1], tuple(options)))
+            found.append(Line(number, fields[0], fields[1], tuple(options), *fields[2:3]))
     return found
 
 
@@ -55,6 +58,24 @@ def path_of(source: str) -> str:
     """The path that a source names: C(UUID=) and its like stand for a link that udev makes."""
     tag, _equals, value = source.partition("=")
     return f"/dev/disk/{_TAGS[tag]}/{value.strip(chr(34))}" if tag in _TAGS else source
+
+
+def append(text: str, target: str, source: str, options: Sequence[str]) -> str:
+    """The text with a line more, for what no key file opens."""
+    gap = "" if not text or text.endswith("\n") else "\n"
+    fields = (target, source, NO_KEY, ",".join(options))
+    return text + gap + " ".join(map(encode_octal, fields)) + "\n"
+
+
+def set_options(text: str, number: int, options: Sequence[str]) -> str:
+    """The text with other options in one line; its other fields stay as they are written."""
+    raws = text.split("\n")
+    raw = raws[number - 1]
+    fields = list(_FIELD.finditer(raw))
+    head = raw[: fields[2].end()] if len(fields) > 2 else f"{raw[: fields[1].end()]} {NO_KEY}"
+    tail = raw[fields[3].end() :] if len(fields) > 3 else ""
+    raws[number - 1] = f"{head} {encode_octal(','.join(options))}{tail}"
+    return "\n".join(raws)
 
 
 def without(text: str, numbers: Collection[int]) -> str:

@@ -28,6 +28,8 @@ VERSION = 1
 
 # Who opens a volume at boot.
 BY_TPM, BY_KEY_FILE, BY_CONTROLLER = "tpm", "keyfile-on-token", "controller"
+# What is sealed to the TPM, and opened by systemd in place of the unlocker.
+BY_SYSTEMD = "systemd"
 # The LUKS2 tokens that say how a volume is opened at boot: sealed to the TPM, or by a key file on a removable token.
 TOKEN_TYPES = (TPM, KEY_FILE)
 BootToken = Union[Token, KeyFile]

@@ -56,12 +56,14 @@ class TpmSource:
         :raises UnlockError: C(pcr_mismatch), C(header_changed), C(header_rolled_back).
         :raises TpmError: the TPM refused, and why.
         """
-        token = self._trusted(header)
+        inside = self._token_in(header)
+        token = max((each for each in (inside, self.token) if each is not None), key=lambda each: each.header_epoch)
         digest = None
         if self.enrolment.pins.header_digest is not None:
             digest = digest_of(header, copy)
             if digest.hex() != self.enrolment.pins.header_digest:
-                raise self._other_header(older=token.header_epoch < self.token.header_epoch)
+                older = inside is not None and inside.header_epoch < self.token.header_epoch
+                raise self._other_header(older=older)
         approval, secret = self._unsealed(token)
         if digest is not None:
             if not is_authentic(token, secret, header.uuid, digest):
@@ -95,8 +97,8 @@ class TpmSource:
             "Find out who changed it; if it was damaged, restore the escrowed header backup",
         )
 
-    def _trusted(self, header: Header) -> Token:
-        """The token in the header, which is the newest, if it names the authority and the TPM that are on record."""
+    def _token_in(self, header: Header) -> Optional[Token]:
+        """The token in the header, if it names the authority and the TPM that are on record."""
         for data in header.tokens.values():
             if data.get("type") == TYPE:
                 try:
@@ -105,7 +107,7 @@ class TpmSource:
                     continue
                 if (token.authority, token.srk_name) == (self.token.authority, self.token.srk_name):
                     return token
-        return self.token
+        return None
 
 
 @dataclass(frozen=True)

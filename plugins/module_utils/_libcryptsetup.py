@@ -31,6 +31,7 @@ _NO_SEGMENT, _DIGEST_REUSE = 1 << 0, 1 << 2
 _NO_BENCHMARK = 1 << 1
 _KEYSLOT_CIPHER, _KEYSLOT_KEY_BYTES = b"aes-xts-plain64", 64
 _FOR_ACTIVATION = 0
+_ANY_PCRS = 0xFFFFFFFF
 # Those that a LUKS2 header can hold, by their names in it.
 PERSISTENT_FLAGS = {
     "allow-discards": 1 << 3,
@@ -87,6 +88,17 @@ class _Reencrypt(ctypes.Structure):
         ("device_size", ctypes.c_uint64),
         ("luks2", ctypes.POINTER(_Luks2)),
         ("flags", ctypes.c_uint32),
+    )
+
+
+class _Tpm2Plugin(ctypes.Structure):
+    """C(systemd_tpm2_plugin_params) of systemd, src/shared/tpm2-util.h; up to version 254 it ends with the third."""
+
+    _fields_ = (
+        ("search_pcr_mask", ctypes.c_uint32),
+        ("device", ctypes.c_char_p),
+        ("signature_path", ctypes.c_char_p),
+        ("pcrlock_path", ctypes.c_char_p),
     )
 
 
@@ -184,6 +196,25 @@ def set_persistent_flags(device: str, flags: Sequence[str]) -> None:
         require("crypt_persistent_flags_set", context, _FOR_ACTIVATION, wanted)
 
 
+def require_systemd_token(device: str, token: str, *, tcti: str, signature: str = "") -> None:
+    """Prove that a token of systemd gives the key of a keyslot, by the plug-in that the boot uses. Nothing is mapped.
+
+    cryptsetup(8) has the plug-in take whichever TPM it finds.
+
+    :param token: its number.
+    :param tcti: how the TPM is reached.
+    :param signature: file with signed PCR values; systemd looks in its own places where it is empty.
+    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolFailed: it does not.
+    """
+    with _loaded(device, device) as (_library, context, require):
+        parameters = _Tpm2Plugin(
+            search_pcr_mask=_ANY_PCRS, device=tcti.encode(), signature_path=signature.encode() or None
+        )
+        arguments = (context, None, b"systemd-tpm2", int(token), None, 0, ctypes.byref(parameters), 0)
+        require("crypt_activate_by_token_pin", *arguments)
+
+
 @contextmanager
 def _loaded(header: str, device: str) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p, Callable[..., None]]]:
     """The library, its context of a LUKS2 volume, and what calls a function of it that must not fail."""
@@ -228,6 +259,11 @@ def _load() -> ctypes.CDLL:
     library.crypt_keyslot_add_by_key.argtypes = (pointer, number, text, size, text, size, ctypes.c_uint32)
     library.crypt_volume_key_get.argtypes = (pointer, number, text, ctypes.POINTER(size), text, size)
     library.crypt_persistent_flags_set.argtypes = (pointer, number, ctypes.c_uint32)
+    library.crypt_activate_by_token_pin.argtypes = (
+        *(pointer, text, text, number, text, size),
+        ctypes.POINTER(_Tpm2Plugin),
+        ctypes.c_uint32,
+    )
     library.crypt_free.argtypes = (pointer,)
     library.crypt_free.restype = None
     return library

@@ -95,6 +95,7 @@ def _token(number: str, token: Any) -> dict[str, Any]:
         "type": _word(token.get("type")),
         "maker": _maker(token.get("type")),
         "keyslots": [str(each) for each in keyslots] if isinstance(keyslots, list) else [],
+        "pin": token.get("tpm2-pin") is True,
     }
 
 

@@ -25,9 +25,10 @@ from ._luks2_check import violations
 from ._reencryption import is_under_way
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
-from ._tpm import LATCH_CANDIDATES, is_measured
+from ._tpm import LATCH_CANDIDATES
 from ._tpm2 import Tpm2
 from ._volume import require_header
+from ._worthless import need, refuse_worthless
 
 # Seal a new secret; sign further boot states; have the secret vouch for the header as it is; take back what was signed.
 SEAL, APPROVE, AUTHENTICATE, REVOKE = "seal", "approve", "authenticate", "revoke"
@@ -161,16 +162,16 @@ def _judge(status: Status, wish: Wish, values: dict[int, bytes]) -> Status:
     if token is None:
         return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
     if token.srk_name != status.srk_name:
-        _need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
+        need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
         return replace(status, action=SEAL, why="the volume is sealed to another TPM")
     if wish.authority is not None and token.authority != wish.authority:
-        _need(accept, "policy_change", "the policy key", "is not the one that the volume was sealed under")
+        need(accept, "policy_change", "the policy key", "is not the one that the volume was sealed under")
         return replace(status, action=SEAL, why="the volume is sealed under another policy key")
     if tuple(sorted(wish.pcrs)) != token.pcrs:
         return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
     unfit = _unfit(status, token, values)
     if unfit is not None:
-        _need(accept, "boot_change", *unfit)
+        need(accept, "boot_change", *unfit)
         return replace(status, action=APPROVE, why="the running boot state is not approved")
     changed = _header_change(status, accept)
     if changed is not None:
@@ -201,7 +202,7 @@ def _header_change(status: Status, accept: Sequence[str]) -> Optional[str]:
     if pins.header_digest is None:
         return "the header has changed since the TPM's secret vouched for it"
     if violations(status.header, pins) or digest_of(status.header, status.metadata).hex() != pins.header_digest:
-        _need(accept, "header_change", status.volume.device, "has another header than was authenticated")
+        need(accept, "header_change", status.volume.device, "has another header than was authenticated")
         return "the header was changed by somebody else"
     return None
 
@@ -224,35 +225,6 @@ def _compared(status: Status, token: Token, wish: Wish) -> Status:
     if wanted - there:
         return replace(status, action=APPROVE, why=f"to be approved: {', '.join(sorted(wanted - there))}")
     return status
-
-
-def refuse_worthless(pcrs: Sequence[int], values: dict[int, bytes], accept: Sequence[str]) -> None:
-    """Refuse PCRs that bind to nothing.
-
-    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
-    """
-    unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
-    if not pcrs or unmeasured:
-        raise Refused(
-            f"the PCRs {list(pcrs)}",
-            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
-            "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
-        )
-    if list(pcrs) == [7] and "pcr7_only" not in accept:
-        raise Refused(
-            "PCR 7 alone",
-            "any kernel that the same Secure Boot keys signed could unseal the volume",
-            "Add PCR 4 (tpm_sealing_pcrs), or accept it with tpm_sealing_accept: [pcr7_only]",
-        )
-
-
-def _need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
-    if risk not in accept:
-        raise Refused(
-            subject,
-            seen,
-            f"Find out why. If the change is yours, run once with tpm_sealing_accept: [{risk}]. Nothing was changed",
-        )
 
 
 def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
@@ -306,14 +278,11 @@ def _counter_for(
     if wish.counter is not None:
         return Counter(wish.counter, authority, srk_name)
     others = {other.counter for other in other_tokens(volume, root)}
-    if token is not None and (token.authority, token.srk_name) == (authority, srk_name):
-        there = tpm.nv_indices()
-        if token.counter not in there or tpm.nv_name(token.counter) in (
-            counter_of(token).name,
-            counter_of(token).first_name,
-        ):
-            return counter_of(token)
-    return _counter.choose(tpm, authority, srk_name, others)
+    before = None if token is None else counter_of(token)
+    if before is None or (before.authority, before.srk_name) != (authority, srk_name):
+        return _counter.choose(tpm, authority, srk_name, others)
+    taken_by_another = before.index in tpm.nv_indices() and not _counter.is_there(tpm, before)
+    return _counter.choose(tpm, authority, srk_name, others) if taken_by_another else before
 
 
 def other_tokens(volume: Volume, root: str) -> list[Token]:

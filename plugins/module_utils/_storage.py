@@ -16,7 +16,9 @@ from typing import Any, Optional
 
 from ._blocks import Block, Blocks
 from ._crypttab import CRYPTTAB, path_of
+from ._crypttab import Line as CrypttabLine
 from ._crypttab import parse as parse_crypttab
+from ._crypttab_readers import ignored_options, installed, reader_of
 from ._errors import EdgesecError, Malformed
 from ._fstab import Line
 from ._fstab import find as find_in_fstab
@@ -64,6 +66,7 @@ class _Device:
         self.mounts = read_mounts(root)
         self.fstab = parse_fstab(read_text(root, FSTAB) or "")
         self.crypttab = parse_crypttab(read_text(root, CRYPTTAB) or "")
+        self.readers = installed(root)
         self.swaps = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
 
     def mounts_of(self, block: Optional[Block], real: str) -> list[Mount]:
@@ -73,6 +76,18 @@ class _Device:
             if (block is not None and mount.device == block.number)
             or (mount.source.startswith("/") and resolve(self.root, mount.source) == real)
         ]
+
+    def mappings_of_the_system(self) -> set[str]:
+        """Names of the device-mapper devices that C(/) and C(/usr) lie on, which an initramfs makes."""
+        mounts = filter(None, (mounted_at(self.mounts, path) for path in ("/", "/usr")))
+        below = {block.name for block in map(self.block_of, mounts) if block is not None}
+        names: set[str] = set()
+        while below:
+            block = self.blocks.named(below.pop())
+            if block is not None:
+                below.update(block.slaves)
+                names.update([block.dm_name] if block.dm_name else [])
+        return names
 
     def block_of(self, mount: Mount) -> Optional[Block]:
         # btrfs and overlay show an anonymous number of their own; the source still names a device then.
@@ -100,6 +115,7 @@ def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
     facts = {
         "schema": 1,
         "volumes": [_volume(device, volume) for volume in volumes],
+        "crypttab": [_crypttab_line(device, line) for line in device.crypttab],
         "plain_writable_mounts": _plain_writable_mounts(device),
         "swap": [_swap(device, path) for path in device.swaps if not _is_compressed_memory(device, path)],
         "source": [MOUNTINFO, FSTAB, CRYPTTAB, SWAPS, "/sys/class/block"],
@@ -245,6 +261,19 @@ def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -
                 }
             )
     return found
+
+
+def _crypttab_line(device: _Device, line: CrypttabLine) -> dict[str, Any]:
+    """A line of crypttab, the program that reads it at boot, and the options that this one drops."""
+    reader = reader_of(line, device.readers, device.mappings_of_the_system())
+    return {
+        "line": line.number,
+        "target": line.target,
+        "source": line.source,
+        "options": list(line.options),
+        "reader": reader,
+        "ignored_options": ignored_options(line, reader, device.readers.version),
+    }
 
 
 def _mapping(device: _Device, block: Block) -> Optional[dict[str, Any]]:

@@ -17,11 +17,14 @@ from typing import Any, Optional
 from ._counter import Counter, value_of
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
+from ._event_log import PATH as EVENT_LOG
 from ._header_mac import digest_of
 from ._luks2 import Header
 from ._luks2_check import violations
 from ._luks_header import header_of
 from ._observe import names_in, read_line, under
+from ._pcrs import shown_pcrs
+from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
@@ -36,7 +39,6 @@ LATCH_CANDIDATES = (15, 14, 13)
 
 _TPM = "/sys/class/tpm/tpm0"
 _EFIVARS = "/sys/firmware/efi/efivars"
-_EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
 _LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
 _PCRS = range(24)
@@ -70,7 +72,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
         "tcti": tcti,
         "active_banks": [],
         "pcrs": {},
-        "event_log": os.path.exists(under(root, _EVENT_LOG)),
+        "event_log": os.path.exists(under(root, EVENT_LOG)),
         "srk": None,
         "boot_type": boot_type,
         "default_pcrs": list(DEFAULT_PCRS[boot_type]),
@@ -87,7 +89,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
     banks = {name[len("pcr-") :] for name in names_in(root, _TPM) if name.startswith("pcr-")}
     facts["active_banks"] = sorted(banks)
     if BANK in banks:
-        facts["pcrs"] = {BANK: _sysfs_pcrs(root)}
+        facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in shown_pcrs(root).items()}}
     _ask(facts, tpm)
     return facts
 
@@ -111,15 +113,6 @@ def _version(root: str) -> Optional[str]:
     return {"1": "1.2", "2": "2.0"}.get(major or "")
 
 
-def _sysfs_pcrs(root: str) -> dict[str, str]:
-    values = {}
-    for number in _PCRS:
-        line = read_line(root, f"{_TPM}/pcr-{BANK}/{number}")
-        if line and len(line) == 2 * len(UNEXTENDED) and set(line.lower()) <= set("0123456789abcdef"):
-            values[str(number)] = line.lower()
-    return values
-
-
 def default_pcrs(root: str) -> tuple[int, ...]:
     """The PCRs to seal to, by how the device booted."""
     return DEFAULT_PCRS[_boot_type(root)]
@@ -134,9 +127,12 @@ def _boot_type(root: str) -> str:
 
 def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> dict[str, Any]:
     name = volume.name
+    values = {int(number): bytes.fromhex(value) for number, value in device["pcrs"].get(BANK, {}).items()}
+    srk_name = bytes.fromhex(device["srk"]["name"]) if device["srk"] else None
     facts: dict[str, Any] = {
         "name": name,
         "enrolled": False,
+        **stock_facts(root, volume, values, srk_name),
         "reason": None,
         "keyslot": None,
         "bank": None,
@@ -166,7 +162,6 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
     except (EdgesecError, OSError) as error:
         facts["reason"] = str(error)
         return facts
-    values = {int(number): bytes.fromhex(value) for number, value in device["pcrs"].get(BANK, {}).items()}
     facts.update(
         enrolled=True,
         keyslot=token.keyslot,
@@ -182,8 +177,7 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
     if token.latch_pcr in values:
         facts["latch_set"] = values[token.latch_pcr] != UNEXTENDED
     if device["responding"]:
-        srk = device["srk"]
-        facts["srk_matches"] = srk is not None and srk["name"] == token.srk_name.hex()
+        facts["srk_matches"] = srk_name == token.srk_name
         facts["counter_value"] = _counted(tpm, token)
         facts["counter_current"] = facts["counter_value"] == token.header_epoch
     fitting = token.approvals_for({**values, token.latch_pcr: UNEXTENDED})

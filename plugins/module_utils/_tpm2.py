@@ -97,6 +97,12 @@ class Tpm2:
         if not self._managed:
             self.call("tpm2_flushcontext", "-t")
 
+    def flush(self) -> None:
+        """Free all object and session slots of a TPM without a resource manager, for another program or after it."""
+        if not self._managed:
+            self.call("tpm2_flushcontext", "-t")
+            self.call("tpm2_flushcontext", "-l")
+
     def srk_name(self) -> Optional[bytes]:
         """Name of the storage root key at its usual handle, or None where there is no key."""
         if int(SRK_HANDLE, 16) not in self._persistent_handles():
@@ -168,6 +174,11 @@ class Tpm2:
     def active_banks(self) -> list[str]:
         """Names of the banks that hold all 24 PCRs."""
         return parse_active_banks(self.call("tpm2_getcap", "pcrs").stdout.decode("ascii", "replace"))
+
+    def in_lockout(self) -> bool:
+        """Whether it has counted too many guesses, or power cuts in their place, to use what is protected from them."""
+        text = self.call("tpm2_getcap", "properties-variable").stdout.decode("ascii", "replace")
+        return re.search(r"inLockout:\s*1", text) is not None
 
     def extend(self, pcr: int, digests: Mapping[str, bytes]) -> None:
         """Extend a PCR, in each bank that is named with its digest."""

@@ -115,5 +115,5 @@ def _remove_orphaned_counter(status: Status, tpm: Tpm2, counter: Counter) -> Non
         return
     before = counter_of(status.token)
     shared = any(counter_of(other) == before for other in other_tokens(status.volume, status.root))
-    if not shared and _counter.value_of(tpm, before) is not None:
+    if not shared and _counter.is_there(tpm, before):
         _counter.remove(tpm, before.index)

@@ -11,16 +11,21 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ._cli import find_tool, run
+from ._counter import Counter, is_there
+from ._counter import remove as remove_counter
 from ._enrolment import enrolled_names, read_enrolment
 from ._errors import Malformed, Refused
 from ._files import sync_directory
 from ._fstab_file import reload_systemd
 from ._luks_header import header_of
 from ._srk import remove_srk, was_made_here
-from ._tpm2 import SRK_HANDLE, Tpm2
+from ._token import Token
+from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 
 _DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")
 _UNITS = ("etc/systemd/system/edgesec-*", "etc/systemd/system/*.wants/edgesec-*")
@@ -28,22 +33,28 @@ _UNITS = ("etc/systemd/system/edgesec-*", "etc/systemd/system/*.wants/edgesec-*"
 
 @dataclass(frozen=True)
 class Traces:
-    """Paths that are ours, units first, and whether the TPM has a storage root key that was made here."""
+    """Paths that are ours, units first, and what the TPM has of ours.
+
+    :ivar srk: whether it has a storage root key that was made here.
+    :ivar counters: NV indices of revocation counters.
+    """
 
     root: str
     paths: tuple[str, ...]
     srk: bool
+    counters: tuple[int, ...]
 
     def as_list(self) -> list[str]:
         """In words."""
-        return [*self.paths, *([f"the storage root key at {SRK_HANDLE} in the TPM"] if self.srk else [])]
+        counters = [f"the revocation counter at {index:#x} in the TPM" for index in self.counters]
+        return [*self.paths, *counters, *([f"the storage root key at {SRK_HANDLE} in the TPM"] if self.srk else [])]
 
 
 def find(tpm: Tpm2, root: str = "/") -> Traces:
     """What is there."""
     units = [path for pattern in _UNITS for path in sorted(glob.glob(os.path.join(root, pattern)))]
     directories = [path for path in (os.path.join(root, name) for name in _DIRECTORIES) if os.path.lexists(path)]
-    return Traces(root, (*units, *directories), was_made_here(tpm, root))
+    return Traces(root, (*units, *directories), was_made_here(tpm, root), tuple(_counters(tpm, root)))
 
 
 def remove(traces: Traces, tpm: Tpm2) -> None:
@@ -55,6 +66,8 @@ def remove(traces: Traces, tpm: Tpm2) -> None:
         _require_erased(name, traces.root)
     if traces.root == "/" and os.path.isdir("/run/systemd/system") and find_tool("systemctl"):
         run(["systemctl", "stop", "edgesec-*"], ok=range(256))
+    for index in traces.counters:
+        remove_counter(tpm, index)
     if traces.srk:
         remove_srk(tpm)
     for path in traces.paths:
@@ -65,6 +78,15 @@ def remove(traces: Traces, tpm: Tpm2) -> None:
         sync_directory(os.path.dirname(path))
     if traces.root == "/" and traces.paths:
         reload_systemd()
+
+
+def _counters(tpm: Tpm2, root: str) -> Iterator[int]:
+    """The counters of the volumes that are enrolled; none where the TPM does not answer."""
+    for name in enrolled_names(root):
+        with suppress(Malformed, TpmError):
+            token = read_enrolment(name, root).token
+            if isinstance(token, Token) and is_there(tpm, Counter(token.counter, token.authority, token.srk_name)):
+                yield token.counter
 
 
 def _require_erased(name: str, root: str) -> None:

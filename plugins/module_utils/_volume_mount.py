@@ -16,7 +16,7 @@ from typing import Any, Optional
 from . import _cryptsetup
 from ._cli import run
 from ._crypttab import CRYPTTAB, path_of, without
-from ._enrolment import BY_CONTROLLER
+from ._enrolment import BY_CONTROLLER, BY_SYSTEMD, BY_TPM
 from ._errors import Refused
 from ._fstab import Entry, find, parse, put_entry, set_options
 from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
@@ -25,6 +25,7 @@ from ._luks_header import header_of
 from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
 from ._signatures import probe
 from ._storage import Volume
+from ._systemd_boot import unit_of as systemd_unit_of
 from ._volume import UNUSED, observe, recovery_slot, require_recovery
 
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
@@ -55,8 +56,19 @@ class Mounting:
 
     @property
     def unit(self) -> str:
-        """The mount option that has the unlocker run first."""
-        return f"x-systemd.requires=edgesec-unlock@{self.volume.name}.service"
+        """The mount option that has whoever opens the volume run first."""
+        return f"x-systemd.requires={opener_of(self.volume.name, self.unlock)}"
+
+    @property
+    def units_of_others(self) -> list[str]:
+        """Such options of those who do not open it."""
+        units = (f"x-systemd.requires={opener_of(self.volume.name, each)}" for each in (BY_TPM, BY_SYSTEMD))
+        return [unit for unit in units if self.unlock == BY_CONTROLLER or unit != self.unit]
+
+
+def opener_of(name: str, unlock: str) -> str:
+    """The unit that opens a volume at boot."""
+    return systemd_unit_of(name) if unlock == BY_SYSTEMD else f"edgesec-unlock@{name}.service"
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,8 @@ def _foreign_openers(facts: dict[str, Any], mounting: Mounting) -> list[int]:
 
     :raises Refused: the system may not start without one of them, or one gives the volume's name to another device.
     """
-    for line in facts["crypttab"]:
+    lines = [line for line in facts["crypttab"] if not _is_its_own(line, mounting)]
+    for line in lines:
         where = f"line {line['line']}"
         if not line["opens_it"]:
             raise Refused(
@@ -182,7 +195,13 @@ def _foreign_openers(facts: dict[str, Any], mounting: Mounting) -> list[int]:
                 f"{where} has the initramfs open {mounting.volume.device}, so that the system may need it to start",
                 "Nothing was changed. This role opens volumes once the system runs; do not declare this one",
             )
-    return [line["line"] for line in facts["crypttab"]]
+    return [line["line"] for line in lines]
+
+
+def _is_its_own(line: dict[str, Any], mounting: Mounting) -> bool:
+    """Whether systemd is to open the volume by this line."""
+    ours = line["opens_it"] and line["target"] == mounting.volume.name and not line["early"]
+    return bool(ours) and mounting.unlock == BY_SYSTEMD
 
 
 def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
@@ -215,8 +234,7 @@ def _fstab_with(text: str, mounting: Mounting) -> str:
             f"line {line.number} mounts {line.entry.source} on {mounting.path}",
             "Remove the line, or give the volume another directory",
         )
-    drop = [] if mounting.unlock != BY_CONTROLLER else [mounting.unit]
-    return set_options(text, mounting.path, add=options, drop=drop)
+    return set_options(text, mounting.path, add=options, drop=mounting.units_of_others)
 
 
 def _is_inside(source: str, mounting: Mounting) -> bool:

@@ -40,9 +40,9 @@ options:
   unlock:
     description:
       - Who opens the volume at boot; V(tpm) and V(keyfile-on-token) are the unit C(edgesec-unlock@NAME.service),
-        V(controller) is nobody on the device.
+        V(systemd) is C(systemd-cryptsetup@NAME.service), and V(controller) is nobody on the device.
     type: str
-    choices: [tpm, keyfile-on-token, controller]
+    choices: [tpm, systemd, keyfile-on-token, controller]
     default: tpm
   fstype:
     description:
@@ -90,6 +90,12 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     UNLOCK,
     volume_of,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
+    BY_CONTROLLER,
+    BY_KEY_FILE,
+    BY_SYSTEMD,
+    BY_TPM,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting, look
 
@@ -123,7 +129,7 @@ def main() -> None:
             **EXISTING_DATA,
             "path": {"type": "path", "required": True},
             "options": {"type": "list", "elements": "str", "default": ["nodev", "nosuid"]},
-            "unlock": UNLOCK,
+            "unlock": {**UNLOCK, "choices": [BY_TPM, BY_SYSTEMD, BY_KEY_FILE, BY_CONTROLLER]},
             "fstype": {"type": "str", "choices": ["ext4"], "default": "ext4"},
         },
         supports_check_mode=True,

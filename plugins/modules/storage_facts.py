@@ -46,6 +46,10 @@ ansible_facts:
       description:
         - The volumes in the order in which they were declared, mounts that are written to in clear, the swap that is in
           use, and that which is declared.
+        - Each line of crypttab (C(crypttab)) with the C(reader) that reads it at boot, C(systemd-cryptsetup-generator),
+          C(cryptsetup-initramfs), C(dracut), or V(none) for nobody, and the C(ignored_options) that this one drops,
+          V(none) where that is not known. What cryptsetup-initramfs reads for resuming from hibernation is not told
+          apart.
         - Where temporary files (C(temporary)), core dumps (C(core_dumps)) and the journal of systemd (C(journal)) go.
           Each has C(memory), C(encrypted) and C(writable), which are V(none) with a C(reason) where that could not be
           determined; the last two have C(off), too.
@@ -53,6 +57,7 @@ ansible_facts:
       type: dict
       sample:
         volumes: [{"name": "data", "exists": true, "blank": true, "luks": null}]
+        crypttab: [{"line": 1, "target": "data", "reader": "systemd-cryptsetup-generator", "ignored_options": []}]
         plain_writable_mounts: []
         swap: []
         declared_swap: [{"name": "swap", "mapped": true, "active": true, "at_boot": true}]

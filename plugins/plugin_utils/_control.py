@@ -12,7 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
+    BY_CONTROLLER,
+    BY_KEY_FILE,
+    BY_TPM,
+    TOKEN_TYPES,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._foreign_tokens import SYSTEMD, SYSTEMD_TYPE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 PASSED = "pass"
@@ -20,6 +26,7 @@ FAIL = "fail"
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not_applicable"
 UNLOCKS = (BY_TPM, BY_KEY_FILE, BY_CONTROLLER)
+PROVIDERS = ("edgesec", SYSTEMD)
 VERDICTS = (PASSED, FAIL, UNKNOWN, NOT_APPLICABLE)
 
 # The Lens's own priorities (AWS Well-Architected IoT Lens, 3.1.2).
@@ -149,6 +156,20 @@ def unlock_of(policy: View) -> str:
     if mode not in UNLOCKS:
         raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not {', '.join(UNLOCKS[:-1])} or {UNLOCKS[-1]}")
     return mode
+
+
+def by_systemd(policy: View) -> bool:
+    """Whether volumes are sealed to the TPM and opened at boot by systemd, and not by the unlocker."""
+    provider = policy.text("tpm_sealing_provider")
+    if provider not in PROVIDERS:
+        raise Unseen(f"policy.tpm_sealing_provider is {provider!r}, not {' or '.join(PROVIDERS)}")
+    return unlock_of(policy) == BY_TPM and provider == SYSTEMD
+
+
+def opens_at_boot(token: View, policy: View) -> bool:
+    """Whether a token of a header is one by which the volume is to be opened at boot."""
+    kind = token.maybe_text("type")
+    return kind in TOKEN_TYPES or (kind == SYSTEMD_TYPE and not token.flag("pin") and by_systemd(policy))
 
 
 def unlocker_problem(facts: View, policy: View) -> Optional[str]:

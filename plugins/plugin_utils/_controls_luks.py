@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import TOKEN_TYPES
 from ansible_collections.edgesec.hardening.plugins.module_utils._measure import MEASURED, TUNING
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import label_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
@@ -21,6 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     declared_volumes,
     failed,
     not_applicable,
+    opens_at_boot,
     passed,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import AREA, ROLE
@@ -113,12 +113,20 @@ def _kdf_problem(facts: View, slot: View) -> Optional[str]:
     return None
 
 
-def _foreign_tokens(_volume: View, luks: View, declared: View) -> Finding:
-    foreign = [token for token in luks.children("tokens") if token.maybe_text("type") not in TOKEN_TYPES]
+def _foreign_tokens(facts: View, policy: View) -> Finding:
+    def check(_volume: View, luks: View, declared: View) -> Finding:
+        return _foreign(
+            [token for token in luks.children("tokens") if not opens_at_boot(token, policy)],
+            declared.texts("retire_keyslots") if declared.has("retire_keyslots") else [],
+        )
+
+    return _of_luks2(check)(facts, policy)
+
+
+def _foreign(foreign: list[View], retired: list[str]) -> Finding:
     if not foreign:
         return passed("none")
     slots = {slot for token in foreign for slot in token.texts("keyslots")}
-    retired = declared.texts("retire_keyslots") if declared.has("retire_keyslots") else []
     seen = [f"{token.maybe_text('type')} (keyslots {_listed(token.texts('keyslots'))})" for token in foreign]
     return failed(
         ", ".join(seen),
@@ -188,6 +196,6 @@ CONTROLS = (
         role=ROLE,
         topic="key_management",
         source=AREA,
-        check=_of_luks2(_foreign_tokens),
+        check=_foreign_tokens,
     ),
 )

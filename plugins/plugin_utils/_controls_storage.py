@@ -10,13 +10,18 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, TOKEN_TYPES
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER
+from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_boot import unit_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
+    by_systemd,
+    combined,
     declared_volumes,
     failed,
+    guarded,
     not_applicable,
+    opens_at_boot,
     passed,
     unlock_of,
 )
@@ -140,7 +145,7 @@ def _keyslots(facts: View, policy: View) -> Finding:
         sealed = [
             slot
             for token in _luks2(volume).children("tokens")
-            if token.maybe_text("type") in TOKEN_TYPES
+            if opens_at_boot(token, policy)
             for slot in token.texts("keyslots")
         ]
         foreign = [slot for slot in slots if slot not in (RECOVERY_SLOT, *sealed)]
@@ -180,6 +185,7 @@ def _mount_options(facts: View, policy: View) -> Finding:
 
 def _fstab(facts: View, policy: View) -> Finding:
     unattended = unlock_of(policy) != BY_CONTROLLER
+    systemd = by_systemd(policy)
 
     def check(volume: View, declared: View) -> Finding:
         if not declared.has("mount"):
@@ -190,19 +196,41 @@ def _fstab(facts: View, policy: View) -> Finding:
         name = volume.text("name")
         mapper = f"/dev/mapper/{name}"
         # A volume that stays closed must hold up neither the boot nor the way in by SSH.
-        opener = [f"x-systemd.requires=edgesec-unlock@{name}.service"] if unattended else []
+        unit = unit_of(name) if systemd else f"edgesec-unlock@{name}.service"
+        opener = [f"x-systemd.requires={unit}"] if unattended else []
         wanted = [*_wanted_options(declared, policy), "nofail", *opener]
         if line.text("source") != mapper:
             return failed(f"fstab mounts {line.text('source')} there")
         missing = [option for option in wanted if option not in line.texts("options")]
         if missing:
             return failed(f"its line in fstab lacks {','.join(missing)}")
-        foreign = [str(each.number("line")) for each in volume.children("crypttab")]
+        foreign = [str(each.number("line")) for each in volume.children("crypttab") if not _is_own(each, name, systemd)]
         if foreign:
             return failed(f"crypttab opens it as well, past the check of its header (line {', '.join(foreign)})")
         return passed(f"line {line.number('line')} of fstab")
 
     return declared_volumes(facts, policy, AREA, check)
+
+
+def _is_own(line: View, name: str, systemd: bool) -> bool:
+    """Whether systemd is to open the volume by a line of crypttab."""
+    return systemd and line.flag("opens_it") and line.text("target") == name and not line.flag("early")
+
+
+def _honoured(facts: View, _policy: View) -> Finding:
+    findings = [
+        (f"line {line.number('line')} ({line.text('target')})", guarded(lambda line=line: _line_honoured(line)))  # type: ignore[misc]
+        for line in facts.child(AREA).children("crypttab")
+    ]
+    return combined(findings, "nothing is in crypttab")
+
+
+def _line_honoured(line: View) -> Finding:
+    reader = line.maybe_text("reader")
+    if reader is None:
+        return failed("no program that is installed reads it at boot")
+    ignored = line.texts("ignored_options")
+    return failed(f"{reader} drops {','.join(ignored)}") if ignored else passed(f"read by {reader}")
 
 
 def _plain(facts: View, _policy: View) -> Finding:
@@ -276,12 +304,25 @@ CONTROLS = (
         id="storage.volume.fstab",
         title="Every declared volume is mounted so again after a reboot",
         recommendation="3.1.2.3.2",
-        expected="a line in fstab that waits for the unlocker, with the restricting options, and none in crypttab",
+        expected="a line in fstab that waits for what opens it, with the restricting options; no others in crypttab",
         remedy="Run harden",
         role=ROLE,
         topic="mount_options",
         source=AREA,
         check=_fstab,
+    ),
+    Control(
+        id="storage.crypttab.options_honoured",
+        title="Every line of crypttab is read at boot as it is written",
+        recommendation="3.1.2.3.3",
+        expected="a program that reads it, and that knows all its options",
+        remedy="On Debian, cryptsetup-initramfs reads the lines of the root file system and those marked initramfs, "
+        "and systemd all others; each knows options that the other drops. Take out what is dropped, or install the "
+        "package systemd-cryptsetup where nobody reads the line",
+        role=None,
+        topic="configuration",
+        source=AREA,
+        check=_honoured,
     ),
     Control(
         id="platform.filesystems.encrypted",

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
+from ansible_collections.edgesec.hardening.plugins.plugin_utils import _sealed_by_systemd as systemd
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
+    by_systemd,
     declared_volumes,
     failed,
     not_applicable,
@@ -40,6 +42,13 @@ def sealing_pcrs(facts: View, policy: View) -> list[int]:
     return sorted(policy.numbers("tpm_sealing_pcrs") or facts.child(AREA).numbers("default_pcrs"))
 
 
+def all_pcrs(facts: View, policy: View) -> list[int]:
+    """The PCRs to seal to, whether their present values count or signed ones."""
+    if not by_systemd(policy) or not policy.text("tpm_sealing_public_key"):
+        return sealing_pcrs(facts, policy)
+    return sorted({*policy.numbers("tpm_sealing_pcrs"), *policy.numbers("tpm_sealing_public_key_pcrs")})
+
+
 def unmeasured(facts: View, pcrs: list[int]) -> list[int]:
     """The PCRs into which nothing was measured: all zeros or all ones, or not there."""
     banks = facts.child(AREA).child("pcrs")
@@ -57,8 +66,15 @@ def _nothing_sealed(policy: View) -> Optional[Finding]:
     return None if reason is None else not_applicable(reason)
 
 
-def _sealed_volumes(facts: View, policy: View, check: Callable[[View], Finding]) -> Finding:
-    return _nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: check(volume))
+def _sealed_volumes(
+    facts: View,
+    policy: View,
+    check: Callable[[View], Finding],
+    of_systemd: Callable[[View], Finding],
+) -> Finding:
+    """A check of every declared volume that is to be sealed, by whom the policy says that it is."""
+    one = of_systemd if by_systemd(policy) else check
+    return _nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: one(volume))
 
 
 def _not_enrolled(volume: View) -> Optional[Finding]:
@@ -93,7 +109,7 @@ def _measured(facts: View, policy: View) -> Finding:
     tpm = facts.child(AREA)
     if not tpm.flag("present"):
         return not_applicable("there is no TPM")
-    pcrs = sealing_pcrs(facts, policy)
+    pcrs = all_pcrs(facts, policy)
     blank = unmeasured(facts, pcrs)
     if blank:
         return failed(f"nothing was measured into PCR {', '.join(map(str, blank))}")
@@ -109,7 +125,7 @@ def _sealed(facts: View, policy: View) -> Finding:
             return failed("sealed to another TPM, or the TPM was cleared")
         return passed(f"keyslot {volume.text('keyslot')}, PCRs {', '.join(map(str, volume.numbers('pcrs')))}")
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, systemd.sealed)
 
 
 def _approved(facts: View, policy: View) -> Finding:
@@ -124,7 +140,7 @@ def _approved(facts: View, policy: View) -> Finding:
             return failed(f"approved for once only, as {match}")
         return passed(match)
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, systemd.approved)
 
 
 def _authenticated(facts: View, policy: View) -> Finding:
@@ -136,7 +152,7 @@ def _authenticated(facts: View, policy: View) -> Finding:
             return passed("it is the one that the secret vouches for")
         return failed("it has changed since, or its volume was being encrypted")
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, systemd.not_offered)
 
 
 def _revoked(facts: View, policy: View) -> Finding:
@@ -149,7 +165,7 @@ def _revoked(facts: View, policy: View) -> Finding:
             return passed(f"{words} is at {volume.number('epoch')}")
         return failed(f"{words} is gone, or not at {volume.number('epoch')}, which the approvals are for")
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, systemd.not_offered)
 
 
 def _unit(facts: View, policy: View) -> Finding:
@@ -158,7 +174,7 @@ def _unit(facts: View, policy: View) -> Finding:
             return failed(f"edgesec-unlock@{volume.text('name')} is not enabled")
         return passed("enabled")
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, lambda volume: systemd.enabled(volume, facts))
 
 
 def _after_reboot(volume: View) -> Optional[Finding]:
@@ -182,7 +198,7 @@ def _unattended(facts: View, policy: View) -> Finding:
             return unknown("it was open before the unlocker ran")
         return failed(f"the unlocker ended with {reason}")
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, systemd.unattended)
 
 
 def _latched(facts: View, policy: View) -> Finding:
@@ -194,7 +210,7 @@ def _latched(facts: View, policy: View) -> Finding:
             return passed(f"PCR {volume.number('latch_pcr')} is extended")
         return failed(f"PCR {volume.number('latch_pcr')} is not extended")
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, systemd.latched)
 
 
 def _unlocker(facts: View, policy: View) -> Finding:
@@ -203,6 +219,8 @@ def _unlocker(facts: View, policy: View) -> Finding:
         return elsewhere
     if not policy.children("encrypted_storage_volumes"):
         return not_applicable("no volume is declared in encrypted_storage_volumes")
+    if by_systemd(policy):
+        return not_applicable("volumes are opened by systemd (tpm_sealing_provider)")
     problem = unlocker_problem(facts, policy)
     if problem is not None:
         return failed(problem)
@@ -210,7 +228,7 @@ def _unlocker(facts: View, policy: View) -> Finding:
 
 
 def _selected(facts: View, policy: View) -> Finding:
-    wanted = sealing_pcrs(facts, policy) if unlock_of(policy) == BY_TPM else []
+    wanted = _wanted_pcrs(facts, policy)
 
     def check(volume: View) -> Finding:
         missing = _not_enrolled(volume)
@@ -220,7 +238,15 @@ def _selected(facts: View, policy: View) -> Finding:
         words = f"PCRs {', '.join(map(str, sealed)) or 'none'}"
         return passed(words) if sealed == wanted else failed(words)
 
-    return _sealed_volumes(facts, policy, check)
+    return _sealed_volumes(facts, policy, check, lambda volume: systemd.selected(volume, wanted, policy))
+
+
+def _wanted_pcrs(facts: View, policy: View) -> list[int]:
+    """The PCRs whose values are sealed to, by whomever."""
+    if unlock_of(policy) != BY_TPM:
+        return []
+    signed = by_systemd(policy) and policy.text("tpm_sealing_public_key")
+    return sorted(policy.numbers("tpm_sealing_pcrs")) if signed else sealing_pcrs(facts, policy)
 
 
 CONTROLS = (
@@ -283,7 +309,7 @@ CONTROLS = (
         id="tpm.approval.current",
         title="The running boot state is approved for every declared volume",
         recommendation="3.1.2.2.1",
-        expected="an approval that fits the PCRs",
+        expected="an approval that fits the PCRs, or the values that systemd has sealed to",
         remedy="If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
         role=ROLE,
         topic="keys_in_hardware",
@@ -316,7 +342,7 @@ CONTROLS = (
         id="tpm.unlock.enabled",
         title="Every declared volume is unlocked at boot",
         recommendation="3.1.2.2.1",
-        expected="its unit enabled",
+        expected="its unit enabled, or its line in crypttab read by systemd",
         remedy="Run harden",
         role=ROLE,
         topic="keys_in_hardware",

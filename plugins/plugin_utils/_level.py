@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import PASSED, unlock_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import PASSED, by_systemd, unlock_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 # What has to pass for a level; each level needs those below it as well.
@@ -27,7 +27,7 @@ def level_of(facts: View, policy: View, verdicts: dict[str, str]) -> dict[str, A
     :param verdicts: by id of control.
     """
     level, why = _level(policy, verdicts)
-    return {"level": level, "why": why, "not_covered": _not_covered(level, facts, verdicts)}
+    return {"level": level, "why": why, "not_covered": _not_covered(level, facts, policy, verdicts)}
 
 
 def _level(policy: View, verdicts: dict[str, str]) -> tuple[str, str]:
@@ -56,13 +56,24 @@ def _why_nothing_is_sealed(policy: View, verdicts: dict[str, str], missing: list
     return f"nothing sealed; not passed: {', '.join(missing)}"
 
 
-def _not_covered(level: str, facts: View, verdicts: dict[str, str]) -> list[str]:
+def _is_by_systemd(policy: View) -> bool:
+    try:
+        return by_systemd(policy)
+    except Unseen:
+        return False
+
+
+def _not_covered(level: str, facts: View, policy: View, verdicts: dict[str, str]) -> list[str]:
     gaps = []
     if verdicts.get("storage.writable.encrypted") != PASSED:
         gaps.append("the data of a removed, resold or dumped disk: not every declared volume is encrypted")
     elif level == "L0":
         gaps.append("unattended boot bound to this board: whoever has another key opens the disk anywhere")
     gaps += _plain_gaps(facts)
+    if _is_by_systemd(policy):
+        gaps.append(
+            "a volume of somebody else's in place of a declared one: systemd opens it without a look at its header"
+        )
     if verdicts.get("storage.swap.encrypted") not in (PASSED, "not_applicable"):
         gaps.append("memory that was swapped out: swap is not known to be encrypted")
     if verdicts.get("boot.root.verified") != PASSED:

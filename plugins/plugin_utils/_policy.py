@@ -38,7 +38,10 @@ _KEYS = {
     "encrypted_storage_journal": "encrypted_storage",
     "encrypted_storage_tmp": "encrypted_storage",
     "encrypted_storage_var_tmp": "encrypted_storage",
+    "tpm_sealing_provider": "tpm_sealing",
     "tpm_sealing_pcrs": "tpm_sealing",
+    "tpm_sealing_public_key": "tpm_sealing",
+    "tpm_sealing_public_key_pcrs": "tpm_sealing",
     "tpm_sealing_accept": "tpm_sealing",
 }
 

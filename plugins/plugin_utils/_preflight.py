@@ -14,13 +14,13 @@ from typing import Any
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._plan import plan
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ENCRYPT_IN_PLACE, plan
 from ansible_collections.edgesec.hardening.plugins.module_utils._swap import plan as plan_swap
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import unlock_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import by_systemd, unlock_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import ROLE as TPM_ROLE
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import sealing_pcrs, unmeasured
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import all_pcrs, unmeasured
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
@@ -101,12 +101,25 @@ def _volumes(facts: View, policy: View) -> Problems:
         if name not in observed:
             raise Unseen(f"edgesec_storage has no volume {name}")
         try:
-            plan(observed[name].raw(), volume_of(declared.raw()))
+            if plan(observed[name].raw(), volume_of(declared.raw())).intent == ENCRYPT_IN_PLACE:
+                problems += _in_place(observed[name], policy)
         except EdgesecError as error:
             problems.append(error)
         except (KeyError, TypeError, AttributeError, ValueError):
             raise Unseen(f"the volume {name} of edgesec_storage, or its declaration, is not whole") from None
     return problems
+
+
+def _in_place(volume: View, policy: View) -> Problems:
+    if not by_systemd(policy):
+        return []
+    return [
+        EdgesecError(
+            volume.text("device"),
+            "a file system is encrypted in place only by edgesec, whose unlocker goes on with it at boot",
+            "Harden with tpm_sealing_provider: edgesec first, and set systemd once that is done",
+        )
+    ]
 
 
 def _token(_facts: View, policy: View) -> Problems:
@@ -166,7 +179,7 @@ def _tpm(facts: View, policy: View) -> Problems:
 
 
 def _pcrs(facts: View, policy: View) -> Problems:
-    pcrs = sealing_pcrs(facts, policy)
+    pcrs = all_pcrs(facts, policy)
     words = ", ".join(map(str, pcrs))
     problems: Problems = []
     blank = unmeasured(facts, pcrs)

@@ -131,3 +131,14 @@ class SecretAction(ActionBase):
             context.no_log = logged
         backup = result.pop("header_backup", None)
         return result, base64.b64decode(backup) if backup else None
+
+
+class KeyslotAction(SecretAction):
+    """The controller half of a module that adds a keyslot with the escrowed recovery key, and needs nothing else."""
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        key = self.recovery_key(arguments, store)
+        result, backup = self.call({**arguments, "recovery_key": key.decode()})
+        if backup is not None:
+            store.put_header(self.host, self.probed["uuid"], backup)
+        return result

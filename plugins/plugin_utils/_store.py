@@ -187,6 +187,18 @@ class FleetStore:
         self._files.put(_header(host, uuid), self._encrypted(backup))
         self.note(host, uuid, "header backup escrowed")
 
+    def header_backup(self, host: str, uuid: str) -> bytes:
+        """The header backup of a volume, decrypted.
+
+        :raises EdgesecError: it is not escrowed here, or no private key that opens it is at hand.
+        """
+        envelope = self._files.get(
+            _header(host, uuid),
+            f"has no header backup of the volume {uuid} of {host}",
+            "Use the store that the volume was first encrypted with. While its volume key is rotated there is none",
+        )
+        return self._decrypted(envelope, f"the header backup of the volume {uuid} of {host}")
+
     def put_header_as_found(self, host: str, uuid: str, backup: bytes) -> None:
         """Escrow the header of a volume as it was before it was adopted; the first one stays."""
         name = f"{_host(host)}/headers/{safe(uuid)}.adopted.cms"

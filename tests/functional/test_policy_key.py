@@ -21,13 +21,7 @@ from pkcs11 import Attribute, KeyType
 from ansible_collections.edgesec.hardening.plugins.module_utils._authorization import Authorization, verify
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import (
-    key_name,
-    policy_authorize,
-    policy_pcr,
-    unseal_reference,
-)
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey, PolicyKeySettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from tests.functional.conftest import SoftwareTpm, boot
@@ -95,37 +89,6 @@ KEYS: dict[str, Make] = {
 @pytest.fixture(params=KEYS)
 def key(request: pytest.FixtureRequest, tmp_path: Path, token: SoftToken) -> PolicyKey:
     return KEYS[request.param](tmp_path, token)
-
-
-def load_external(client: Tpm2, pem: str) -> tuple[bytes, str]:
-    """The name that tpm2-tools give to a key which they read from PEM by themselves, and its context."""
-    kind = "ecc" if len(pem) < 200 else "rsa"
-    public, context = client.write("key.pem", pem.encode()), client.path("key.ctx")
-    client.call("tpm2_loadexternal", "-C", "o", "-G", kind, "-u", public, "-c", context, "-n", client.path("key.name"))
-    return client.read("key.name"), context
-
-
-@pytest.mark.parametrize("kind", [P256, 2048], ids=["P-256", "RSA 2048"])
-def test_names_and_digests_are_those_of_the_tpm(tpm: SoftwareTpm, tmp_path: Path, kind: int | ec.EllipticCurve) -> None:
-    """By tpm2-tools' own reading of PEM and a trial session, so by nothing of ours (5.4 reads no RSA of 3072 bits)."""
-    key, client, reference = named(tmp_path, write(tmp_path, new(kind))), tpm.client, unseal_reference(b"a TPM")
-    name, context = load_external(client, key.public_pem())
-    assert key_name(key.public_pem()) == name
-
-    policy = policy_pcr(client.read_pcrs("sha256", [4, 7]))
-    message, ticket = client.write("message", policy + reference), client.path("ticket")
-    signature = client.write("signature", key.sign(policy + reference))
-    scheme = "ecdsa" if kind is P256 else "rsassa"
-    client.call("tpm2_verifysignature", "-c", context, "-g", "sha256", "-m", message, "-s", signature, "-f", scheme,
-                "-t", ticket)  # fmt: skip
-    client.flush_transient()
-    session = client.path("trial")
-    client.call("tpm2_startauthsession", "-S", session)
-    client.call("tpm2_policypcr", "-S", session, "-l", "sha256:4,7")
-    client.call("tpm2_policyauthorize", "-S", session, "-i", client.write("policy", policy), "-q", reference.hex(),
-                "-n", client.path("key.name"), "-t", ticket, "-L", client.path("digest"))  # fmt: skip
-    client.call("tpm2_flushcontext", session)
-    assert client.read("digest") == policy_authorize(name, reference)
 
 
 def test_a_volume_is_sealed_opened_and_its_next_state_approved_with_each_kind_of_key(

@@ -21,6 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._srk import MARK
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._traces import find, remove
 from tests.functional.conftest import Budget, SoftwareTpm
+from tests.functional.controller import Controller
 
 OURS = (
     "etc/systemd/system/edgesec-unlock@.service",
@@ -64,7 +65,7 @@ def enrol(root: str, device: str) -> None:
         "pub": "",
         "priv": "",
     }
-    token.update(authkey="", latch_pcr=15, approvals=[])
+    token.update(authkey="", latch_pcr=15, nv="0x01800010", hdr_mac=None, hdr_epoch=0, approvals=[])
     path = Path(root, "etc/edgesec/tpm/data.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"v": 1, "name": "data", "device": device, "pins": pins, "token": token}))
@@ -81,6 +82,23 @@ def test_found_removed_and_nothing_left_to_remove(root: str, tpm: SoftwareTpm) -
     assert files(root) == set(OTHERS)
     assert tpm.client.srk_name() is None
     assert find(tpm.client, root).as_list() == []
+
+
+def test_a_revocation_counter_goes_and_one_of_others_in_its_place_stays(
+    root: str, tpm: SoftwareTpm, volume: Volume
+) -> None:
+    controller = Controller(tpm, volume, Path(root))
+    controller.harden()
+    index = controller.token.counter
+    assert f"the revocation counter at {index:#x} in the TPM" in find(tpm.client, root).as_list()
+    tpm.client.call("tpm2_nvundefine", "-C", "o", hex(index))
+    tpm.client.call("tpm2_nvdefine", "-C", "o", "-s", "8", hex(index))
+    assert find(tpm.client, root).counters == ()
+    tpm.client.call("tpm2_nvundefine", "-C", "o", hex(index))
+    assert controller.harden("boot_change").action == "approve"
+    _cryptsetup.erase_keyslots(volume.device)
+    remove(find(tpm.client, root), tpm.client)
+    assert tpm.client.nv_indices() == set()
 
 
 def test_a_storage_root_key_of_others_stays(root: str, tpm: SoftwareTpm) -> None:

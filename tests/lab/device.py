@@ -266,6 +266,11 @@ class Device:
         return path
 
     @property
+    def keys(self) -> Path:
+        """The directory with its Secure Boot keys."""
+        return self.directory / "keys"
+
+    @property
     def serial_log(self) -> Path:
         """The serial console's output over all boots."""
         return self.directory / "serial.log"

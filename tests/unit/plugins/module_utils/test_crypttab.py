@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._crypttab import Line, parse, path_of, without
+from ansible_collections.edgesec.hardening.plugins.module_utils._crypttab import (
+    Line,
+    append,
+    parse,
+    path_of,
+    set_options,
+    without,
+)
 
 TEXT = """\
 # <target> <source> <key> <options>
@@ -22,8 +29,8 @@ swap /dev/vda4 /dev/urandom swap,cipher=aes-xts-plain64"""
 def test_fields() -> None:
     assert parse(TEXT) == [
         Line(2, "root", "UUID=1234", ("luks", "initramfs")),
-        Line(4, "data", "/dev/disk/by-id/a b", ()),
-        Line(6, "swap", "/dev/vda4", ("swap", "cipher=aes-xts-plain64")),
+        Line(4, "data", "/dev/disk/by-id/a b", (), "/etc/keys/data"),
+        Line(6, "swap", "/dev/vda4", ("swap", "cipher=aes-xts-plain64"), "/dev/urandom"),
     ]
     assert [line.is_early for line in parse(TEXT)] == [True, False, False]
 
@@ -52,3 +59,26 @@ def test_whatever_the_file_holds_only_those_lines_go(text: str, numbers: set[int
     left = parse(without(text, numbers))
     assert [(line.target, line.source) for line in left] == [(line.target, line.source) for line in kept]
     assert without(text, []) == text
+
+
+ANY_TEXT = st.text(alphabet=" \t\n#ad=U\\0/,\r\udc80")
+OPTIONS = st.lists(st.sampled_from(["luks", "nofail", "tpm2-device=auto", "a b", "x\\y"]), min_size=1, max_size=3)
+
+
+@given(ANY_TEXT, OPTIONS)
+def test_a_line_more_leaves_every_other_byte(text: str, options: list[str]) -> None:
+    after = append(text, "data", "UUID=1", options)
+    assert after.startswith(text)
+    assert parse(after)[:-1] == parse(text)
+    last = parse(after)[-1]
+    assert (last.target, last.source, last.key, last.options) == ("data", "UUID=1", "none", tuple(options))
+
+
+@given(ANY_TEXT, OPTIONS)
+def test_other_options_of_a_line_leave_every_other_byte(text: str, options: list[str]) -> None:
+    for line in parse(text):
+        after = set_options(text, line.number, options)
+        changed = next(each for each in parse(after) if each.number == line.number)
+        assert changed == Line(line.number, line.target, line.source, tuple(options), line.key)
+        numbers = [line.number]
+        assert without(after, numbers) == without(text, numbers)

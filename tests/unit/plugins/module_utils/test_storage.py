@@ -93,7 +93,7 @@ def test_an_encrypted_volume_in_use(tree: Any, luks2: Callable[..., bytes]) -> N
             {**NO_KEYSLOT, "id": "0", "kdf": "pbkdf2", "key_size": 64, "priority": 1},
             {**NO_KEYSLOT, "id": "1", "kdf": "pbkdf2", "key_size": 64, "priority": 1},
         ],
-        "tokens": [{"id": "0", "type": "edgesec-tpm2", "maker": "edgesec", "keyslots": ["1"]}],
+        "tokens": [{"id": "0", "type": "edgesec-tpm2", "maker": "edgesec", "keyslots": ["1"], "pin": False}],
         "requirements": [],
         "subsystem": "",
         "flags": [],
@@ -143,7 +143,7 @@ def test_hostile_header_values_become_none(tree: Any, luks2: Callable[..., bytes
     facts = volume_facts(tree)
     assert facts["luks"]["cipher"] is facts["luks"]["sector_size"] is None
     assert facts["luks"]["keyslots"][1:] == [{**NO_KEYSLOT, "id": "1", "priority": 1}, {**NO_KEYSLOT, "id": "2"}]
-    assert facts["luks"]["tokens"][1] == {"id": "1", "type": None, "maker": None, "keyslots": []}
+    assert facts["luks"]["tokens"][1] == {"id": "1", "type": None, "maker": None, "keyslots": [], "pin": False}
     assert facts["luks"]["flags"] is None
     json.dumps(facts)
 

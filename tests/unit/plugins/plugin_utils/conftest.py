@@ -33,7 +33,10 @@ POLICY: dict[str, Any] = {
     "encrypted_storage_journal": "keep",
     "encrypted_storage_tmp": "keep",
     "encrypted_storage_var_tmp": "keep",
+    "tpm_sealing_provider": "edgesec",
     "tpm_sealing_pcrs": [],
+    "tpm_sealing_public_key": "",
+    "tpm_sealing_public_key_pcrs": [11],
     "tpm_sealing_accept": [],
     "edgesec_accept_untested_distribution": False,
     "unlocker_digest": UNLOCKER,
@@ -118,6 +121,7 @@ BEFORE: dict[str, Any] = {
                 "reason": None,
             }
         ],
+        "crypttab": [],
         "plain_writable_mounts": [{"path": "/", "source": "/dev/vda2", "fstype": "ext4"}],
         "swap": [],
         "declared_swap": [],
@@ -180,6 +184,9 @@ BEFORE: dict[str, Any] = {
                 "unmeasured_pcrs": [],
                 "last_unlock": None,
                 "unlock_unit_enabled": False,
+                "provider": None,
+                "stock_tokens": [],
+                "systemd_unit": None,
             }
         ],
     },
@@ -212,7 +219,7 @@ def _hardened() -> dict[str, Any]:
                 {"id": "0", "kdf": "pbkdf2", "iterations": 1000, "key_size": 64},
                 {"id": "1", "kdf": "pbkdf2", "iterations": 1000, "key_size": 64},
             ],
-            "tokens": [{"id": "0", "type": "edgesec-tpm2", "maker": "edgesec", "keyslots": ["1"]}],
+            "tokens": [{"id": "0", "type": "edgesec-tpm2", "maker": "edgesec", "keyslots": ["1"], "pin": False}],
             "requirements": [],
             "flags": [],
             "json_bytes": 61440,
@@ -251,6 +258,7 @@ def _hardened() -> dict[str, Any]:
         header_authenticated=True,
         last_unlock={"reason": "ok", "at": 1, "approval": "2026-11-23-6.12-abcd"},
         unlock_unit_enabled=True,
+        provider="edgesec",
     )
     facts["edgesec_credentials"]["files"][0] = credential("/etc/edge/device.key", "0600")
     return facts

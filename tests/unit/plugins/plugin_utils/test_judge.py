@@ -97,6 +97,10 @@ def test_before_the_reboot_the_boot_is_not_judged_and_no_role_runs_again(sealed:
     assert failing_roles(judge(sealed, policy)) == []
 
 
+def crypttab_line(**changes: Any) -> Facts:
+    return {"line": 2, "target": "root", "reader": "cryptsetup-initramfs", "ignored_options": [], **changes}
+
+
 Change = Callable[[Facts], Any]
 FAILURES: list[tuple[str, Change, str]] = [
     ("storage.writable.encrypted", lambda f: volume(f).update(mapping=None), "closed"),
@@ -129,6 +133,16 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("storage.volume.fstab", lambda f: volume(f)["fstab"]["options"].pop(), "edgesec-unlock@data"),
     ("storage.volume.fstab", lambda f: volume(f).update(fstab=None), "no line"),
     ("storage.volume.fstab", lambda f: volume(f)["crypttab"].append({"line": 4}), "crypttab opens it as well"),
+    (
+        "storage.crypttab.options_honoured",
+        lambda f: f["edgesec_storage"]["crypttab"].append(crypttab_line(ignored_options=["tpm2-device=auto"])),
+        "line 2 (root): cryptsetup-initramfs drops tpm2-device=auto",
+    ),
+    (
+        "storage.crypttab.options_honoured",
+        lambda f: f["edgesec_storage"]["crypttab"].append(crypttab_line(reader=None, ignored_options=None)),
+        "no program",
+    ),
     (
         "storage.swap.encrypted",
         lambda f: f["edgesec_storage"]["swap"].append({"device": "/swap", "encrypted": False}),

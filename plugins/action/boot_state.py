@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import DIGEST_BYTES
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import BootState, boot_state
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+
+_OPTIONS = {
+    "store": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["approved", "once", "only"], "default": "approved"},
+    "pcr_values": {"type": "dict"},
+    "latch_pcr": {"type": "int"},
+    "kernel": {"type": "str", "default": "unknown"},
+    "id": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """Keeps the approved boot states of a host, on the controller alone."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Called by ansible-core."""
+        super().run(tmp, task_vars)
+        given = self.validate_argument_spec(
+            argument_spec=_OPTIONS,
+            required_if=[
+                ("state", "approved", ("pcr_values", "latch_pcr")),
+                ("state", "once", ("pcr_values", "latch_pcr")),
+                ("state", "only", ("id",)),
+            ],
+        )[1]
+        host = str((task_vars or {})["inventory_hostname"])
+        try:
+            store = FleetStore(given["store"])
+            before = store.boot_states(host)
+            after = _only(before, given["id"], host) if given["state"] == "only" else _with(before, given)
+            retired = [state.id for state in before if state not in after]
+            if not self._task.check_mode:
+                for state in after:
+                    if state not in before:
+                        store.put_boot_state(host, state)
+                for identity in retired:
+                    store.retire_boot_state(host, identity)
+        except EdgesecError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {
+            "changed": before != after,
+            "approved": [state.id for state in after],
+            "retired": retired,
+            "diff": {
+                "before_header": f"{host}: approved boot states",
+                "after_header": f"{host}: approved boot states",
+                "before": "".join(f"{state.id}\n" for state in before),
+                "after": "".join(f"{state.id}\n" for state in after),
+            },
+        }
+
+
+def _with(states: list[BootState], given: Mapping[str, Any]) -> list[BootState]:
+    values = {_pcr(number): _value(value) for number, value in given["pcr_values"].items()}
+    latch = given["latch_pcr"]
+    if not values or latch in values:
+        raise Refused("the boot state", f"names {sorted(values) or 'no PCR'} beside the latch {latch}", "Correct it")
+    once = given["state"] == "once"
+    wanted = boot_state({**values, _pcr(latch): bytes(DIGEST_BYTES)}, given["kernel"], once=once)
+    known = any((state.digest, state.once) == (wanted.digest, once) for state in states)
+    return states if known else [*states, wanted]
+
+
+def _only(states: list[BootState], identity: str, host: str) -> list[BootState]:
+    kept = [state for state in states if state.id == identity]
+    if not kept:
+        raise Refused(
+            f"{host}: the boot state {identity!r}",
+            "is not among those that are approved",
+            "Approve the running one first (approve.yml)",
+        )
+    if kept[0].once:
+        raise Refused(
+            f"{host}: the boot state {identity!r}",
+            "is approved for once only",
+            "Approve the running one first (approve.yml)",
+        )
+    return kept
+
+
+def _pcr(number: Any) -> int:
+    if str(number).isdigit() and int(number) < 24:
+        return int(number)
+    raise Malformed("pcr_values", f"names the PCR {number!r}", "There are PCR 0 to 23")
+
+
+def _value(value: Any) -> bytes:
+    try:
+        data = bytes.fromhex(value)
+    except (TypeError, ValueError):
+        data = b""
+    if len(data) != DIGEST_BYTES:
+        raise Malformed("pcr_values", f"has the value {value!r}", "A value has 64 hexadecimal digits")
+    return data

@@ -1,0 +1,288 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Predicting the PCRs of the next boot: the event log of this one, replayed with what will be measured instead.
+
+Nothing is guessed. The log must account for the PCRs as the TPM reports them, and each event in them must be of the
+firmware, or of a file that is known; otherwise the prediction is refused by naming the event. What cannot be seen
+beforehand (a firmware update, other keys) is an assumption, and is returned in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from . import _event_log as log
+from ._boot_file import BootFile, load_options
+from ._errors import Refused
+from ._event_data import loaded, tag, text
+from ._event_log import Event, replay
+from ._grub import BLOCKS, COMMAND, KERNEL_COMMAND_LINE, PREFIXES, first_entry_names, next_commands, renaming
+from ._same_authority import require_same_authority
+
+BANK = "sha256"
+PREDICTABLE = range(16)
+_CODE, _SECURE_BOOT, _COMMANDS, _FILES, _STUB, _MOK = 4, 7, 8, 9, 11, 14
+# What firmware measures of itself, its settings, its keys and the disk.
+_OF_FIRMWARE = (0, 1, 2, 3, 6)
+_STAYS = (
+    log.SEPARATOR,
+    log.ACTION,
+    log.EFI_ACTION,
+    log.EFI_GPT_EVENT,
+    log.EFI_VARIABLE_DRIVER_CONFIG,
+    log.EFI_VARIABLE_BOOT,
+    log.EFI_VARIABLE_BOOT2,
+    log.EFI_VARIABLE_AUTHORITY,
+)
+_INSIDE_GRUB = "(memdisk)"
+_MOK_LISTS = ("MokList", "MokListX", "MokListTrusted", "MokSBState", "MokDBState")
+_OBSERVE = "Approve the boot state once it runs instead, or leave this PCR out"
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A file of this boot, and what will be read in its place; the same where it stays as it is.
+
+    :ivar name: how the event log names it; empty where only its digest says which event is meant.
+    :ivar old: None where the file that booted is not there any more.
+    """
+
+    name: str
+    old: Optional[BootFile]
+    new: BootFile
+
+    @property
+    def differs(self) -> bool:
+        return self.old is None or self.old.digest != self.new.digest
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The PCR values of the next boot, and what must hold for them to come true."""
+
+    values: dict[int, bytes]
+    assumptions: tuple[str, ...]
+
+
+def predict(
+    events: Sequence[Event], running: Mapping[int, bytes], pcrs: Iterable[int], files: Sequence[Replacement]
+) -> Prediction:
+    """Predict PCRs of the SHA-256 bank.
+
+    :param events: of this boot.
+    :param running: what the TPM reports for the PCRs now.
+    :param pcrs: those to predict.
+    :param files: every file that an event in these PCRs may be of.
+    :raises Refused: the log does not account for a PCR, or an event in it is of nothing that is known.
+    :raises Malformed: the log has no digests of the bank.
+    """
+    asked = sorted(set(pcrs))
+    require_accounted(events, running, asked)
+    if _SECURE_BOOT in asked:
+        require_same_authority(events, [(each.old, each.new) for each in files if each.differs])
+    successors = _Successors(events, files)
+    following = [successors.of(event) if event.pcr in asked else event for event in events]
+    values = replay(following, BANK)
+    return Prediction({pcr: values[pcr] for pcr in asked}, tuple(_assumptions(asked, files, events)))
+
+
+def require_accounted(events: Sequence[Event], running: Mapping[int, bytes], pcrs: Sequence[int]) -> None:
+    """Require that the log accounts for PCRs as they are.
+
+    :raises Refused: it does not.
+    """
+    replayed = replay(events, BANK)
+    for pcr in pcrs:
+        if pcr not in PREDICTABLE:
+            raise Refused(f"PCR {pcr}", "can be reset while the system runs", "Choose among the PCRs 0 to 15")
+        if pcr == _STUB and any(event.pcr == _STUB for event in events):
+            raise Refused(
+                "PCR 11",
+                "is extended by systemd with each phase of the boot, so that its value depends on when it is read",
+                "Leave it out: PCR 4 covers the image that systemd-stub measures into PCR 11",
+            )
+        if running.get(pcr) != replayed[pcr]:
+            seen = running[pcr].hex() if pcr in running else "nothing"
+            raise Refused(
+                f"PCR {pcr}",
+                f"the event log does not account for it: it leads to {replayed[pcr].hex()}, the TPM reports {seen}",
+                "Something extended it after the boot loader. " + _OBSERVE,
+            )
+
+
+class _Successors:
+    """What will be measured in the place of each event."""
+
+    def __init__(self, events: Sequence[Event], files: Sequence[Replacement]) -> None:
+        self._files = files
+        self._commands = [text(event.data) for event in events if event.pcr == _COMMANDS and event.type == log.IPL]
+        names = new_names(files)
+        rename = renaming(names)
+        self._next = {command: rename(command) for command in self._commands}
+        if COMMAND + "blscfg" in self._commands:
+            raise Refused(
+                "GRUB", "took its menu from Boot Loader Specification entries, which are not read here", _OBSERVE
+            )
+        configurations = [each for each in files if each.new.content and each.differs]
+        for each in configurations:
+            old, new = _contents(each)
+            self._next.update(zip(self._commands, next_commands(self._commands, each.new.path, old, new, rename)))
+        if names and self._commands:
+            _require_in_first_entry(configurations, names)
+
+    def of(self, event: Event) -> Event:
+        """The event that will stand in the place of one.
+
+        :raises Refused: that is not known.
+        """
+        loads = event.type == log.EFI_BOOT_SERVICES_APPLICATION
+        if event.type in (*_STAYS, log.NO_ACTION) or event.pcr in _OF_FIRMWARE:
+            return event
+        if event.type == log.IPL and event.pcr == _COMMANDS:
+            return self._of_command(event)
+        if event.type == log.IPL and event.pcr == _MOK and text(event.data) in _MOK_LISTS:
+            return event
+        if (loads and event.pcr == _CODE) or (event.type in (log.IPL, log.EVENT_TAG) and event.pcr == _FILES):
+            digest = self._of_file(event)
+            if digest is not None:
+                return _with(event, digest)
+            if (loads and loaded(event.data).firmware) or text(event.data).startswith(_INSIDE_GRUB):
+                return event
+        raise Refused(
+            f"PCR {event.pcr}",
+            f"it is not known what was measured into it as {described(event)} ({event.digests[BANK].hex()})",
+            "Name the file that booted and the one that takes its place (replaced). " + _OBSERVE,
+        )
+
+    def _of_command(self, event: Event) -> Event:
+        command = text(event.data)
+        prefix = next((prefix for prefix in PREFIXES if command.startswith(prefix)), None)
+        if prefix is None or _command_digest(command, prefix) != event.digests[BANK]:
+            raise Refused(f"PCR {event.pcr}", f"the event {command[:80]!r} is not what GRUB measures", _OBSERVE)
+        return _with(event, _command_digest(self._next[command], prefix))
+
+    def _of_file(self, event: Event) -> Optional[bytes]:
+        """The digest of the file that comes for the one that was measured, in the form in which that was."""
+        digest = event.digests[BANK]
+        found = {
+            new.forms.get(form)
+            for old, new in ((each.old, each.new) for each in self._files)
+            if old is not None
+            for form, known in old.forms.items()
+            if known == digest
+        } | self._load_options(digest)
+        if None in found or len(found) > 1:
+            raise Refused(
+                f"PCR {event.pcr}",
+                f"it cannot be told how {described(event)} will be measured of what takes its place",
+                _OBSERVE,
+            )
+        if found:
+            return found.pop()
+        form = "image" if event.type == log.EFI_BOOT_SERVICES_APPLICATION else "file"
+        name = name_in_log(event)
+        gone = [each.new for each in self._files if each.old is None and name and each.name == name]
+        return gone[0].forms.get(form) if gone else None
+
+    def _load_options(self, digest: bytes) -> set[Optional[bytes]]:
+        """Of the command line that GRUB hands to the kernel, as it will be."""
+        found: set[Optional[bytes]] = set()
+        for command in self._commands:
+            if command.startswith(KERNEL_COMMAND_LINE):
+                old, new = (f"BOOT_IMAGE={each[len(KERNEL_COMMAND_LINE) :]}" for each in (command, self._next[command]))
+                found |= {load_options(new, end=end) for end in (True, False) if load_options(old, end=end) == digest}
+        return found
+
+
+def _contents(configuration: Replacement) -> tuple[str, str]:
+    """The text of a loader's configuration, as it was and as it is."""
+    if configuration.old is None:
+        raise Refused(
+            configuration.new.path,
+            "has changed since the boot, and what it was then is not known",
+            "Name a copy of it as it was (replaced), or approve the boot state once it runs",
+        )
+    old, new = (each.content.decode("utf-8", "surrogateescape") for each in (configuration.old, configuration.new))
+    return old, new
+
+
+def _require_in_first_entry(configurations: Sequence[Replacement], names: Mapping[str, str]) -> None:
+    """Another kernel boots only if the loader's configuration says so."""
+    for release in names:
+        if not any(first_entry_names(_contents(each)[0], release) for each in configurations):
+            raise Refused(
+                "grub.cfg",
+                f"does not lead from {release} to {names[release]}: its first menu entry did not start the former, or"
+                " still does",
+                "Run update-grub, or approve the boot state once it runs",
+            )
+
+
+def new_names(files: Iterable[Replacement]) -> dict[str, str]:
+    """Names of kernels and initrds, and releases, that change from this boot to the next."""
+    names = {}
+    for each in files:
+        if each.old is not None and each.old.release and each.new.release:
+            names[each.old.release] = each.new.release
+    return {old: new for old, new in names.items() if old != new}
+
+
+def name_in_log(event: Event) -> Optional[str]:
+    """How the log names the file that was measured, where it does."""
+    if event.type == log.EFI_BOOT_SERVICES_APPLICATION:
+        return loaded(event.data).path
+    return text(event.data) if event.type == log.IPL and event.pcr == _FILES else None
+
+
+def described(event: Event) -> str:
+    """An event in words."""
+    if event.type == log.EVENT_TAG:
+        return repr(tag(event.data))
+    if event.type == log.IPL:
+        return repr(text(event.data)[:80])
+    return repr(name_in_log(event) or f"event of type 0x{event.type:x}")
+
+
+def _assumptions(pcrs: Sequence[int], files: Sequence[Replacement], events: Sequence[Event]) -> Iterable[str]:
+    yield "The firmware and its settings stay, and it and any boot manager start the same entry."
+    if _SECURE_BOOT in pcrs:
+        yield "Secure Boot keys and revocations stay, and the same certificate verifies each image."
+    if _MOK in pcrs:
+        yield "The machine owner keys of shim stay."
+    for each in files:
+        if each.differs and each.new.is_image and not _same_program(each):
+            yield f"{each.new.path} measures what it starts in the same way as what booted in its place."
+    if any(text(event.data).startswith(_INSIDE_GRUB) for event in events if event.type == log.IPL):
+        yield "What GRUB reads from inside of its own image stays."
+    if any(command_of(event).startswith(BLOCKS) for event in events):
+        yield "GRUB starts the menu entry that stands where the one stood that booted."
+
+
+def _same_program(each: Replacement) -> bool:
+    """Whether only what a unified kernel image carries differs, and not its kernel."""
+    return (
+        each.old is not None
+        and each.new.code is not None
+        and ((each.old.code, each.old.forms.get("kernel")) == (each.new.code, each.new.forms.get("kernel")))
+    )
+
+
+def command_of(event: Event) -> str:
+    """The command that GRUB measured, or nothing."""
+    command = text(event.data) if event.type == log.IPL and event.pcr == _COMMANDS else ""
+    return command[len(COMMAND) :] if command.startswith(COMMAND) else ""
+
+
+def _command_digest(command: str, prefix: str) -> bytes:
+    return hashlib.sha256(command[len(prefix) :].encode("utf-8", "surrogateescape")).digest()
+
+
+def _with(event: Event, digest: bytes) -> Event:
+    return replace(event, digests={**event.digests, BANK: digest})

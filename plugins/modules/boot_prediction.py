@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: boot_prediction
+short_description: Predict the PCRs of the next boot
+version_added: 1.0.0
+description:
+  - Replays the firmware's event log of this boot with the digests of the files that the next boot will read, so that
+    its state can be approved before it is reached.
+  - Nothing is guessed. Where the event log does not account for a PCR, or what was measured into it is of no file that
+    is known, the module fails and names it.
+  - What no file shows, such as an update of the firmware, is returned as an assumption.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.observed.root
+  - edgesec.hardening.observed.boot_paths
+attributes:
+  check_mode:
+    support: full
+    details:
+      - This module observes, and never changes the target.
+  diff_mode:
+    support: N/A
+    details:
+      - This module observes, and never changes the target.
+options:
+  pcrs:
+    description:
+      - PCRs of the SHA-256 bank to predict. Empty chooses by how the device boots, V(4) and V(7) for a unified kernel
+        image, V(4), V(7), V(8), V(9) and V(14) for shim and GRUB.
+      - PCRs that are extended after the boot loader cannot be predicted, which includes V(11) where systemd measures
+        the phases of the boot.
+    type: list
+    elements: int
+    default: []
+  replaced:
+    description:
+      - Files of this boot, and what takes their place at the next one.
+      - Files that are not named are looked for where this boot read them, and are taken as they are there now. With
+        GRUB, the newest kernel that is installed and its initrd take the place of those that booted.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      old:
+        description: The file that booted, or a copy of it.
+        type: path
+        required: true
+      new:
+        description: The file that takes its place.
+        type: path
+        required: true
+notes:
+  - Prediction was run with unified kernel images on a virtual device. For shim and GRUB it follows their documentation,
+    and was tested on event logs that were written by it.
+seealso:
+  - module: edgesec.hardening.boot_facts
+  - module: edgesec.hardening.tpm_keyslot
+"""
+
+EXAMPLES = r"""
+- name: See which state the image leads to that was put in place of the running one
+  edgesec.hardening.boot_prediction:
+  register: next_boot
+
+- name: The same, before the image is put in place
+  edgesec.hardening.boot_prediction:
+    replaced:
+      - old: /boot/efi/EFI/BOOT/BOOTX64.EFI
+        new: /var/lib/update/BOOTX64.EFI
+  register: next_boot
+"""
+
+RETURN = r"""
+pcr_values:
+  description: The PCRs as they will be.
+  returned: success
+  type: dict
+  sample: {"4": "9f8e", "7": "65ca"}
+running:
+  description: The PCRs as they are.
+  returned: success
+  type: dict
+  sample: {"4": "3187", "7": "65ca"}
+differs:
+  description: Whether any of them will be another.
+  returned: success
+  type: bool
+  sample: true
+replaced:
+  description:
+    - The files that differ between the boots, with their Authenticode digests, or SHA-256 where they are no EFI images.
+      The digest of a file that is not there any more is empty.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - old: /boot/efi/EFI/BOOT/BOOTX64.EFI
+      new: /var/lib/update/BOOTX64.EFI
+      old_digest: 6131fa85
+      new_digest: ac5b42fa
+assumptions:
+  description: What must hold for the PCRs to come true, in words.
+  returned: success
+  type: list
+  elements: str
+  sample: ["The firmware and its settings stay, and it and any boot manager start the same entry."]
+kernel:
+  description: Release of the kernel that will boot. Empty where no file tells it.
+  returned: success
+  type: str
+  sample: 6.12.57+deb13-cloud-amd64
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import BOOT, ROOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot import look
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "root": ROOT,
+            "boot_paths": BOOT,
+            "pcrs": {"type": "list", "elements": "int", "default": []},
+            "replaced": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"old": {"type": "path", "required": True}, "new": {"type": "path", "required": True}},
+            },
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    named = [(each["old"], each["new"]) for each in params["replaced"]]
+    try:
+        pcrs = params["pcrs"] or default_pcrs(params["root"])
+        result = look(params["root"], pcrs, named, params["boot_paths"])
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

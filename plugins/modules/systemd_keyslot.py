@@ -1,0 +1,199 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_keyslot
+short_description: Bind a keyslot of a LUKS2 volume to the TPM with stock tools
+version_added: 1.0.0
+description:
+  - Has C(systemd-cryptenroll) add a keyslot and a C(systemd-tpm2) token, proves that the token opens the keyslot, by
+    the plug-in that the boot uses, and puts a line into crypttab by which systemd opens the volume at boot.
+  - Tokens of systemd that bind to something else, or open nothing any more, are removed then with their keyslots, and
+    so is what M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.token_keyslot) have made. Tokens that ask for a
+    PIN stay, and so do the keyslots of anybody else.
+  - Refuses where nobody would read the line in crypttab, or would drop its options.
+  - The recovery keyslot is tested before and after, and is never removed. What the token is worth is told by
+    M(edgesec.hardening.tpm_facts).
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.volume
+  - edgesec.hardening.escrow
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  pcrs:
+    description:
+      - PCRs of the SHA-256 bank whose present values are sealed to. Whenever one of them changes, as with an update of
+        the kernel, the volume stays closed until it is sealed anew.
+      - Empty chooses by how the device boots, as M(edgesec.hardening.tpm_keyslot) does, or none where there is a
+        O(public_key).
+    type: list
+    elements: int
+    default: []
+  public_key:
+    description:
+      - Public key (PEM, RSA) of a signed policy. The volume opens with each values of O(public_key_pcrs) that it has
+        signed, as C(ukify) and C(systemd-measure) do.
+    type: str
+    default: ""
+  public_key_pcrs:
+    description:
+      - PCRs whose values are signed.
+    type: list
+    elements: int
+    default: [11]
+  signature:
+    description:
+      - File on the device with the signatures. Empty has systemd look for C(tpm2-pcr-signature.json) in
+        C(/etc/systemd), C(/run/systemd) and C(/usr/lib/systemd); a unified kernel image brings it to the second.
+    type: str
+    default: ""
+  accept:
+    description:
+      - Risks that are accepted by name.
+      - V(pcr7_only) seals to PCR 7 alone; V(boot_change) seals anew where the boot state differs from the one that was
+        sealed to; V(tpm_change) seals anew where the TPM was cleared or replaced.
+    type: list
+    elements: str
+    choices: [pcr7_only, boot_change, tpm_change]
+    default: []
+  tcti:
+    description:
+      - How tpm2-tools and systemd reach the TPM, as in E(TPM2TOOLS_TCTI).
+    type: str
+    default: device:/dev/tpmrm0
+notes:
+  - Needs systemd 252 or newer with C(systemd-cryptsetup-generator), the plug-in of cryptsetup for its tokens, and the
+    libraries of tpm2-tss on the device, and C(tpm2-tools) 5.4 or newer.
+  - Systemd 252 pins no storage root key in its token, and seals without C(noda).
+  - C(systemd-pcrlock), PINs, and the values and banks of PCRs that systemd 255 takes are not offered.
+seealso:
+  - module: edgesec.hardening.tpm_keyslot
+  - module: edgesec.hardening.tpm_facts
+"""
+
+EXAMPLES = r"""
+- name: Have systemd open the data volume on this board in this boot state
+  edgesec.hardening.systemd_keyslot:
+    name: data
+    device: /dev/disk/by-partlabel/data
+    pcrs: [4, 7]
+    store: /srv/edgesec-store
+
+- name: Have systemd open it in each boot state that the vendor of the image has signed
+  edgesec.hardening.systemd_keyslot:
+    name: data
+    device: /dev/disk/by-partlabel/data
+    public_key: "{{ lookup('ansible.builtin.file', 'tpm2-pcr-public-key.pem') }}"
+    store: /srv/edgesec-store
+"""
+
+RETURN = r"""
+why:
+  description: Why something is to be done, or was done; empty for nothing.
+  returned: success
+  type: str
+  sample: no token of systemd opens the volume at boot
+needs_key:
+  description: Whether the module was called without the recovery key that a change of the header takes.
+  returned: success
+  type: bool
+  sample: false
+uuid:
+  description: UUID of the LUKS2 volume. Empty where it is not made yet, as can be in check mode.
+  returned: success
+  type: str
+  sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
+header_backup:
+  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  returned: never by the action
+  type: str
+  sample: H4sIAAAA
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_keyslot import (
+    apply,
+    look,
+    preview,
+    write_crypttab,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_token import Policy
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
+
+
+def _has_header(path: str) -> bool:
+    return os.path.exists(path) and header_of(path) is not None
+
+
+def _policy(module: AnsibleModule) -> Policy:
+    params = module.params
+    public_key = params["public_key"].strip()
+    chosen = tuple(sorted(set(params["pcrs"])))
+    return Policy(
+        pcrs=chosen or (() if public_key else default_pcrs("/")),
+        public_key=public_key,
+        public_key_pcrs=tuple(sorted(set(params["public_key_pcrs"]))) if public_key else (),
+        signature=params["signature"],
+    )
+
+
+def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
+    params = module.params
+    volume, policy, accept = volume_of(params), _policy(module), params["accept"]
+    if module.check_mode and not _has_header(volume.device):
+        return preview(volume, tpm, policy, accept)
+    status = look(volume, tpm, policy, accept)
+    key = params["recovery_key"]
+    result = status.as_result()
+    result["needs_key"] = bool(status.why) and key is None
+    if module.check_mode:
+        return result
+    if status.why and key is not None:
+        apply(status, tpm, key.encode())
+        result["header_backup"] = encoded_backup(volume.device)
+    elif not status.why:
+        write_crypttab(status)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **KEYED_VOLUME,
+            "pcrs": {"type": "list", "elements": "int", "default": []},
+            "public_key": {"type": "str", "default": "", "no_log": False},
+            "public_key_pcrs": {"type": "list", "elements": "int", "default": [11], "no_log": False},
+            "signature": {"type": "str", "default": ""},
+            "accept": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["pcr7_only", "boot_change", "tpm_change"],
+                "default": [],
+            },
+            "tcti": TCTI,
+        },
+        supports_check_mode=True,
+    )
+    run_with_tpm(module, run)
+
+
+if __name__ == "__main__":
+    main()

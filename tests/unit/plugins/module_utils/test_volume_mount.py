@@ -1,0 +1,34 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._fstab import parse, set_options
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting
+
+EDGESEC = "x-systemd.requires=edgesec-unlock@my-data.service"
+SYSTEMD = r"x-systemd.requires=systemd-cryptsetup@my\x2ddata.service"
+
+
+def mounting(unlock: str) -> Mounting:
+    return Mounting(Volume("my-data", "/dev/vda3", "/data"), (), unlock, "ext4")
+
+
+@pytest.mark.parametrize(("before", "after", "unlock"), [(EDGESEC, SYSTEMD, "systemd"), (SYSTEMD, EDGESEC, "tpm")])
+def test_a_mount_waits_for_who_opens_its_volume_and_for_nobody_else(before: str, after: str, unlock: str) -> None:
+    written = before.replace("\\", "\\134")
+    text = f"/dev/mapper/my-data /data ext4 nofail,{written} 0 2\n"
+    mount = mounting(unlock)
+    assert mount.unit == after
+    (line,) = parse(set_options(text, "/data", add=[mount.unit], drop=mount.units_of_others))
+    assert line.entry is not None
+    assert line.entry.options == ("nofail", after)
+
+
+def test_where_the_controller_opens_it_the_mount_waits_for_nobody() -> None:
+    assert set(mounting("controller").units_of_others) == {EDGESEC, SYSTEMD}
+    assert mounting("keyfile-on-token").unit == EDGESEC
