@@ -170,6 +170,29 @@ def test_the_token_can_be_told_by_each_of_its_attributes(tmp_path: Path, token: 
         named(tmp_path, f"pkcs11:model=SoftHSM;object=policy?module-path={MODULE}", PIN)
 
 
+def test_a_public_key_that_a_token_gives_without_its_der_is_read(tmp_path: Path, token: SoftToken) -> None:
+    private = new(P256)
+    token.add(private, "policy", 1)
+    token.remove_public(1)
+    token.add_public(elliptic(point_of(private)))
+    assert named(tmp_path, token.uri("object=policy"), PIN).sign(b"data")
+
+
+def elliptic(point: bytes) -> dict[Attribute, Any]:
+    """The template of a public key with the id 1."""
+    curve = pkcs11.util.ec.encode_named_curve_parameters("secp256r1")
+    return {
+        Attribute.KEY_TYPE: KeyType.EC,
+        Attribute.ID: b"\x01",
+        Attribute.EC_PARAMS: curve,
+        Attribute.EC_POINT: point,
+    }
+
+
+def point_of(private: ec.EllipticCurvePrivateKey) -> bytes:
+    return private.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+
+
 def two_keys(token: SoftToken) -> None:
     for key_id in (1, 2):
         token.add(new(P256), "policy", key_id)
@@ -182,28 +205,16 @@ def without_public(token: SoftToken) -> None:
 
 def of_another_pair(token: SoftToken) -> None:
     without_public(token)
-    stranger = new(P256).public_key()
-    token.add_public(
-        {
-            Attribute.KEY_TYPE: KeyType.EC,
-            Attribute.ID: b"\x01",
-            Attribute.EC_PARAMS: pkcs11.util.ec.encode_named_curve_parameters("secp256r1"),
-            Attribute.EC_POINT: b"\x04\x41"
-            + stranger.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint),
-        }
-    )
+    token.add_public(elliptic(b"\x04\x41" + point_of(new(P256))))
 
 
 def beside_the_curve(token: SoftToken) -> None:
     without_public(token)
-    token.add_public(
-        {
-            Attribute.KEY_TYPE: KeyType.EC,
-            Attribute.ID: b"\x01",
-            Attribute.EC_PARAMS: pkcs11.util.ec.encode_named_curve_parameters("secp256r1"),
-            Attribute.EC_POINT: b"\x04\x41\x04" + b"\x01" * 64,
-        }
-    )
+    token.add_public(elliptic(b"\x04\x41\x04" + b"\x01" * 64))
+
+
+def of_another_kind(token: SoftToken) -> None:
+    token.add(ed25519.Ed25519PrivateKey.generate(), "policy", 1)
 
 
 def one(kind: Any) -> Callable[[SoftToken], None]:
@@ -226,6 +237,7 @@ def one(kind: Any) -> Callable[[SoftToken], None]:
         (one(ec.SECP384R1()), {}, PIN, "another curve than P-256"),
         (one(4096), {}, PIN, "is an RSA key of 4096 bits with exponent 65537, which not every TPM takes"),
         (one(1024), {}, PIN, "is an RSA key of 1024 bits"),
+        (of_another_kind, {}, PIN, "is neither an EC nor an RSA key"),
     ],
 )
 def test_what_is_wrong_with_a_token_is_one_error(
