@@ -56,6 +56,14 @@ def test_other_rsa_keys_are_not_read(bits: int, exponent: int) -> None:
         parse_public_key(pem_of(der_of(other)))
 
 
+@pytest.mark.parametrize(("at", "bit"), [(33, 0x80), (-6, 1)])
+def test_a_modulus_that_is_shorter_or_even_is_not_read(at: int, bit: int) -> None:
+    changed = bytearray(der_of(RSA[2048]))
+    changed[at] ^= bit
+    with pytest.raises(Malformed):
+        parse_public_key(pem_of(bytes(changed)))
+
+
 def test_other_curves_are_not_read() -> None:
     for curve in (ec.SECP384R1(), ec.SECP256K1()):
         with pytest.raises(Malformed):
