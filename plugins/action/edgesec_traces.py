@@ -29,6 +29,8 @@ class ActionModule(ActionBase):
             if found.get("failed") or not found["traces"] or self._task.check_mode:
                 return found
             require_consent(host, arguments.get("consent"), [f"remove {trace}" for trace in found["traces"]])
+            # What cannot be signed for is not begun.
+            store.policy_key()
             done: dict[str, Any] = self._execute_module(
                 module_args={**arguments, "may_begin": True}, task_vars=task_vars
             )

@@ -38,6 +38,8 @@ class ActionModule(SecretAction):
 
     def _erase(self, arguments: dict[str, Any], store: FleetStore, begun: str) -> dict[str, Any]:
         uuid = self.probed["uuid"]
+        # What cannot be signed for is not begun.
+        store.policy_key()
         sent = {**arguments, "may_begin": True}
         try:
             sent["recovery_key"] = store.recovery_key(self.host, uuid).decode() if uuid else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, boot_state, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
@@ -24,10 +24,11 @@ class ActionModule(FollowingAction):
         # One that ended on the device alone, after this side was gone, is not begun anew.
         is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, self._fingerprint)
         if not is_done:
+            proof = self._proof(store)
             if stage == _IDLE:
                 store.begin_volume_key_rotation(self.host, uuid, self._fingerprint)
             if stage != _RUNNING:
-                begun = self.call({**keyed, **self._proof(store)})[0]
+                begun = self.call({**keyed, **proof})[0]
                 if begun.get("failed"):
                     self._escrow_if_unchanged(arguments, keyed, store)
                     return begun
@@ -64,5 +65,5 @@ class ActionModule(FollowingAction):
             return {}
         values = {int(pcr): bytes.fromhex(value) for pcr, value in signed["pcr_values"].items()}
         key = store.policy_key()
-        counter = Counter(signed["counter"], public_part(key), bytes.fromhex(signed["srk_name"]))
+        counter = Counter(signed["counter"], key.public_pem(), bytes.fromhex(signed["srk_name"]))
         return {"proof": approve(key, counter, boot_state(values, signed["kernel"]), signed["counter_value"]).to_json()}

@@ -10,14 +10,12 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import R
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
     BootState,
     begin_counter,
-    public_part,
+    most_states,
     running_state,
     words,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
-
-_KEPT_STATES = 8
 
 
 class ActionModule(SecretAction):
@@ -26,19 +24,33 @@ class ActionModule(SecretAction):
     def public_arguments(self, store: FleetStore) -> dict[str, Any]:
         """What the controller has said before: its key, and which boot states are to be approved."""
         states = store.boot_states(self.host)
-        return {"authority": store.policy_public_key(), "approved": [state.id for state in states] or None}
+        return {"authority": self._authority(store), "approved": [state.id for state in states] or None}
+
+    def _authority(self, store: FleetStore) -> str | None:
+        """The public part of the policy key, where there is one; check mode opens none for it."""
+        known = store.policy_public_key()
+        if known is not None or not store.has_named_policy_key:
+            return known
+        if not self._task.check_mode:
+            return store.policy_key().public_pem()
+        self._display.warning(
+            f"{self.host}: the policy key was not used before, and check mode does not open it. "
+            "Whether a volume is sealed under another one is not told."
+        )
+        return None
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         policy_key = store.policy_key()
-        if self.probed["counter_value"] is None:
-            said = {"authority": public_part(policy_key), "counter_begin": begin_counter(policy_key, self.probed)}
+        authority = policy_key.public_pem()
+        if self.probed["counter_value"] is None or arguments["authority"] != authority:
+            said = {"authority": authority, "counter_begin": begin_counter(policy_key, self.probed)}
             begun = {**arguments, **said, "latch_pcr": self.probed["latch_pcr"]}
             self.probed = self._execute_module(module_args=begun, task_vars=self._variables)
             if self.probed.get("failed"):
                 return self.probed
         uuid = self.probed["uuid"]
         self._require_plausible_counter(store)
-        signed = words(policy_key, self.probed, self._states(store))
+        signed = words(policy_key, self.probed, self._states(store, most_states(policy_key)))
         key = self.recovery_key(arguments, store)
         store.put_counter(self.host, uuid, self.probed["epoch"])
         result, backup = self.call({**arguments, **signed, "recovery_key": key.decode()})
@@ -46,7 +58,7 @@ class ActionModule(SecretAction):
             store.put_header(self.host, uuid, backup)
         return result
 
-    def _states(self, store: FleetStore) -> list[BootState]:
+    def _states(self, store: FleetStore, most: int) -> list[BootState]:
         """The boot states to approve, the running one among them."""
         running = running_state(self.probed)
         known = store.boot_states(self.host)
@@ -60,7 +72,7 @@ class ActionModule(SecretAction):
                 )
             store.put_boot_state(self.host, running)
             usable.append(running)
-        usable = [*usable[-_KEPT_STATES:-1], usable[-1]]
+        usable = [*usable[-most:-1], usable[-1]]
         for state in known:
             if state not in usable:
                 store.retire_boot_state(self.host, state.id)

@@ -67,6 +67,17 @@ ESCROW = {
         },
     },
 }
+# Of those whose controller half signs. It is taken out, too.
+POLICY_KEY = {
+    "policy_key": {
+        "type": "dict",
+        "no_log": False,
+        "options": {
+            "key": {"type": "path", "no_log": False},
+            "passphrase": {"type": "str", "no_log": True},
+        },
+    },
+}
 # Of every module that changes a volume and may need its recovery key.
 KEYED_VOLUME = {
     "name": {"type": "str", "required": True},

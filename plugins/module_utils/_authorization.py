@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ._errors import Malformed
-from ._tpm2 import Tpm2
-from ._tpm_policy import p256_key_name
+from ._public_key import PublicKey, parse_public_key
+from ._tpm2 import Tpm2, TpmError
+from ._tpm_policy import external_public, key_name
 
-_NAME, _TICKET = "authority.name", "verify.ticket"
+_KEY, _NAME, _TICKET = "authority.ctx", "authority.name", "verify.ticket"
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,30 @@ class Authorization:
 def verify(tpm: Tpm2, authorization: Authorization) -> None:
     """Have the TPM check the signature; the ticket that it gives is what :func:`session` hands in.
 
-    :raises TpmError: C(bad_signature).
+    :raises TpmError: C(bad_signature), or the TPM does not take such a key.
     :raises Malformed: the TPM knows the key by another name than was computed.
     """
-    authority = tpm.write("authority.pem", authorization.authority.encode())
-    tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-G", "ecc", "-u", authority, "-c", tpm.path("authority.ctx"),
-             "-n", tpm.path(_NAME))  # fmt: skip
-    if tpm.read(_NAME) != p256_key_name(authorization.authority):
-        raise Malformed("the policy public key", "has another name in the TPM than by computation")
+    key = _load(tpm, authorization.authority)
     message = tpm.write("authorization.message", authorization.policy + authorization.reference)
-    tpm.call("tpm2_verifysignature", "-Q", "-c", tpm.path("authority.ctx"), "-g", "sha256", "-m", message,
-             "-s", tpm.write("authorization.signature", authorization.signature), "-f", "ecdsa",
+    tpm.call("tpm2_verifysignature", "-Q", "-c", tpm.path(_KEY), "-g", "sha256", "-m", message,
+             "-s", tpm.write("authorization.signature", authorization.signature), "-f", key.scheme,
              "-t", tpm.path(_TICKET))  # fmt: skip
     tpm.flush_transient()
+
+
+def _load(tpm: Tpm2, authority: str) -> PublicKey:
+    """Load the key; its structure is made here, since tpm2-tools read not every PEM, and give names of their own."""
+    key, public = parse_public_key(authority), tpm.write("authority.pub", external_public(authority))
+    try:
+        tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-u", public, "-c", tpm.path(_KEY), "-n", tpm.path(_NAME))
+    except TpmError as error:
+        if error.reason != "failed":
+            raise
+        seen = f"does not take the policy key, {key.description} ({error.seen})"
+        raise TpmError(error.reason, seen, "Every TPM takes ECDSA P-256, and RSA of 2048 bits") from None
+    if tpm.read(_NAME) != key_name(authority):
+        raise Malformed("the policy public key", "has another name in the TPM than by computation")
+    return key
 
 
 @contextmanager

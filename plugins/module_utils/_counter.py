@@ -26,7 +26,7 @@ from ._tpm_policy import (
     counter_name,
     counter_policy,
     counter_reference,
-    p256_key_name,
+    key_name,
     policy_first_increment,
     policy_increment,
 )
@@ -45,7 +45,7 @@ class Counter:
     @property
     def policy(self) -> bytes:
         """The authPolicy of the index."""
-        return counter_policy(p256_key_name(self.authority), self.srk_name)
+        return counter_policy(key_name(self.authority), self.srk_name)
 
     @property
     def name(self) -> bytes:

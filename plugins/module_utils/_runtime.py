@@ -35,6 +35,7 @@ MODULES = (
     "_luks2_check",
     "_luks_header",
     "_observe",
+    "_public_key",
     "_reencryption",
     "_relocation",
     "_resume",

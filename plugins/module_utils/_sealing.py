@@ -17,7 +17,7 @@ import hmac
 from ._authorization import Authorization, session, verify
 from ._token import Approval, Token
 from ._tpm2 import Tpm2, TpmError
-from ._tpm_policy import p256_key_name, policy_authorize, unseal_reference
+from ._tpm_policy import key_name, policy_authorize, unseal_reference
 
 SECRET_BYTES = 32
 
@@ -40,7 +40,7 @@ def authorized_policy(authority: str, srk_name: bytes) -> bytes:
 
     :param authority: the controller's public key, PEM.
     """
-    return policy_authorize(p256_key_name(authority), unseal_reference(srk_name))
+    return policy_authorize(key_name(authority), unseal_reference(srk_name))
 
 
 def seal(tpm: Tpm2, secret: bytes, authority: str, srk_name: bytes) -> tuple[bytes, bytes]:

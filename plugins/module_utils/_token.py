@@ -26,7 +26,7 @@ from ._tpm_policy import (
     EQUAL,
     counter_name,
     counter_policy,
-    p256_key_name,
+    key_name,
     policy_nv,
     policy_pcr,
 )
@@ -51,7 +51,8 @@ class Approval:
     :ivar state: the policy digest of what they hold (TPM2_PolicyPCR).
     :ivar operand: the most that the revocation counter may be.
     :ivar once: whether it must be exactly that, so that the next increment ends it.
-    :ivar signature: of the policy digest and the policyRef, as the policy key makes them (DER for ECDSA).
+    :ivar signature: of the policy digest and the policyRef, as the policy key makes them (DER for ECDSA,
+        RSASSA-PKCS1-v1_5 for RSA).
     """
 
     id: str
@@ -126,7 +127,7 @@ class Token:
     @property
     def counter_name(self) -> bytes:
         """TPM name of the revocation counter."""
-        return counter_name(self.counter, counter_policy(p256_key_name(self.authority), self.srk_name))
+        return counter_name(self.counter, counter_policy(key_name(self.authority), self.srk_name))
 
     def approvals_for(self, values: Mapping[int, bytes]) -> list[Approval]:
         """The approvals that fit PCR values by number, those first that the counter ends last."""

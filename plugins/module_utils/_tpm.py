@@ -28,7 +28,7 @@ from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
-from ._tpm_policy import p256_key_name
+from ._tpm_policy import key_name
 from ._unlock_facts import last_unlock, unit_enabled
 
 # PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
@@ -157,7 +157,7 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
     try:
         enrolment = read_enrolment(name, root)
         header, token = _header_and_token(root, enrolment)
-        facts["authority"] = p256_key_name(token.authority).hex()
+        facts["authority"] = key_name(token.authority).hex()
         facts["header_authenticated"] = _is_authenticated(root, enrolment, header)
     except (EdgesecError, OSError) as error:
         facts["reason"] = str(error)

@@ -11,14 +11,14 @@ Every digest here is what the TPM itself would compute; the functional tests hol
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from ._errors import Malformed
+from ._public_key import RSA_EXPONENT, P256Key, PublicKey, parse_public_key
 
 DIGEST_BYTES = 32
 
+_ALG_RSA = 0x0001
 _ALG_SHA256 = 0x000B
 _ALG_ECC = 0x0023
 _ALG_NULL = 0x0010
@@ -40,9 +40,6 @@ _PCR_COUNT = 24
 
 # TPM_EO, the comparisons of TPM2_PolicyNV.
 EQUAL, AT_MOST = 0x0000, 0x0009
-
-# SubjectPublicKeyInfo of an uncompressed point on P-256, up to the point itself (RFC 5480).
-_P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 
 
 def policy_pcr(values: Mapping[int, bytes], start: bytes = bytes(DIGEST_BYTES)) -> bytes:
@@ -101,7 +98,7 @@ def counter_name(index: int, policy: bytes, *, written: bool = True) -> bytes:
             _u32(index),
             _u16(_ALG_SHA256),
             _u32(_COUNTER_ATTRIBUTES | (_WRITTEN if written else 0)),
-            _u16(len(policy)) + policy,
+            _sized(policy),
             _u16(COUNTER_BYTES),
         )
     )
@@ -132,45 +129,31 @@ def counter_reference(srk_name: bytes) -> bytes:
     return _sha256(b"edgesec:ctr:v1|" + srk_name.hex().encode())
 
 
-def p256_key_name(pem: str) -> bytes:
-    """TPM name of an external P-256 public key.
+def key_name(pem: str) -> bytes:
+    """TPM name of an external public key.
 
     :param pem: SubjectPublicKeyInfo in PEM.
-    :raises Malformed: it is not such a key.
+    :raises Malformed: it is none of those that a TPM takes.
     """
-    point = _p256_point(pem)
-    public = b"".join(
-        (
-            _u16(_ALG_ECC),
-            _u16(_ALG_SHA256),
-            _u32(_EXTERNAL_KEY_ATTRIBUTES),
-            _u16(0),
-            _u16(_ALG_NULL),
-            _u16(_ALG_NULL),
-            _u16(_CURVE_P256),
-            _u16(_ALG_NULL),
-            _u16(32) + point[:32],
-            _u16(32) + point[32:],
-        )
-    )
-    return _u16(_ALG_SHA256) + _sha256(public)
+    return _u16(_ALG_SHA256) + _sha256(_public_area(parse_public_key(pem)))
 
 
-def _p256_point(pem: str) -> bytes:
-    problem = Malformed(
-        "the policy public key", "is not an ECDSA P-256 key in PEM", "Make one with: openssl ecparam -name prime256v1"
-    )
-    lines = pem.strip().splitlines()
-    if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----" or lines[-1] != "-----END PUBLIC KEY-----":
-        raise problem
-    try:
-        der = base64.b64decode("".join(lines[1:-1]), validate=True)
-    except ValueError:
-        raise problem from None
-    prefix = len(_P256_PREFIX)
-    if der[:prefix] != _P256_PREFIX or len(der) != prefix + 65 or der[prefix] != 4:
-        raise problem
-    return der[prefix + 1 :]
+def external_public(pem: str) -> bytes:
+    """A public key as C(tpm2_loadexternal) takes it without any reading of PEM of its own (TPM2B_PUBLIC).
+
+    :raises Malformed: it is none of those that a TPM takes.
+    """
+    return _sized(_public_area(parse_public_key(pem)))
+
+
+def _public_area(key: PublicKey) -> bytes:
+    """TPMT_PUBLIC, with neither symmetric algorithm, scheme nor key derivation."""
+    attributes = _u32(_EXTERNAL_KEY_ATTRIBUTES) + _sized(b"")
+    if isinstance(key, P256Key):
+        parameters = _u16(_ALG_NULL) + _u16(_ALG_NULL) + _u16(_CURVE_P256) + _u16(_ALG_NULL)
+        return _u16(_ALG_ECC) + _u16(_ALG_SHA256) + attributes + parameters + _sized(key.x) + _sized(key.y)
+    parameters = _u16(_ALG_NULL) + _u16(_ALG_NULL) + _u16(key.bits) + _u32(RSA_EXPONENT)
+    return _u16(_ALG_RSA) + _u16(_ALG_SHA256) + attributes + parameters + _sized(key.modulus)
 
 
 def _sha256(*parts: bytes) -> bytes:
@@ -183,3 +166,7 @@ def _u16(number: int) -> bytes:
 
 def _u32(number: int) -> bytes:
     return number.to_bytes(4, "big")
+
+
+def _sized(data: bytes) -> bytes:
+    return _u16(len(data)) + data

@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.escrow
+  - edgesec.hardening.policy_key
 attributes:
   check_mode:
     support: full
@@ -70,7 +71,7 @@ record:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._traces import find, remove
@@ -92,6 +93,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **ESCROW,
+            **POLICY_KEY,
             "consent": {"type": "str", "default": ""},
             "tcti": TCTI,
             "may_begin": {"type": "bool", "default": False},

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
   - edgesec.hardening.escrow
+  - edgesec.hardening.policy_key
 attributes:
   check_mode:
     support: full
@@ -111,7 +112,7 @@ escrow_destroyed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._erasure import DISCARD, KEEP, OVERWRITE, erase, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 
@@ -140,6 +141,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
+            **POLICY_KEY,
             "consent": {"type": "str", "default": ""},
             "data": {"type": "str", "choices": [DISCARD, OVERWRITE, KEEP], "default": DISCARD},
             "services": {"type": "list", "elements": "str", "default": []},

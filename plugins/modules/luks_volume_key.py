@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
   - edgesec.hardening.escrow
+  - edgesec.hardening.policy_key
 attributes:
   check_mode:
     support: full
@@ -125,7 +126,7 @@ header_backup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_key import boot_key, to_be_signed
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
@@ -172,6 +173,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
+            **POLICY_KEY,
             "tcti": TCTI,
             "poll": {"type": "int", "default": 5},
             "proof": {"type": "dict"},

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes
   - edgesec.hardening.volume
   - edgesec.hardening.escrow
+  - edgesec.hardening.policy_key
 attributes:
   check_mode:
     support: full
@@ -178,7 +179,7 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, look, preview
@@ -234,6 +235,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KEYED_VOLUME,
+            **POLICY_KEY,
             "pcrs": {"type": "list", "elements": "int", "default": []},
             "accept": {
                 "type": "list",

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the controller signs with the policy key, which never leaves it: boot states, and moves of their counter."""
+"""What the controller signs with the policy key: boot states, and moves of their counter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._public_key import parse_public_key
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import (
     counter_reference,
@@ -25,13 +26,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy impo
     policy_pcr,
     unseal_reference,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey
 
-try:
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-except ImportError:
-    # Told by require_cryptography() before anything here is called.
-    pass
+_MOST_STATES = {"ecdsa": 8, "rsassa": 4}
 
 
 @dataclass(frozen=True)
@@ -79,31 +76,16 @@ def parse_boot_state(data: bytes) -> BootState:
         raise Malformed("a boot state in the store", "lacks a field or has one of a wrong type") from None
 
 
-def new_policy_key() -> bytes:
-    """A private ECDSA P-256 key, PEM."""
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def public_part(private_key: bytes) -> str:
-    """The public key of a policy key, PEM.
-
-    :raises EdgesecError: it is not a private P-256 key.
-    """
-    return (
-        _load(private_key)
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
-
-
-def approve(private_key: bytes, counter: Counter, state: BootState, operand: int) -> Approval:
+def approve(key: PolicyKey, counter: Counter, state: BootState, operand: int) -> Approval:
     """Sign a boot state for the volume that has this revocation counter, until that is above the operand."""
     unsigned = Approval(state.id, state.pcrs, bytes.fromhex(state.digest), operand, state.once, b"")
-    signature = sign(private_key, unsigned.policy(counter.name) + unseal_reference(counter.srk_name))
+    signature = key.sign(unsigned.policy(counter.name) + unseal_reference(counter.srk_name))
     return Approval(**{**unsigned.__dict__, "signature": signature})
+
+
+def most_states(key: PolicyKey) -> int:
+    """For how many boot states the smallest header has room, with signatures of this key."""
+    return _MOST_STATES[parse_public_key(key.public_pem()).scheme]
 
 
 def running_state(found: Mapping[str, Any]) -> BootState:
@@ -111,29 +93,29 @@ def running_state(found: Mapping[str, Any]) -> BootState:
     return boot_state({**_values(found), int(found["latch_pcr"]): bytes(32)}, str(found["kernel"]))
 
 
-def begin_counter(private_key: bytes, found: Mapping[str, Any]) -> str:
+def begin_counter(key: PolicyKey, found: Mapping[str, Any]) -> str:
     """The word that begins the revocation counter of a volume that tpm_keyslot found, base64."""
     reference = counter_reference(bytes.fromhex(found["srk_name"]))
-    return _encoded(sign(private_key, policy_first_increment() + reference))
+    return _encoded(key.sign(policy_first_increment() + reference))
 
 
-def words(private_key: bytes, found: Mapping[str, Any], states: Sequence[BootState]) -> dict[str, Any]:
+def words(key: PolicyKey, found: Mapping[str, Any], states: Sequence[BootState]) -> dict[str, Any]:
     """What the controller says to what tpm_keyslot found, as options of that module.
 
     :param states: the boot states to approve, these and no other.
     """
-    counter = Counter(found["counter"], public_part(private_key), bytes.fromhex(found["srk_name"]))
+    counter = Counter(found["counter"], key.public_pem(), bytes.fromhex(found["srk_name"]))
     value, epoch = found["counter_value"], found["epoch"]
     move = policy_increment(counter.name, value) + counter_reference(counter.srk_name)
     # Where the latch is extended already, only a state that has it so can prove the seal in this boot.
-    proof = approve(private_key, counter, boot_state(_values(found), str(found["kernel"])), epoch)
+    proof = approve(key, counter, boot_state(_values(found), str(found["kernel"])), epoch)
     return {
         "authority": counter.authority,
         "latch_pcr": found["latch_pcr"],
         "counter": counter.index,
-        "approvals": [approve(private_key, counter, state, epoch).to_json() for state in states],
+        "approvals": [approve(key, counter, state, epoch).to_json() for state in states],
         "proof": proof.to_json(),
-        "counter_move": _encoded(sign(private_key, move)) if epoch > value else None,
+        "counter_move": _encoded(key.sign(move)) if epoch > value else None,
     }
 
 
@@ -143,19 +125,3 @@ def _values(found: Mapping[str, Any]) -> dict[int, bytes]:
 
 def _encoded(signature: bytes) -> str:
     return base64.b64encode(signature).decode()
-
-
-def sign(private_key: bytes, data: bytes) -> bytes:
-    """A signature that C(openssl dgst -sha256 -verify) accepts: ECDSA with SHA-256, DER."""
-    return _load(private_key).sign(data, ec.ECDSA(hashes.SHA256()))
-
-
-def _load(private_key: bytes) -> ec.EllipticCurvePrivateKey:
-    subject, remedy = "the policy key", "Give a private ECDSA P-256 key in PEM, without a passphrase"
-    try:
-        key = serialization.load_pem_private_key(private_key, password=None)
-    except (ValueError, TypeError) as error:
-        raise EdgesecError(subject, f"cannot be read ({error})", remedy) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise EdgesecError(subject, "is not an ECDSA P-256 key", remedy)
-    return key

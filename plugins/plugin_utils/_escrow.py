@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._cms import Recipient, recipients
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_key import load_private_key
 
 try:
     from cryptography import __version__, x509
@@ -131,28 +132,14 @@ def require_usable(certificate: x509.Certificate, name: str) -> None:
         )
 
 
-def load_private_key(pem: bytes, name: str, passphrase: str = "") -> rsa.RSAPrivateKey:
+def load_escrow_key(pem: bytes, name: str, passphrase: str = "") -> rsa.RSAPrivateKey:
     """A private key from PEM; C(name) stands for it in errors.
 
     :param passphrase: used where the key is protected by one.
     :raises EdgesecError: it is none, or the passphrase does not fit.
     """
     subject, remedy = f"the escrow's private key {name}", "Give a private RSA key in PEM"
-    try:
-        key = serialization.load_pem_private_key(pem, password=None)
-    except TypeError:
-        if not passphrase:
-            raise EdgesecError(
-                subject, "is protected by a passphrase", "Set encrypted_storage_escrow_key_passphrase"
-            ) from None
-        try:
-            key = serialization.load_pem_private_key(pem, password=passphrase.encode())
-        except ValueError:
-            raise EdgesecError(
-                subject, "is not opened by the passphrase", "Correct encrypted_storage_escrow_key_passphrase"
-            ) from None
-    except ValueError as error:
-        raise EdgesecError(subject, f"cannot be read ({error})", remedy) from None
+    key = load_private_key(pem, subject, passphrase, "encrypted_storage_escrow_key_passphrase", remedy)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise EdgesecError(subject, "is no RSA key", remedy)
     return key

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The options C(store) and C(escrow) of a module, which are for its controller half alone."""
+"""The options C(store), C(escrow) and C(policy_key) of a module, which are for its controller half alone."""
 
 from __future__ import annotations
 
@@ -16,32 +16,37 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKeySettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+
+_OPTIONS = {**ESCROW, **POLICY_KEY}
 
 
 def take_store(arguments: Mapping[str, Any], loader: DataLoader) -> tuple[dict[str, Any], FleetStore]:
-    """The arguments of a task as they are sent to the device, without the escrow, and the store that they name.
+    """The arguments of a task as they are sent to the device, without the keys, and the store that they name.
 
     :param loader: the one of the running play, which knows the passwords of its vaults.
-    :raises EdgesecError: one of the two options is missing or of a wrong type.
+    :raises EdgesecError: one of the options is missing or of a wrong type.
     """
-    validated = ArgumentSpecValidator(ESCROW).validate({name: arguments[name] for name in ESCROW if name in arguments})
+    validated = ArgumentSpecValidator(_OPTIONS).validate(
+        {name: arguments[name] for name in _OPTIONS if name in arguments}
+    )
     if validated.error_messages:
-        raise EdgesecError("the store and its escrow", "; ".join(validated.error_messages), "Correct the task")
+        raise EdgesecError("the store and its keys", "; ".join(validated.error_messages), "Correct the task")
     given = validated.validated_parameters
-    escrow = given["escrow"] or {}
-
+    escrow, policy_key = given["escrow"] or {}, given["policy_key"] or {}
     settings = EscrowSettings(
         certificates=tuple(escrow.get("certificates") or ()),
         key=escrow.get("key") or "",
         key_passphrase=escrow.get("key_passphrase") or "",
         read=lambda path: read_file(path, loader),
     )
-    sent = {name: value for name, value in arguments.items() if name != "escrow"}
-    return sent, FleetStore(given["store"], settings)
+    signing = PolicyKeySettings(policy_key.get("key") or "", policy_key.get("passphrase") or "")
+    sent = {name: value for name, value in arguments.items() if name not in ("escrow", "policy_key")}
+    return sent, FleetStore(given["store"], settings, signing)
 
 
 def read_file(path: str, loader: DataLoader) -> bytes:

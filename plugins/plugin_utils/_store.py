@@ -6,20 +6,23 @@
 
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
-Layout: C(policy/key.pem), C(escrow/certificate.pem) and C(escrow/key.pem), made on first use;
-C(escrow/recipients/), every certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/)
-C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in),
-C(recovery/retired/), C(headers/UUID.cms), C(headers/UUID.adopted.cms) (as it was before it was adopted),
-C(volumes/UUID.json) (when what was done), C(approvals/ID.json) (the boot states in which its volumes open),
-C(approvals/retired/), C(counters/UUID) (how far the revocation counter was signed for), and C(decommission/), signed
-records.
+Layout: C(policy/key.pem), where the operator names no other, C(escrow/certificate.pem) and C(escrow/key.pem), made on
+first use; C(policy/public.pem); C(policy/known/), the public keys of the operator's; C(escrow/recipients/), every
+certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery
+key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in), C(recovery/retired/), C(headers/UUID.cms),
+C(headers/UUID.adopted.cms) (as it was before it was adopted), C(volumes/UUID.json) (when what was done),
+C(approvals/ID.json) (the boot states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far the
+revocation counter was signed for), and C(decommission/), signed records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
@@ -27,6 +30,13 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils import _approval
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import BootState
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._cryptography import require_cryptography
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import (
+    PemKey,
+    PolicyKey,
+    PolicyKeySettings,
+    named_policy_key,
+    new_policy_key,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, now, safe
 
 try:
@@ -38,6 +48,7 @@ except ImportError:
 
 _POLICY_KEY = "policy/key.pem"
 _POLICY_PUBLIC = "policy/public.pem"
+_KNOWN = "policy/known"
 _CERTIFICATE = "escrow/certificate.pem"
 _KEY = "escrow/key.pem"
 _RECIPIENTS = "escrow/recipients"
@@ -46,22 +57,44 @@ _RECIPIENTS = "escrow/recipients"
 class FleetStore:
     """The store below one directory, which is made when something is first put into it."""
 
-    def __init__(self, path: str, escrow: EscrowSettings | None = None) -> None:
+    def __init__(
+        self, path: str, escrow: EscrowSettings | None = None, policy_key: PolicyKeySettings | None = None
+    ) -> None:
         require_cryptography()
         self._files = StoreFiles(path)
         self._escrow = escrow or EscrowSettings()
+        self._policy_key = policy_key or PolicyKeySettings()
         self.path = self._files.path
 
     # -- keys of the store
 
-    def policy_key(self) -> bytes:
-        """The private key that signs approvals, PEM; made on first use."""
-        return self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: _approval.new_policy_key()})
+    def policy_key(self) -> PolicyKey:
+        """The key that signs approvals and records: the operator's, or the store's own, which is made on first use.
+
+        :raises EdgesecError: it is not there, or cannot be used.
+        """
+        if self._policy_key.key:
+            key = named_policy_key(self._policy_key, self._read)
+            if self.policy_public_key() != key.public_pem():
+                self._files.put(self._known(), key.public_pem().encode())
+            return key
+        return PemKey(self._files.made_once(_POLICY_KEY, lambda: {_POLICY_KEY: new_policy_key()}), _POLICY_KEY)
+
+    @property
+    def has_named_policy_key(self) -> bool:
+        """Whether the operator named a policy key, so that none is made."""
+        return bool(self._policy_key.key)
 
     def policy_public_key(self) -> str | None:
-        """The public part of the policy key, PEM; None where there is none yet."""
+        """The public part of the policy key, PEM; None where there is none yet, or the operator's was not used yet.
+
+        The operator's is not opened for it: that may take a passphrase, or a token.
+        """
+        if self._policy_key.key:
+            known = self._files.find(self._known())
+            return None if known is None else known.decode()
         key = self._files.find(_POLICY_KEY)
-        return None if key is None else _approval.public_part(key)
+        return None if key is None else PemKey(key, _POLICY_KEY).public_pem()
 
     def require_usable_certificates(self) -> None:
         """Refuse certificates that cannot be encrypted to, before anything else is done.
@@ -224,14 +257,15 @@ class FleetStore:
     def put_signed_record(self, host: str, subject: str, record: dict[str, Any]) -> str:
         """Keep a record of what was done, signed with the policy key; returns its path.
 
-        Beside it stand the signature (ECDSA with SHA-256, DER, C(.sig)) and, in C(policy/public.pem), the public key.
+        Beside it stand the signature with SHA-256 (C(.sig)), ECDSA in DER, or RSASSA-PKCS1-v1_5 where the policy key is
+        an RSA key, and, in C(policy/public.pem), the public key.
         """
         key = self.policy_key()
-        self._files.put(_POLICY_PUBLIC, _approval.public_part(key).encode())
+        self._files.put(_POLICY_PUBLIC, key.public_pem().encode())
         name = f"{_host(host)}/decommission/{safe(subject)}-{now().replace(':', '')}.json"
         document = json.dumps({"host": host, "at": now(), **record}, indent=2, sort_keys=True).encode() + b"\n"
         # The record last: where it is, its signature is.
-        self._files.put(f"{name}.sig", _approval.sign(key, document))
+        self._files.put(f"{name}.sig", key.sign(document))
         self._files.put(name, document)
         self._files.journal("record signed", host, subject)
         return str(self.path / name)
@@ -308,7 +342,14 @@ class FleetStore:
                 f"lacks the escrow's private key ({_KEY})",
                 "Put it there while a device is sealed or recovered, or name it with encrypted_storage_escrow_key",
             )
-        return [_escrow.load_private_key(self._read(path), path, self._escrow.key_passphrase) for path in paths]
+        return [_escrow.load_escrow_key(self._read(path), path, self._escrow.key_passphrase) for path in paths]
+
+    def _known(self) -> str:
+        """Where the public part of the operator's policy key is kept: by its URI, or by what is in its file."""
+        key = self._policy_key.key
+        with suppress(OSError):
+            return f"{_KNOWN}/{hashlib.sha256(Path(key).read_bytes()).hexdigest()}.pem"
+        return f"{_KNOWN}/{hashlib.sha256(key.encode()).hexdigest()}.pem"
 
     def _read(self, path: str) -> bytes:
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A software TPM for each test that asks for one, and volumes in plain files: neither needs root."""
+"""A software TPM or token for each test that asks for one, and volumes in plain files: none needs root."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pkcs11
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._cli import find_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import BANK_BYTES, Tpm2
+from tests.functional.namespace import Namespace
+from tests.functional.soft_token import MODULE, SoftToken
 
 VOLUME_BYTES = 32 * 1024 * 1024
 RECOVERY_KEY = b"0badc0de-recovery"
@@ -95,6 +99,28 @@ def boot(tpm: SoftwareTpm, kernel: str = "kernel 1") -> None:
     """What firmware measures of a boot."""
     tpm.measure(4, kernel)
     tpm.measure(7, "secure boot")
+
+
+@pytest.fixture
+def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftToken]:
+    """A PKCS#11 token without keys."""
+    pkcs11.unload(MODULE)
+    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "token" / "softhsm2.conf"))
+    yield SoftToken(tmp_path / "token")
+    pkcs11.unload(MODULE)
+
+
+@pytest.fixture
+def space() -> Iterator[Namespace]:
+    if find_tool("unshare") is None or find_tool("nsenter") is None:
+        pytest.skip("unshare and nsenter are not installed (util-linux)")
+    namespace = Namespace()
+    if not namespace.ready:
+        pytest.skip(f"no mount namespace can be made here: {namespace.stop()}")
+    try:
+        yield namespace
+    finally:
+        namespace.stop()
 
 
 @pytest.fixture

@@ -26,14 +26,18 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._volume import r
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
     BootState,
     begin_counter,
-    new_policy_key,
-    public_part,
     running_state,
     words,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, PolicyKey, new_policy_key
 from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm
 
 PCRS = (4, 7)
+
+
+def a_key() -> PolicyKey:
+    """A policy key of nobody else."""
+    return PemKey(new_policy_key(), "policy/key.pem")
 
 
 class Controller:
@@ -41,13 +45,13 @@ class Controller:
 
     def __init__(self, tpm: SoftwareTpm, volume: Volume, root: Path) -> None:
         self.tpm, self.volume, self.root = tpm, volume, str(root)
-        self.key = new_policy_key()
+        self.key: PolicyKey = a_key()
         self.states: list[BootState] = []
 
     def look(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
         client = self.tpm.client
         approved = tuple(state.id for state in self.states) or None
-        wish = Wish(pcrs, accept, public_part(self.key), approved)
+        wish = Wish(pcrs, accept, self.key.public_pem(), approved)
         return look(self.volume, client, client.srk_name() or client.create_srk(), wish, root=self.root)
 
     def with_counter(self, status: Status) -> Status:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _adopt, _cryptsetup, _upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt
@@ -30,8 +31,10 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._storage import 
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import most_states
 from tests.functional.conftest import UUID, SoftwareTpm, boot
 from tests.functional.controller import Controller
+from tests.functional.test_policy_key import named, new, write
 from tests.module_runner import Result, run_module
 
 THEIRS = b"correct horse"
@@ -201,23 +204,26 @@ def test_a_keyslot_of_others_among_ours_stands_in_the_way_of_sealing_anew_until_
     assert sorted(require_header(blank.device).keyslots) == ["0", "1", "3"]
 
 
+@pytest.mark.parametrize("kind", [ec.SECP256R1(), 2048, 3072], ids=["P-256", "RSA 2048", "RSA 3072"])
 def test_the_smallest_header_has_room_for_all_approvals_that_are_kept(
-    blank: Volume, tpm: SoftwareTpm, tmp_path: Path
+    blank: Volume, tpm: SoftwareTpm, tmp_path: Path, kind: int | ec.EllipticCurve
 ) -> None:
     by_clevis(blank, tpm, tmp_path, slot="7")
     assert with_keys(blank, **asked()).changed
     assert describe(require_header(blank.device))["json_bytes"] == 12288
     controller = Controller(tpm, blank, tmp_path)
+    controller.key = named(tmp_path, write(tmp_path, new(kind)))
+    most = most_states(controller.key)
     controller.harden()
-    for number in range(7):
+    for number in range(most - 1):
         tpm.reboot()
         boot(tpm, kernel=f"kernel {number + 2}")
         assert controller.harden("boot_change").action == "approve"
-    assert len(controller.token.approvals) == 8
+    assert len(controller.token.approvals) == most
     # Sealing anew: for a moment there are two such tokens.
     status = dataclasses.replace(controller.look(), action="seal")
-    signed = dataclasses.replace(controller.sign(status), approvals=controller.token.approvals)
-    apply(status, tpm.client, signed, RECOVERY)
+    apply(status, tpm.client, controller.sign(status), RECOVERY)
+    assert len(controller.token.approvals) == most
     assert controller.unlock()
 
 

@@ -5,61 +5,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH, find_tool
+from tests.functional.namespace import Namespace
 from tests.module_runner import Result, run_module
 
 RESTRICTED = {"ro", "nosuid", "nodev", "noexec"}
-
-
-class Namespace:
-    """A mount namespace that lives as long as the test; an ordinary user is root in it."""
-
-    def __init__(self) -> None:
-        user = ["--user", "--map-root-user"] if os.geteuid() else []
-        self.process = subprocess.Popen(
-            ["unshare", *user, "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec cat"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"PATH": SEARCH_PATH},
-        )
-        assert self.process.stdout is not None
-        self.ready = self.process.stdout.readline() == b"ready\n"
-        user = ["--user", "--preserve-credentials"] if os.geteuid() else []
-        self.enter = ["nsenter", "--target", str(self.process.pid), *user, "--mount", "--"]
-
-    def run(self, *argv: str) -> str:
-        return subprocess.run([*self.enter, *argv], check=True, capture_output=True, text=True).stdout
-
-    def options(self, path: Path) -> set[str]:
-        table = json.loads(self.run("findmnt", "--json", "--output", "TARGET,OPTIONS", "--mountpoint", str(path)))
-        return set(table["filesystems"][-1]["options"].split(","))
-
-    def stop(self) -> str:
-        _output, errors = self.process.communicate(timeout=10)
-        return errors.decode().strip()
-
-
-@pytest.fixture(name="space")
-def _space() -> Iterator[Namespace]:
-    if find_tool("unshare") is None or find_tool("nsenter") is None:
-        pytest.skip("unshare and nsenter are not installed (util-linux)")
-    space = Namespace()
-    if not space.ready:
-        pytest.skip(f"no mount namespace can be made here: {space.stop()}")
-    try:
-        yield space
-    finally:
-        space.stop()
 
 
 class Device:

@@ -16,11 +16,10 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import
     approve,
     begin_counter,
     boot_state,
-    new_policy_key,
-    public_part,
 )
 from tests.functional.bus_tap import BusTap, Carrier
 from tests.functional.conftest import SoftwareTpm, free_port_pair
+from tests.functional.controller import a_key
 
 SECRET = bytes(range(100, 132))
 CREATE, UNSEAL = 0x153, 0x15E
@@ -35,13 +34,13 @@ def tapped(tpm: SoftwareTpm) -> tuple[Tpm2, BusTap]:
 def test_the_secret_and_its_session_keys_are_not_on_the_bus(tpm: SoftwareTpm) -> None:
     client, tap = tapped(tpm)
     srk_name = client.create_srk()
-    key = new_policy_key()
-    public, private = seal(client, SECRET, public_part(key), srk_name)
-    counter = Counter(COUNTERS[0], public_part(key), srk_name)
+    key = a_key()
+    public, private = seal(client, SECRET, key.public_pem(), srk_name)
+    counter = Counter(COUNTERS[0], key.public_pem(), srk_name)
     value = begin(client, counter, base64.b64decode(begin_counter(key, {"srk_name": srk_name.hex()})))
     state = boot_state(client.read_pcrs("sha256", [4, 7, 14]), "test")
     approval = approve(key, counter, state, value)
-    token = Token("1", srk_name, public, private, public_part(key), 14, counter.index, (approval,))
+    token = Token("1", srk_name, public, private, key.public_pem(), 14, counter.index, (approval,))
     assert unseal(client, token, approval) == SECRET
 
     assert tap.carriers() == [Carrier(CREATE, True, True), Carrier(UNSEAL, True, True)]

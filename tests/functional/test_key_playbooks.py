@@ -32,6 +32,8 @@ class Fleet:
 
     def __init__(self, directory: Path, volume: Volume) -> None:
         self.directory, self.device = directory, volume.device
+        # A command that runs the command after it, such as nsenter.
+        self.within: list[str] = []
         self.store_path = directory / "store"
         self.store = FleetStore(str(self.store_path))
         self.variables: dict[str, Any] = {
@@ -49,7 +51,8 @@ class Fleet:
         inventory.write_text(json.dumps({"all": {"hosts": {HOST: {**self.variables, **variables}}}}))
         return subprocess.run(
             [
-                Path(sys.executable).with_name("ansible-playbook"),
+                *self.within,
+                ANSIBLE_PLAYBOOK,
                 "-i",
                 inventory,
                 name if name.endswith(".yml") else f"edgesec.hardening.{name}",

@@ -30,11 +30,10 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import
     approve,
     begin_counter,
     boot_state,
-    new_policy_key,
-    public_part,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey
 from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm, boot
-from tests.functional.controller import PCRS, Controller
+from tests.functional.controller import PCRS, Controller, a_key
 
 ZERO = bytes(32)
 
@@ -44,7 +43,7 @@ def controller(tpm: SoftwareTpm, volume: Volume, tmp_path: Path) -> Controller:
     return Controller(tpm, volume, tmp_path)
 
 
-def signed(key: bytes, counter: Counter, values: Mapping[int, bytes], operand: int) -> Approval:
+def signed(key: PolicyKey, counter: Counter, values: Mapping[int, bytes], operand: int) -> Approval:
     return approve(key, counter, boot_state(values, "x"), operand)
 
 
@@ -171,7 +170,7 @@ def test_a_dead_tpm_is_told_apart(controller: Controller) -> None:
 def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> None:
     controller.harden()
     token = controller.token
-    other = signed(new_policy_key(), counter_of(token), {4: ZERO}, token.header_epoch)
+    other = signed(a_key(), counter_of(token), {4: ZERO}, token.header_epoch)
     forged = dataclasses.replace(token.approvals[0], signature=other.signature)
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, forged)
@@ -180,10 +179,10 @@ def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> Non
 
 def test_an_approval_by_another_key_is_refused_by_the_tpm(controller: Controller) -> None:
     controller.harden()
-    stranger = new_policy_key()
+    stranger = a_key()
     values = controller.tpm.client.read_pcrs("sha256", [*PCRS, controller.token.latch_pcr])
     # A stranger with a counter of his own: all that is asserted is so, but for the key.
-    counter = Counter(COUNTERS[9], public_part(stranger), controller.token.srk_name)
+    counter = Counter(COUNTERS[9], stranger.public_pem(), controller.token.srk_name)
     word = base64.b64decode(begin_counter(stranger, {"srk_name": counter.srk_name.hex()}))
     approval = signed(stranger, counter, values, begin(controller.tpm.client, counter, word))
     token = dataclasses.replace(controller.token, authority=counter.authority, counter=counter.index)

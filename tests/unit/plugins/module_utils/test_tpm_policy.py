@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import (
-    p256_key_name,
+    key_name,
     pcr_selection,
     policy_pcr,
     unseal_reference,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import new_policy_key, public_part
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, new_policy_key
 
 
 def test_the_selection_sets_one_bit_a_pcr() -> None:
@@ -43,13 +43,24 @@ def test_a_reference_is_of_one_tpm() -> None:
 
 
 def test_a_key_name_is_a_sha256_name() -> None:
-    name = p256_key_name(public_part(new_policy_key()))
+    name = key_name(PemKey(new_policy_key(), "key.pem").public_pem())
     assert name[:2] == b"\x00\x0b"
     assert len(name) == 34
+
+
+def test_the_name_of_a_key_stays_what_it_was() -> None:
+    """What is sealed to a key stays sealed to it, whatever this collection learns of other keys."""
+    lines = (
+        "-----BEGIN PUBLIC KEY-----",
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84z",
+        "V2sxXs7LtkBoN79R9Q==",
+        "-----END PUBLIC KEY-----",
+    )
+    assert key_name("\n".join(lines)).hex() == "000b2fe46e5ad4b96eee36ebbde3cc47c04b275da03b30e57fdbf61efa1ad3cb74b0"
 
 
 @given(st.text(max_size=300))
 def test_what_is_no_key_is_refused(text: str) -> None:
     for pem in (text, f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----"):
         with pytest.raises(Malformed):
-            p256_key_name(pem)
+            key_name(pem)

@@ -196,6 +196,15 @@ def test_options_of_a_wrong_type_are_named(path: str, wrong: dict[str, Any], wor
         take_store({"store": path, **wrong}, DataLoader())
 
 
+def test_neither_policy_key_nor_its_passphrase_is_sent_to_the_device(path: str, first: Holder) -> None:
+    policy_key = {"key": first.key, "passphrase": PASSPHRASE}
+    sent, store = take_store({"store": path, "policy_key": policy_key, "name": "data"}, DataLoader())
+    assert sent == {"store": path, "name": "data"}
+    assert "PUBLIC KEY" in store.policy_key().public_pem()
+    with pytest.raises(EdgesecError, match="pin"):
+        take_store({"store": path, "policy_key": {"pin": PASSPHRASE}}, DataLoader())
+
+
 def test_a_task_without_a_store_is_refused() -> None:
     with pytest.raises(EdgesecError, match="store"):
         take_store({"name": "data"}, DataLoader())

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_certificate, new_recovery_key
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKeySettings, new_policy_key
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 UUID = "7f0c8b9e-6a35-4f3e-9d58-0f6a1be6f1a4"
@@ -67,12 +68,30 @@ def test_only_the_owner_can_look_into_the_store(store: FleetStore) -> None:
 
 def test_keys_are_made_once(store: FleetStore) -> None:
     again = FleetStore(str(store.path))
-    assert store.policy_key() == again.policy_key()
+    assert store.policy_key().public_pem() == again.policy_key().public_pem()
     assert store.escrow_certificates() == again.escrow_certificates()
 
 
-def _policy_key(path: str) -> bytes:
-    return FleetStore(path).policy_key()
+def test_the_operators_policy_key_is_known_without_being_opened_once_it_was_used(tmp_path: Path) -> None:
+    file, path = tmp_path / "policy.pem", str(tmp_path / "store")
+    file.write_bytes(new_policy_key())
+
+    def store(key: str) -> FleetStore:
+        return FleetStore(path, policy_key=PolicyKeySettings(key))
+
+    assert store(str(file)).policy_public_key() is None
+    public = store(str(file)).policy_key().public_pem()
+    assert store(str(file)).policy_public_key() == public
+    assert not (tmp_path / "store" / "policy" / "key.pem").exists()
+    file.write_bytes(new_policy_key())
+    assert store(str(file)).policy_public_key() is None, "there is another one in the file"
+    assert store("pkcs11:id=%01?module-path=/usr/lib/module.so").policy_public_key() is None
+    assert store("").policy_public_key() is None
+    assert store("").policy_key().public_pem() == store("").policy_public_key() != public
+
+
+def _policy_key(path: str) -> str:
+    return FleetStore(path).policy_key().public_pem()
 
 
 def test_hosts_that_come_at_once_get_one_key(store: FleetStore) -> None:
