@@ -52,8 +52,12 @@ def approve(run: Play, what: str, *options: str) -> Played:
     return play(run, "approve", "-e", f"tpm_sealing_approve={what}", *options)
 
 
-def boot_with(device: Device, image: bytes) -> None:
+def put_in_place(device: Device, image: bytes) -> None:
     subprocess.run([*device.ssh_argv(), f"cat >{IMAGE}.new && mv {IMAGE}.new {IMAGE} && sync"], input=image, check=True)
+
+
+def boot_with(device: Device, image: bytes) -> None:
+    put_in_place(device, image)
     device.reboot()
 
 
@@ -142,6 +146,19 @@ def test_a_header_that_is_gone_comes_back_from_escrow(device: Device, run: Play)
     assert play(run, "recover").changed == 0
     device.reboot()
     assert_open(device)
+
+
+def test_a_boot_that_was_predicted_opens_it_at_once(device: Device, run: Play, images: list[bytes]) -> None:
+    put_in_place(device, images[2])
+    predicted = approve(run, "predict")
+    assert predicted.changed > 0
+    assert approve(run, "predict").changed == 0
+    device.reboot()
+    assert_open(device)
+    assert play(run, "harden").changed == 0
+    boot_with(device, images[1])
+    assert_open(device)
+    approve(run, "prune")
 
 
 def test_a_boot_that_cannot_be_foreseen_is_let_through_once(device: Device, run: Play, images: list[bytes]) -> None:
