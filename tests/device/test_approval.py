@@ -82,7 +82,7 @@ def test_without_an_approval_the_device_is_up_and_approve_opens_it_in_the_same_b
 ) -> None:
     boot_with(device, images[1])
     assert_shut(device, "pcr_mismatch")
-    refused = run("harden", "-e", json.dumps(VARIABLES))
+    refused = run("harden", "--check", "-e", json.dumps(VARIABLES))
     assert refused.rc != 0
     assert "boot_change" in refused.output
     assert_shut(device, "pcr_mismatch")
