@@ -119,7 +119,7 @@ def _digest_sizes(spec: _Reader) -> dict[int, int]:
         raise Malformed(_SUBJECT, "does not begin with a Spec ID event of the crypto-agile form")
     _platform, _minor, _major, _errata, _uintn, count = spec.numbers("<IBBBBI")
     sizes: dict[int, int] = {}
-    for _ in range(count):
+    for _number in range(count):
         algorithm, size = spec.numbers("<HH")
         if algorithm in sizes or size != _SIZES.get(_bank(algorithm), size):
             raise Malformed(_SUBJECT, f"states the algorithm {_bank(algorithm)} twice, or with {size} bytes")
@@ -136,7 +136,7 @@ def _event(reader: _Reader, sizes: Mapping[int, int]) -> Event:
     if count != len(sizes) or (pcr not in _PCRS and kind != NO_ACTION):
         raise Malformed(_SUBJECT, f"has an event for PCR {pcr} with {count} digests at byte {begin}")
     digests = {}
-    for _ in range(count):
+    for _number in range(count):
         (algorithm,) = reader.numbers("<H")
         if algorithm not in sizes or _bank(algorithm) in digests:
             raise Malformed(_SUBJECT, f"has a {_bank(algorithm)} digest that does not belong at byte {begin}")

@@ -212,9 +212,13 @@ def _keyslot(data: dict[str, Any]) -> str:
 
 
 def _pcrs(numbers: Any) -> tuple[int, ...]:
-    if not isinstance(numbers, list) or not all(type(number) is int and 0 <= number < _PCRS for number in numbers):
+    if not isinstance(numbers, list) or not all(map(_is_pcr, numbers)):
         raise ValueError
     return tuple(sorted(set(numbers)))
+
+
+def _is_pcr(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _PCRS
 
 
 def _listed(value: Any) -> list[Any]:

@@ -114,7 +114,7 @@ def test_openssl_verifies_what_it_signed(tmp_path: Path, key: PolicyKey) -> None
 
 
 def test_a_forged_rsa_signature_is_refused_by_the_tpm(tpm: SoftwareTpm, tmp_path: Path) -> None:
-    key, stranger = (named(tmp_path, write(tmp_path, new(2048))) for _ in range(2))
+    key, stranger = (named(tmp_path, write(tmp_path, new(2048))) for _number in range(2))
     said = Authorization(key.public_pem(), bytes(32), bytes(32), key.sign(bytes(64)))
     verify(tpm.client, said)
     with pytest.raises(TpmError) as refused:

@@ -10,6 +10,7 @@ GRUB was not run: what it measures is laid out by its manual ("Measured Boot"), 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._pe import authe
 from tests.boot_chain import Boot, certificate, image, sha256, signed, unified
 
 PLACES = ["/boot", "/boot/efi"]
-PCRS = [4, 7, 8, 9, 14]
+PCRS = (4, 7, 8, 9, 14)
 MICROSOFT, DEBIAN = certificate("Microsoft"), certificate("Debian Secure Boot CA")
 SIGNER = certificate("Debian kernel signer", "Debian Secure Boot CA")
 SHIM, GRUB = signed(image(b"shim"), [MICROSOFT]), signed(image(b"grub"), [SIGNER])
@@ -123,7 +124,7 @@ class Device:
             booted.command(head + block)
 
     def look(
-        self, booted: Boot, pcrs: list[int] | None = None, named: tuple[tuple[str, str], ...] = ()
+        self, booted: Boot, pcrs: Sequence[int] | None = None, named: tuple[tuple[str, str], ...] = ()
     ) -> dict[str, Any]:
         """What is predicted of the files as they are now."""
         for path, content in self.files.items():
@@ -134,7 +135,7 @@ class Device:
         return look(self.tree.root, pcrs or PCRS, named, PLACES)
 
 
-def hexed(booted: Boot, pcrs: list[int] = PCRS) -> dict[str, str]:
+def hexed(booted: Boot, pcrs: Sequence[int] = PCRS) -> dict[str, str]:
     return {str(pcr): value.hex() for pcr, value in booted.values(*pcrs).items()}
 
 
