@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._boot import BOOT_PATHS
+from ._boot_file import BOOT_PATHS
 from ._credentials import Declared
 from ._declared_files import parse_mode
 from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 from ._blocks import Blocks
+from ._boot_file import BOOT_PATHS
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._errors import Malformed
 from ._event_log import PATH as EVENT_LOG
@@ -21,7 +22,6 @@ from ._mountinfo import Mount, mounted_at
 from ._observe import is_directory, json_clean, read_bytes, read_line, read_text, under
 from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts
 
-BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
 LOCKDOWN = "/sys/kernel/security/lockdown"
 CMDLINE = "/proc/cmdline"
 

@@ -21,12 +21,17 @@ MODULES = (
     "_authorization",
     "_background",
     "_blocks",
+    "_boot_file",
+    "_certificates",
     "_cipher",
     "_cli",
     "_cryptsetup",
     "_enrolment",
     "_errors",
+    "_event_data",
+    "_event_log",
     "_files",
+    "_grub",
     "_header_mac",
     "_key_file",
     "_key_source",
@@ -34,11 +39,17 @@ MODULES = (
     "_luks2",
     "_luks2_check",
     "_luks_header",
+    "_next_boot",
+    "_next_boot_check",
     "_observe",
+    "_pcrs",
+    "_pe",
+    "_prediction",
     "_public_key",
     "_reencryption",
     "_relocation",
     "_resume",
+    "_same_authority",
     "_sealing",
     "_shrink",
     "_signatures",
@@ -95,7 +106,27 @@ SystemCallArchitectures=native
 WantedBy=multi-user.target
 """
 
+# Each says what it has to say, and never fails what has called it.
+HOOKS = {
+    "etc/apt/apt.conf.d/90edgesec": (
+        """\
+// Managed by the edgesec.hardening collection: says whether the next boot is approved.
+DPkg::Post-Invoke { "if [ -x /usr/lib/edgesec/next-boot ]; then /usr/lib/edgesec/next-boot || true; fi"; };
+""",
+        0o644,
+    ),
+    "etc/kernel/install.d/95-edgesec.install": (
+        """\
+#!/bin/sh
+# Managed by the edgesec.hardening collection: says whether the next boot is approved.
+if [ -x /usr/lib/edgesec/next-boot ]; then /usr/lib/edgesec/next-boot || true; fi
+""",
+        0o755,
+    ),
+}
+
 LAUNCHERS = {
+    "next-boot": _LAUNCHER.format(module="_next_boot_check", purpose="says whether the next boot is approved"),
     "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
     "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
 }

@@ -22,6 +22,7 @@ from ._header_mac import digest_of
 from ._luks2 import Header
 from ._luks2_check import violations
 from ._luks_header import header_of
+from ._next_boot_check import recorded
 from ._observe import names_in, read_line, under
 from ._pcrs import shown_pcrs
 from ._stock_facts import stock_facts
@@ -76,6 +77,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
         "srk": None,
         "boot_type": boot_type,
         "default_pcrs": list(DEFAULT_PCRS[boot_type]),
+        "next_boot": recorded(root),
         "source": under(root, _TPM),
     }
     if not facts["present"]:

@@ -23,12 +23,15 @@ from ._errors import Malformed, Refused
 from ._files import sync_directory
 from ._fstab_file import reload_systemd
 from ._luks_header import header_of
+from ._next_boot_check import MOTD
+from ._runtime import HOOKS
 from ._srk import remove_srk, was_made_here
 from ._token import Token
 from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 
 _DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")
 _UNITS = ("etc/systemd/system/edgesec-*", "etc/systemd/system/*.wants/edgesec-*")
+_FILES = (*HOOKS, MOTD)
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class Traces:
 
 def find(tpm: Tpm2, root: str = "/") -> Traces:
     """What is there."""
+    files = [path for path in (os.path.join(root, name) for name in _FILES) if os.path.lexists(path)]
     units = [path for pattern in _UNITS for path in sorted(glob.glob(os.path.join(root, pattern)))]
     directories = [path for path in (os.path.join(root, name) for name in _DIRECTORIES) if os.path.lexists(path)]
-    return Traces(root, (*units, *directories), was_made_here(tpm, root), tuple(_counters(tpm, root)))
+    return Traces(root, (*files, *units, *directories), was_made_here(tpm, root), tuple(_counters(tpm, root)))
 
 
 def remove(traces: Traces, tpm: Tpm2) -> None:

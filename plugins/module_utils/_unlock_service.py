@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Optional
 
-from . import _swap_boot, _unlock
+from . import _next_boot_check, _swap_boot, _unlock
 from ._cli import run
 from ._errors import EdgesecError
 from ._files import write_atomic
-from ._runtime import DIRECTORY, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, WANTS
+from ._runtime import DIRECTORY, HOOKS, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, WANTS
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
-_PROGRAMS = (_unlock, _swap_boot)
+_PROGRAMS = (_unlock, _swap_boot, _next_boot_check)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
     wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources().items()]
     wanted += [(os.path.join(DIRECTORY, name), text, 0o755) for name, text in LAUNCHERS.items()]
     wanted += [(os.path.join(UNITS, name), text, 0o644) for name, text in UNIT_TEXTS.items()]
+    wanted += [(path, text, mode) for path, (text, mode) in HOOKS.items()]
     changes = []
     for name, text, mode in wanted:
         path = os.path.join(root, name)

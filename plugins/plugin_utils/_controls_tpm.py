@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
+from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_check import APPROVED, UNAPPROVED
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _sealed_by_systemd as systemd
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
@@ -168,6 +169,21 @@ def _revoked(facts: View, policy: View) -> Finding:
     return _sealed_volumes(facts, policy, check, systemd.not_offered)
 
 
+def _next_boot(facts: View, policy: View) -> Finding:
+    elsewhere = _nothing_sealed(policy)
+    if elsewhere is not None:
+        return elsewhere
+    if by_systemd(policy):
+        return not_applicable("volumes are sealed by systemd (tpm_sealing_provider)")
+    said = facts.child(AREA).maybe_child("next_boot")
+    if said is None:
+        return not_applicable("no package has changed since the boot")
+    state = said.text("state")
+    if state == APPROVED:
+        return passed("it opens every volume")
+    return failed(said.text("message")) if state == UNAPPROVED else unknown(said.text("message"))
+
+
 def _unit(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
         if not volume.flag("unlock_unit_enabled"):
@@ -315,6 +331,17 @@ CONTROLS = (
         topic="keys_in_hardware",
         source=AREA,
         check=_approved,
+    ),
+    Control(
+        id="tpm.next_boot.approved",
+        title="The boot that comes next is approved already",
+        recommendation="3.1.2.2.1",
+        expected="an approval that fits the kernel that is installed",
+        remedy="Before the reboot, run approve.yml with tpm_sealing_approve=predict",
+        role=None,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_next_boot,
     ),
     Control(
         id="tpm.header.authenticated",

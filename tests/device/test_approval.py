@@ -149,8 +149,14 @@ def test_a_header_that_is_gone_comes_back_from_escrow(device: Device, run: Play)
 
 
 def test_a_boot_that_was_predicted_opens_it_at_once(device: Device, run: Play, images: list[bytes]) -> None:
+    assert device.ssh("/usr/lib/edgesec/next-boot").returncode == 0
     put_in_place(device, images[2])
+    # apt, which is offline here, tells whoever has it change a package.
+    assert "the next boot is not approved" in on(device, "apt-get -y remove xfsprogs 2>&1")
+    assert "the next boot is not approved" in on(device, "cat /run/motd.d/edgesec")
+    assert device.ssh("/usr/lib/edgesec/next-boot").returncode == 3
     predicted = approve(run, "predict")
+    on(device, "/usr/lib/edgesec/next-boot && test ! -e /run/motd.d/edgesec")
     assert predicted.changed > 0
     assert approve(run, "predict").changed == 0
     device.reboot()

@@ -30,6 +30,9 @@ OURS = (
     "usr/lib/edgesec/edgesec/_unlock.py",
     "etc/edgesec/unlock.sha256",
     "run/edgesec/unlock/data.json",
+    "etc/apt/apt.conf.d/90edgesec",
+    "etc/kernel/install.d/95-edgesec.install",
+    "run/motd.d/edgesec",
 )
 OTHERS = (
     "etc/systemd/system/edge.service",
@@ -75,7 +78,7 @@ def test_found_removed_and_nothing_left_to_remove(root: str, tpm: SoftwareTpm) -
     make_srk(tpm.client, root)
     found = find(tpm.client, root)
     assert found.srk
-    assert len(found.as_list()) == 6
+    assert len(found.as_list()) == 9
     assert files(root) == {*OURS, *OTHERS, MARK}
 
     remove(found, tpm.client)

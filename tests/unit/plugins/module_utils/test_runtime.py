@@ -30,7 +30,7 @@ def imports_of(module: str) -> set[str]:
 
 def test_the_list_is_the_closure_of_the_imports() -> None:
     seen: set[str] = set()
-    waiting = {"_unlock", "_swap_boot"}
+    waiting = {"_unlock", "_swap_boot", "_next_boot_check"}
     while waiting:
         module = waiting.pop()
         seen.add(module)
@@ -41,7 +41,7 @@ def test_the_list_is_the_closure_of_the_imports() -> None:
 def test_install_check_install_again(tmp_path: Path) -> None:
     root = str(tmp_path)
     changes = missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"])
-    assert len(changes) == len(_runtime.MODULES) + 7
+    assert len(changes) == len(_runtime.MODULES) + 10
     assert _runtime.digest(root) is None, "looking changes nothing"
     install(root, changes)
     assert missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"]) == []
@@ -62,14 +62,19 @@ def test_what_was_changed_on_the_device_is_put_right(tmp_path: Path) -> None:
     assert missing(root, []) == []
 
 
-@pytest.mark.parametrize(("module", "program"), [("_unlock", "unlock"), ("_swap_boot", "swap")])
-def test_the_installed_code_runs_by_itself(tmp_path: Path, module: str, program: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "arguments", "usage"),
+    [("_unlock", [], "unlock NAME"), ("_swap_boot", [], "swap NAME"), ("_next_boot_check", ["x"], "next-boot")],
+)
+def test_the_installed_code_runs_by_itself(tmp_path: Path, module: str, arguments: list[str], usage: str) -> None:
     install(str(tmp_path), missing(str(tmp_path), []))
-    code = f"import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{module} import main; sys.exit(main([]))"
+    code = (
+        f"import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{module} import main; sys.exit(main(sys.argv[2:]))"
+    )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code, str(tmp_path / _runtime.DIRECTORY)],
+        [sys.executable, "-I", "-c", code, str(tmp_path / _runtime.DIRECTORY), *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (2, f"usage: {program} NAME\n")
+    assert (done.returncode, done.stderr) == (2, f"usage: {usage}\n")

@@ -191,6 +191,11 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("tpm.volume.pcrs", lambda f: sealing(f).update(pcrs=[7]), "PCRs 7"),
     ("tpm.approval.current", lambda f: sealing(f).update(approval_match=None), "no approval"),
     ("tpm.approval.current", lambda f: sealing(f).update(approved_once=True), "once only"),
+    (
+        "tpm.next_boot.approved",
+        lambda f: f["edgesec_tpm"]["next_boot"].update(state="unapproved", message="shut"),
+        "shut",
+    ),
     ("tpm.header.authenticated", lambda f: sealing(f).update(header_authenticated=False), "changed since"),
     ("tpm.revocation.current", lambda f: sealing(f).update(counter_current=False), "0x01800010"),
     ("tpm.unlock.enabled", lambda f: sealing(f).update(unlock_unit_enabled=False), "not enabled"),
