@@ -78,10 +78,18 @@ def _sealed_volumes(
     return _nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: one(volume))
 
 
-def _not_enrolled(volume: View) -> Optional[Finding]:
-    if volume.flag("enrolled"):
-        return None
-    return failed("not sealed to the TPM")
+def _enrolled_volumes(
+    facts: View,
+    policy: View,
+    check: Callable[[View], Finding],
+    of_systemd: Callable[[View], Finding],
+) -> Finding:
+    """The same, where one that is not sealed fails whatever is checked."""
+
+    def enrolled(volume: View) -> Finding:
+        return check(volume) if volume.flag("enrolled") else failed("not sealed to the TPM")
+
+    return _sealed_volumes(facts, policy, enrolled, of_systemd)
 
 
 def _present(facts: View, _policy: View) -> Finding:
@@ -119,21 +127,15 @@ def _measured(facts: View, policy: View) -> Finding:
 
 def _sealed(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
-        missing = _not_enrolled(volume)
-        if missing is not None:
-            return missing
         if not volume.flag("srk_matches"):
             return failed("sealed to another TPM, or the TPM was cleared")
         return passed(f"keyslot {volume.text('keyslot')}, PCRs {', '.join(map(str, volume.numbers('pcrs')))}")
 
-    return _sealed_volumes(facts, policy, check, systemd.sealed)
+    return _enrolled_volumes(facts, policy, check, systemd.sealed)
 
 
 def _approved(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
-        missing = _not_enrolled(volume)
-        if missing is not None:
-            return missing
         match = volume.maybe_text("approval_match")
         if match is None:
             return failed("no approval fits this boot")
@@ -141,32 +143,26 @@ def _approved(facts: View, policy: View) -> Finding:
             return failed(f"approved for once only, as {match}")
         return passed(match)
 
-    return _sealed_volumes(facts, policy, check, systemd.approved)
+    return _enrolled_volumes(facts, policy, check, systemd.approved)
 
 
 def _authenticated(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
-        missing = _not_enrolled(volume)
-        if missing is not None:
-            return missing
         if volume.flag("header_authenticated"):
             return passed("it is the one that the secret vouches for")
         return failed("it has changed since, or its volume was being encrypted")
 
-    return _sealed_volumes(facts, policy, check, systemd.not_offered)
+    return _enrolled_volumes(facts, policy, check, systemd.not_offered)
 
 
 def _revoked(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
-        missing = _not_enrolled(volume)
-        if missing is not None:
-            return missing
         words = f"the revocation counter {volume.text('counter')}"
         if volume.flag("counter_current"):
             return passed(f"{words} is at {volume.number('epoch')}")
         return failed(f"{words} is gone, or not at {volume.number('epoch')}, which the approvals are for")
 
-    return _sealed_volumes(facts, policy, check, systemd.not_offered)
+    return _enrolled_volumes(facts, policy, check, systemd.not_offered)
 
 
 def _next_boot(facts: View, policy: View) -> Finding:
@@ -247,14 +243,11 @@ def _selected(facts: View, policy: View) -> Finding:
     wanted = _wanted_pcrs(facts, policy)
 
     def check(volume: View) -> Finding:
-        missing = _not_enrolled(volume)
-        if missing is not None:
-            return missing
         sealed = sorted(volume.numbers("pcrs"))
         words = f"PCRs {', '.join(map(str, sealed)) or 'none'}"
         return passed(words) if sealed == wanted else failed(words)
 
-    return _sealed_volumes(facts, policy, check, lambda volume: systemd.selected(volume, wanted, policy))
+    return _enrolled_volumes(facts, policy, check, lambda volume: systemd.selected(volume, wanted, policy))
 
 
 def _wanted_pcrs(facts: View, policy: View) -> list[int]:
