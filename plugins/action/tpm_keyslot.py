@@ -63,7 +63,8 @@ class ActionModule(SecretAction):
         running = running_state(self.probed)
         known = store.boot_states(self.host)
         usable = [state for state in known if state.once or state.pcrs == running.pcrs]
-        if running.digest not in [state.digest for state in usable if not state.once]:
+        kept = [state for state in usable if state.digest == running.digest and not state.once]
+        if not kept:
             if usable and not self._takes_change:
                 raise Refused(
                     f"{self.host}: the boot state",
@@ -71,12 +72,14 @@ class ActionModule(SecretAction):
                     "Find out why. If the change is yours, run once with tpm_sealing_accept: [boot_change]",
                 )
             store.put_boot_state(self.host, running)
-            usable.append(running)
-        usable = [*usable[-most:-1], usable[-1]]
+            kept = [running]
+        # The running one whatever its age, and of the others the newest.
+        others = [state for state in usable if state not in kept]
+        kept = [*others[max(0, len(others) + len(kept) - most) :], *kept]
         for state in known:
-            if state not in usable:
+            if state not in kept:
                 store.retire_boot_state(self.host, state.id)
-        return usable
+        return kept
 
     def _require_plausible_counter(self, store: FleetStore) -> None:
         """Sign for no counter far ahead: what was approved for it could be revoked no more."""
