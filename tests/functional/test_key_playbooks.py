@@ -42,6 +42,8 @@ class Fleet:
             "ansible_python_interpreter": sys.executable,
             "edgesec_store": str(self.store_path),
             "encrypted_storage_volumes": [{"name": volume.name, "device": volume.device}],
+            # There is no TPM.
+            "encrypted_storage_unlock": "controller",
             # The kernel of this machine is not a device's.
             "encrypted_storage_core_dumps": "keep",
         }
