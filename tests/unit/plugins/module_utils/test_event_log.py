@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from contextlib import suppress
@@ -29,7 +30,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._event_log impor
 from tests.boot_chain import SPEC_ID, Boot, first_record, record, sha256
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
-CAUGHT = (FIXTURES / "uki.eventlog").read_bytes()
+CAUGHT = base64.b64decode((FIXTURES / "uki.eventlog.b64").read_bytes())
 SEEN = json.loads((FIXTURES / "uki.json").read_text())
 TWO_BANKS = SPEC_ID[:24] + struct.pack("<IHHHHB", 2, 0x4, 20, 0x9999, 5, 0)
 

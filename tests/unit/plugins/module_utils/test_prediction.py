@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -207,7 +208,11 @@ def test_without_secure_boot_no_signature_is_asked_for() -> None:
 
 def test_the_command_line_of_a_device_as_its_kernel_measured_it() -> None:
     seen = json.loads((FIXTURES / "uki.json").read_text())
-    digests = {event.digests["sha256"] for event in parse((FIXTURES / "uki.eventlog").read_bytes()) if event.pcr == 9}
+    digests = {
+        event.digests["sha256"]
+        for event in parse(base64.b64decode((FIXTURES / "uki.eventlog.b64").read_bytes()))
+        if event.pcr == 9
+    }
     assert load_options(seen["command_line"]) in digests
 
 
