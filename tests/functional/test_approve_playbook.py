@@ -32,7 +32,7 @@ class Device(Fleet):
     def __init__(self, directory: Path, volume: Volume, tpm: SoftwareTpm, space: Namespace) -> None:
         super().__init__(directory, volume)
         self.within = space.enter
-        self.variables.update(tpm_sealing_pcrs=[4, 7], tpm_sealing_tcti=tpm.tcti)
+        self.variables.update(tpm_sealing_pcrs=[4, 7], tpm_sealing_tcti=tpm.tcti, encrypted_storage_unlock="tpm")
         self.store.put_recovery_key(HOST, UUID, RECOVERY_KEY)
         playbook = directory / "seal.yml"
         playbook.write_text(ROLE)
@@ -134,6 +134,21 @@ def test_a_tpm_that_was_cleared_is_recovered_from(device: Device, tpm: SoftwareT
     (token,) = map(parse_token, header.tokens.values())
     assert token.srk_name != srk_name
     device.done(device.play("recover"), changes=False)
+
+
+def test_after_a_rotation_the_secret_vouches_for_the_header_as_it_is_then(device: Device) -> None:
+    before = device.token
+    device.done(device.play("rotate"), changes=True)
+    assert device.token.header_epoch == before.header_epoch + 1
+    assert device.token.header_mac not in (None, before.header_mac)
+    device.approve("observe", changes=False)
+
+
+def test_a_rotation_seals_nothing_that_is_not_sealed(device: Device) -> None:
+    subprocess.run([*device.within, "rm", "/etc/edgesec/tpm/data.json"], check=True)
+    before = device.token
+    device.done(device.play("rotate"), changes=True)
+    assert device.token == before
 
 
 def test_boot_states_are_named_as_they_are(device: Device) -> None:
