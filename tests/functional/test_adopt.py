@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _adopt, _cryptsetup, _upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import read_enrolment
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import announce_change, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import Header
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import violations
@@ -198,6 +198,8 @@ def test_a_keyslot_of_others_among_ours_stands_in_the_way_of_sealing_anew_until_
         apply(anew, tpm.client, controller.sign(anew), RECOVERY)
     assert digest(blank) == before
     with_keys(blank, retire_keyslots=["1"])
+    # The module has announced it below the root of this machine, and not of the test.
+    announce_change("data", str(tmp_path))
     anew = dataclasses.replace(controller.look(), action="seal")
     apply(anew, tpm.client, controller.sign(anew), RECOVERY)
     assert controller.unlock()
