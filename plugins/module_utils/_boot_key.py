@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from ._counter import Counter, value_of
+from ._counter import counter_of, value_of
 from ._enrolment import enrolled_names, read_enrolment
 from ._errors import Refused
 from ._key_file import KeyFile
@@ -47,7 +47,7 @@ def to_be_signed(volume: Volume, header: Header, tpm: Tpm2) -> dict[str, Any]:
         "pcr_values": {str(pcr): value.hex() for pcr, value in values.items()},
         "counter": token.counter,
         # One that was removed is found out when the TPM is asked for the secret.
-        "counter_value": value_of(tpm, Counter(token.counter, token.authority, token.srk_name)) or 0,
+        "counter_value": value_of(tpm, counter_of(token)) or 0,
         "kernel": os.uname().release,
     }
 

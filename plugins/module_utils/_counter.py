@@ -18,7 +18,7 @@ from typing import Optional
 
 from ._authorization import Authorization, session, verify
 from ._errors import Refused
-from ._token import COUNTERS
+from ._token import COUNTERS, Token
 from ._tpm2 import Tpm2, TpmError
 from ._tpm_policy import (
     COUNTER_BYTES,
@@ -56,6 +56,11 @@ class Counter:
     def first_name(self) -> bytes:
         """TPM name of the index, until then."""
         return counter_name(self.index, self.policy, written=False)
+
+
+def counter_of(token: Token) -> Counter:
+    """The counter of a sealed volume."""
+    return Counter(token.counter, token.authority, token.srk_name)
 
 
 def choose(tpm: Tpm2, authority: str, srk_name: bytes, taken: Collection[int]) -> Counter:

@@ -120,6 +120,17 @@ def read_enrolment(name: str, root: str = "/") -> Enrolment:
         raise Malformed(path, f"cannot be read: {error.strerror}", "Run harden again to write it") from None
 
 
+def sealed_tokens(root: str = "/") -> dict[str, Token]:
+    """What is sealed to the TPM, by the names of the volumes; enrolments that cannot be read are passed over."""
+    tokens = {}
+    for name in enrolled_names(root):
+        with suppress(Malformed):
+            token = read_enrolment(name, root).token
+            if isinstance(token, Token):
+                tokens[name] = token
+    return tokens
+
+
 def write_enrolment(enrolment: Enrolment, root: str = "/") -> None:
     """Keep the enrolment of a volume, in place of an older one."""
     path = path_of(enrolment.name, root)

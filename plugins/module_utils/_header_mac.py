@@ -18,6 +18,7 @@ import json
 import os
 
 from ._luks2 import Header
+from ._luks2_check import Pins, violations
 from ._sealing import header_key
 from ._token import Token
 
@@ -38,6 +39,14 @@ def digest_of(header: Header, path: str) -> bytes:
     finally:
         os.close(descriptor)
     return total.digest()
+
+
+def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
+    """Whether a header keeps to its pins, and is the one of which they have the digest.
+
+    :param path: as for :func:`digest_of`.
+    """
+    return not violations(header, pins) and digest_of(header, path).hex() == pins.header_digest
 
 
 def header_mac(secret: bytes, uuid: str, epoch: int, digest: bytes) -> bytes:

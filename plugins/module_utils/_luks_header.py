@@ -42,6 +42,11 @@ def header_of(path: str) -> Optional[Header]:
     return read_header(data)
 
 
+def has_header(path: str) -> bool:
+    """Whether there is a device or file, and a LUKS header on it."""
+    return os.path.exists(path) and header_of(path) is not None
+
+
 def describe(header: Header) -> dict[str, Any]:
     """A header as facts; what a hostile header has in place of a number or a word reads as None."""
     return {

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ._boot_file import BOOT_PATHS
-from ._enrolment import enrolled_names, read_enrolment
-from ._errors import EdgesecError, Malformed
+from ._enrolment import sealed_tokens
+from ._errors import EdgesecError
 from ._next_boot import look
-from ._token import UNEXTENDED, Token
+from ._token import UNEXTENDED
 
 APPROVED, UNAPPROVED, UNKNOWN = "approved", "unapproved", "unknown"
 RECORD = "run/edgesec/next-boot.json"
@@ -60,17 +60,17 @@ def check(root: str) -> Verdict:
 
     :param root: prefix of every path.
     """
-    tokens = _sealed(root)
-    shut = []
+    tokens = sealed_tokens(root)
+    pcrs = {pcr for token in tokens.values() for pcr in token.all_pcrs if pcr != token.latch_pcr}
     try:
-        for name, token in tokens.items():
-            pcrs = [pcr for pcr in token.all_pcrs if pcr != token.latch_pcr]
-            values = look(root, pcrs, (), BOOT_PATHS)["pcr_values"]
-            following = {int(pcr): bytes.fromhex(value) for pcr, value in values.items()}
-            if not token.approvals_for({**following, token.latch_pcr: UNEXTENDED}):
-                shut.append(name)
+        # Once for all volumes: it reads the boot files whole.
+        values = look(root, sorted(pcrs), (), BOOT_PATHS)["pcr_values"] if tokens else {}
     except (EdgesecError, OSError) as error:
         return Verdict(UNKNOWN, f"it cannot be told whether the next boot opens the volumes: {error}", int(time.time()))
+    following = {int(pcr): bytes.fromhex(value) for pcr, value in values.items()}
+    shut = [
+        name for name, token in tokens.items() if not token.approvals_for({**following, token.latch_pcr: UNEXTENDED})
+    ]
     if shut:
         message = (
             f"the next boot is not approved, and will leave closed: {', '.join(shut)}. Before you reboot, have the"
@@ -100,17 +100,6 @@ def recorded(root: str) -> Optional[dict[str, Any]]:
             return dict(Verdict(**json.load(file)).__dict__)
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _sealed(root: str) -> dict[str, Token]:
-    """What is sealed, by the names of the volumes."""
-    tokens = {}
-    for name in enrolled_names(root):
-        with suppress(Malformed):
-            token = read_enrolment(name, root).token
-            if isinstance(token, Token):
-                tokens[name] = token
-    return tokens
 
 
 def _write(path: str, text: str) -> None:

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from . import _counter
 from ._boot_keyslot import Place
-from ._counter import Counter
-from ._enrolment import enrolled_names, read_enrolment
+from ._counter import Counter, counter_of
+from ._enrolment import read_enrolment, sealed_tokens
 from ._errors import Malformed, Refused
-from ._header_mac import digest_of
+from ._header_mac import is_as_recorded
 from ._luks2 import Header
-from ._luks2_check import violations
 from ._reencryption import is_under_way
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
@@ -201,7 +199,7 @@ def _header_change(status: Status, accept: Sequence[str]) -> Optional[str]:
     pins = read_enrolment(status.volume.name, status.root).pins
     if pins.header_digest is None:
         return "the header has changed since the TPM's secret vouched for it"
-    if violations(status.header, pins) or digest_of(status.header, status.metadata).hex() != pins.header_digest:
+    if not is_as_recorded(status.header, status.metadata, pins):
         need(accept, "header_change", status.volume.device, "has another header than was authenticated")
         return "the header was changed by somebody else"
     return None
@@ -247,11 +245,9 @@ def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str
     """The latch on record for this host, or else the first candidate that nothing extends before the unlocker."""
     if token is not None and token.latch_pcr not in pcrs:
         return token.latch_pcr
-    for name in enrolled_names(root):
-        with suppress(Malformed):
-            other = read_enrolment(name, root).token
-            if isinstance(other, Token) and other.latch_pcr not in pcrs:
-                return other.latch_pcr
+    for other in sealed_tokens(root).values():
+        if other.latch_pcr not in pcrs:
+            return other.latch_pcr
     values = tpm.read_pcrs(BANK, sorted(LATCH_CANDIDATES))
     for candidate in LATCH_CANDIDATES:
         if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
@@ -261,11 +257,6 @@ def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str
         f"none of the PCRs {list(LATCH_CANDIDATES)} is unextended, so that none can be the latch",
         "Reboot the device, and see what extends them",
     )
-
-
-def counter_of(token: Token) -> Counter:
-    """The revocation counter of a token."""
-    return Counter(token.counter, token.authority, token.srk_name)
 
 
 def _counter_for(
@@ -287,10 +278,4 @@ def _counter_for(
 
 def other_tokens(volume: Volume, root: str) -> list[Token]:
     """What is sealed of other volumes."""
-    tokens = []
-    for name in enrolled_names(root):
-        with suppress(Malformed):
-            token = read_enrolment(name, root).token
-            if name != volume.name and isinstance(token, Token):
-                tokens.append(token)
-    return tokens
+    return [token for name, token in sealed_tokens(root).items() if name != volume.name]

@@ -14,13 +14,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ._counter import Counter, value_of
+from ._counter import counter_of, value_of
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
 from ._event_log import PATH as EVENT_LOG
-from ._header_mac import digest_of
+from ._header_mac import is_as_recorded
 from ._luks2 import Header
-from ._luks2_check import violations
 from ._luks_header import header_of
 from ._next_boot_check import recorded
 from ._observe import names_in, read_line, under
@@ -160,7 +159,7 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
         enrolment = read_enrolment(name, root)
         header, token = _header_and_token(root, enrolment)
         facts["authority"] = key_name(token.authority).hex()
-        facts["header_authenticated"] = _is_authenticated(root, enrolment, header)
+        facts["header_authenticated"] = is_as_recorded(header, under(root, enrolment.device), enrolment.pins)
     except (EdgesecError, OSError) as error:
         facts["reason"] = str(error)
         return facts
@@ -193,17 +192,9 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
 def _counted(tpm: Tpm2, token: Token) -> Optional[int]:
     """What the revocation counter has come to, or None where there is none that can be read."""
     try:
-        return value_of(tpm, Counter(token.counter, token.authority, token.srk_name))
+        return value_of(tpm, counter_of(token))
     except EdgesecError:
         return None
-
-
-def _is_authenticated(root: str, enrolment: Enrolment, header: Header) -> bool:
-    """Whether the header is the one that the TPM's secret vouched for, which the unlocker asks for."""
-    pins = enrolment.pins
-    if pins.header_digest is None or violations(header, pins):
-        return False
-    return digest_of(header, under(root, enrolment.device)).hex() == pins.header_digest
 
 
 def is_measured(value: Optional[bytes]) -> bool:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from . import _counter, _cryptsetup
 from ._boot_keyslot import bind, free_slot, token_id
-from ._counter import Counter
+from ._counter import Counter, counter_of
 from ._enrolment import read_enrolment, write_enrolment
 from ._errors import EdgesecError, Refused
 from ._header_mac import digest_of, header_mac
 from ._luks2_check import violations
 from ._reencryption import is_under_way
-from ._seal_status import SEAL, Status, counter_of, other_tokens
+from ._seal_status import SEAL, Status, other_tokens
 from ._sealing import SECRET_BYTES, luks_key, seal, unseal
 from ._token import Approval, Token
 from ._tpm2 import Tpm2
@@ -91,7 +91,6 @@ def _keep(status: Status, token: Token, secret: bytes) -> None:
     """Put a token into header and enrolment, with the MAC of the header where that is final."""
     header = require_header(status.metadata)
     enrolment = read_enrolment(status.volume.name, status.root)
-    digest = None
     if status.metadata == status.volume.device and not is_under_way(header):
         # What is in place now is what is vouched for: it must be what the boot would take.
         pins = replace(enrolment.pins, in_place=False)

@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ._cli import find_tool, run
-from ._counter import Counter, is_there
+from ._counter import counter_of, is_there
 from ._counter import remove as remove_counter
-from ._enrolment import enrolled_names, read_enrolment
+from ._enrolment import enrolled_names, read_enrolment, sealed_tokens
 from ._errors import Malformed, Refused
 from ._files import sync_directory
 from ._fstab_file import reload_systemd
@@ -26,7 +26,6 @@ from ._luks_header import header_of
 from ._next_boot_check import MOTD
 from ._runtime import HOOKS
 from ._srk import remove_srk, was_made_here
-from ._token import Token
 from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 
 _DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")
@@ -86,10 +85,9 @@ def remove(traces: Traces, tpm: Tpm2) -> None:
 
 def _counters(tpm: Tpm2, root: str) -> Iterator[int]:
     """The counters of the volumes that are enrolled; none where the TPM does not answer."""
-    for name in enrolled_names(root):
+    for token in sealed_tokens(root).values():
         with suppress(Malformed, TpmError):
-            token = read_enrolment(name, root).token
-            if isinstance(token, Token) and is_there(tpm, Counter(token.counter, token.authority, token.srk_name)):
+            if is_there(tpm, counter_of(token)):
                 yield token.counter
 
 

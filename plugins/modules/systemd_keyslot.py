@@ -120,12 +120,11 @@ header_backup:
   sample: H4sIAAAA
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_keyslot import (
     apply,
     look,
@@ -137,10 +136,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import defa
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
-
-
-def _has_header(path: str) -> bool:
-    return os.path.exists(path) and header_of(path) is not None
 
 
 def _policy(module: AnsibleModule) -> Policy:
@@ -158,7 +153,7 @@ def _policy(module: AnsibleModule) -> Policy:
 def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     params = module.params
     volume, policy, accept = volume_of(params), _policy(module), params["accept"]
-    if module.check_mode and not _has_header(volume.device):
+    if module.check_mode and not has_header(volume.device):
         return preview(volume, tpm, policy, accept)
     status = look(volume, tpm, policy, accept)
     key = params["recovery_key"]

@@ -90,19 +90,14 @@ header_backup:
   sample: H4sIAAAA
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_file_keyslot import KeyToken, apply, look, preview
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
-
-
-def _has_header(path: str) -> bool:
-    return os.path.exists(path) and header_of(path) is not None
 
 
 def run(module: AnsibleModule) -> dict[str, object]:
@@ -110,7 +105,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     volume = volume_of(params)
     token = KeyToken(params["token"]["device"], params["token"]["path"])
     key = params["recovery_key"]
-    if module.check_mode and not _has_header(params["prepared_header"] or volume.device):
+    if module.check_mode and not has_header(params["prepared_header"] or volume.device):
         return {**preview(volume, token), "needs_key": True}
     status = look(volume, token, prepared=params["prepared_header"])
     result = status.as_result()

@@ -174,14 +174,13 @@ header_backup:
 """
 
 import base64
-import os
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, look, preview
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
@@ -190,10 +189,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
-
-
-def _has_header(path: str) -> bool:
-    return os.path.exists(path) and header_of(path) is not None
 
 
 def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
@@ -210,7 +205,7 @@ def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     )
     srk_name = tpm.srk_name()
     prepared = params["prepared_header"]
-    if module.check_mode and (srk_name is None or not _has_header(prepared or volume.device)):
+    if module.check_mode and (srk_name is None or not has_header(prepared or volume.device)):
         return preview(volume, tpm, wish)
     status = look(volume, tpm, srk_name or make_srk(tpm), wish, prepared=prepared)
     if params["counter_begin"] and status.counter and status.counted is None and not module.check_mode:
