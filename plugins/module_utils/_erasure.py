@@ -12,7 +12,6 @@ The header goes last: as long as it is there, the next run knows the volume and 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from ._blocks import Blocks
 from ._cli import run
 from ._discard import discard, left_to_a_person
 from ._errors import EdgesecError, Refused, ToolFailed
-from ._files import overwrite
+from ._files import memory_directory, overwrite
 from ._fstab import parse
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._luks2 import Header
@@ -168,9 +167,7 @@ def _erase_keyslots(device: str, header: Header, key: Optional[bytes]) -> str:
 
     The proof puts the old metadata before what is in the keyslots now: what a copy of the header would still give.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None
-    ) as directory:
+    with memory_directory() as directory:
         copy = os.path.join(directory, "header")
         _cryptsetup.backup_header(device, copy)
         os.chmod(copy, 0o600)

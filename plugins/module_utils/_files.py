@@ -41,6 +41,11 @@ class Change:
         return self.before != self.after
 
 
+def memory_directory() -> tempfile.TemporaryDirectory[str]:
+    """A directory that goes when it is left: in memory, where the device has a place for that."""
+    return tempfile.TemporaryDirectory(prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None)
+
+
 def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
     """Put a file in place whole: after a power cut at any moment there is the old one or the new one.
 

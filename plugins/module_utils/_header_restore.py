@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from typing import Any, Optional
 from . import _cryptsetup
 from ._enrolment import Enrolment, announce_change, read_enrolment
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
+from ._files import memory_directory
 from ._luks2 import Header
 from ._luks2_check import pins_of, violations
 from ._luks_header import header_of
@@ -95,8 +95,7 @@ def restore(status: Status, backup: bytes, recovery_key: bytes, root: str = "/")
 @contextmanager
 def _unpacked(backup: bytes) -> Iterator[str]:
     """The path of a backup as cryptsetup takes it, in memory."""
-    place = "/run" if os.access("/run", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="edgesec-", dir=place) as directory:
+    with memory_directory() as directory:
         path = os.path.join(directory, "header")
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:

@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import EdgesecError
+from ._files import memory_directory
 from ._tpm2 import RESOURCE_MANAGER, Tpm2
 
 TCTI = {"type": "str", "default": RESOURCE_MANAGER}
@@ -26,9 +25,8 @@ def run_with_tpm(module: AnsibleModule, work: Callable[[AnsibleModule, Tpm2], di
 
     What tpm2-tools keep between two calls is kept in memory, where the device has a place for that.
     """
-    place = "/run" if os.access("/run", os.W_OK) else None
     try:
-        with tempfile.TemporaryDirectory(prefix="edgesec-", dir=place) as directory:
+        with memory_directory() as directory:
             result = work(module, Tpm2(module.params["tcti"], directory))
     except EdgesecError as error:
         module.fail_json(msg=str(error))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import gzip
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
@@ -20,6 +19,7 @@ from . import _cryptsetup
 from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._errors import EdgesecError, Refused
+from ._files import memory_directory
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
@@ -34,7 +34,6 @@ from ._storage import collect as collect_storage
 # volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
 UNUSED = "edgesec-unused"
 
-_TMPFS = "/run"
 _SECTOR = 4096
 
 
@@ -129,9 +128,7 @@ def header_backup(device: str) -> bytes:
 @contextmanager
 def header_copy(device: str) -> Iterator[str]:
     """The path of a copy of header and keyslot areas, in memory."""
-    with tempfile.TemporaryDirectory(
-        prefix="edgesec-", dir=_TMPFS if os.access(_TMPFS, os.W_OK) else None
-    ) as directory:
+    with memory_directory() as directory:
         path = os.path.join(directory, "header")
         _cryptsetup.backup_header(device, path)
         yield path
