@@ -29,7 +29,9 @@ def read_bytes(root: str, path: str, limit: int = 1 << 20) -> Optional[bytes]:
     """The first bytes of a file, or None where there is none to be read."""
     try:
         with open(under(root, path), "rb") as stream:
-            return stream.read(limit)
+            # Python sets aside as much memory as is asked for; files that the kernel makes up have no size.
+            size = os.fstat(stream.fileno()).st_size
+            return stream.read(min(limit, size or limit))
     except OSError:
         return None
 
