@@ -4,22 +4,36 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading the PCRs as the kernel shows them, which takes no tool and no privilege."""
+"""Reading the PCRs as the kernel shows them, which takes no tool and no privilege.
+
+Linux 5.12 and newer, Documentation/ABI/stable/sysfs-class-tpm.
+"""
 
 from __future__ import annotations
 
-from ._observe import read_line
+from ._observe import names_in, read_line
 
-_BANK = "/sys/class/tpm/tpm0/pcr-sha256"
 _PCRS = range(24)
-_DIGEST_BYTES = 32
+_BANK = "pcr-"
+_HEX = frozenset("0123456789abcdef")
+# Hexadecimal digits of a digest in each kind of bank.
+_DIGITS = (40, 64, 96, 128)
 
 
-def shown_pcrs(root: str) -> dict[int, bytes]:
-    """The values of the SHA-256 bank by PCR number; without those that the kernel does not show."""
+def shown_pcrs(root: str, number: int = 0, bank: str = "sha256") -> dict[int, bytes]:
+    """The values of a bank of the TPM with a number, by PCR; without those that the kernel does not show."""
     values = {}
-    for number in _PCRS:
-        line = read_line(root, f"{_BANK}/{number}") or ""
-        if len(line) == 2 * _DIGEST_BYTES and set(line.lower()) <= set("0123456789abcdef"):
-            values[number] = bytes.fromhex(line)
+    for pcr in _PCRS:
+        line = (read_line(root, f"{_directory(number)}/{_BANK}{bank}/{pcr}") or "").lower()
+        if len(line) in _DIGITS and set(line) <= _HEX:
+            values[pcr] = bytes.fromhex(line)
     return values
+
+
+def shown_banks(root: str, number: int = 0) -> list[str]:
+    """The banks of PCRs, by name; empty where the kernel shows none."""
+    return [name[len(_BANK) :] for name in names_in(root, _directory(number)) if name.startswith(_BANK)]
+
+
+def _directory(number: int) -> str:
+    return f"/sys/class/tpm/tpm{number}"

@@ -23,7 +23,7 @@ from ._luks2 import Header
 from ._luks_header import header_of
 from ._next_boot_check import recorded
 from ._observe import names_in, read_line, under
-from ._pcrs import shown_pcrs
+from ._pcrs import shown_banks, shown_pcrs
 from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
@@ -87,9 +87,8 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
     if facts["version"] == "1.2":
         facts["reason"] = "the TPM is of version 1.2, which cannot seal to a signed policy"
         return facts
-    banks = {name[len("pcr-") :] for name in names_in(root, _TPM) if name.startswith("pcr-")}
-    facts["active_banks"] = sorted(banks)
-    if BANK in banks:
+    facts["active_banks"] = shown_banks(root)
+    if BANK in facts["active_banks"]:
         facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in shown_pcrs(root).items()}}
     _ask(facts, tpm)
     return facts

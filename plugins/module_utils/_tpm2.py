@@ -15,6 +15,7 @@ from typing import Optional
 
 from ._cli import Argument, Completed, run
 from ._errors import EdgesecError, Malformed, ToolFailed
+from ._pcrs import shown_banks, shown_pcrs
 from ._tpm_policy import AT_MOST, COUNTER_BYTES, EQUAL
 
 RESOURCE_MANAGER = "device:/dev/tpmrm0"
@@ -63,6 +64,8 @@ class Tpm2:
         self.tcti = tcti
         self._directory = directory
         self._managed = "tpmrm" in tcti or tcti.startswith("tabrmd")
+        by_kernel = re.fullmatch(r"device:/dev/tpm(?:rm)?(\d+)", tcti)
+        self._number = int(by_kernel.group(1)) if by_kernel else None
 
     def path(self, name: str) -> str:
         """A file name inside the context directory."""
@@ -105,9 +108,13 @@ class Tpm2:
 
     def srk_name(self) -> Optional[bytes]:
         """Name of the storage root key at its usual handle, or None where there is no key."""
-        if int(SRK_HANDLE, 16) not in self._persistent_handles():
+        name, handle = self.path("srk.name"), self.path("srk.handle")
+        try:
+            self.call("tpm2_readpublic", "-Q", "-c", SRK_HANDLE, "-n", name, "-t", handle)
+        except TpmError as error:
+            if error.reason != "tpm_changed":
+                raise
             return None
-        self.call("tpm2_readpublic", "-Q", "-c", SRK_HANDLE, "-n", self.path("srk.name"), "-t", self.path("srk.handle"))
         return self.read("srk.name")
 
     def create_srk(self) -> bytes:
@@ -167,13 +174,17 @@ class Tpm2:
         return self.read("sealed.pub"), self.read("sealed.priv")
 
     def read_pcrs(self, bank: str, pcrs: Sequence[int]) -> dict[int, bytes]:
-        """PCR values of one bank, by number."""
+        """PCR values of one bank, by number: as the kernel shows them, which takes no tool, where it does."""
+        shown = shown_pcrs("/", self._number, bank) if self._number is not None else {}
+        if shown.keys() >= set(pcrs):
+            return {pcr: shown[pcr] for pcr in pcrs}
         done = self.call("tpm2_pcrread", f"{bank}:{','.join(map(str, pcrs))}")
         return parse_pcrread(done.stdout.decode("ascii", "replace"))
 
     def active_banks(self) -> list[str]:
-        """Names of the banks that hold all 24 PCRs."""
-        return parse_active_banks(self.call("tpm2_getcap", "pcrs").stdout.decode("ascii", "replace"))
+        """Names of the banks that hold PCRs."""
+        shown = shown_banks("/", self._number) if self._number is not None else []
+        return shown or parse_active_banks(self.call("tpm2_getcap", "pcrs").stdout.decode("ascii", "replace"))
 
     def in_lockout(self) -> bool:
         """Whether it has counted too many guesses, or power cuts in their place, to use what is protected from them."""
@@ -220,9 +231,6 @@ class Tpm2:
         if match is None:
             raise Malformed("tpm2_nvreadpublic", f"printed no name of {index:#x}")
         return bytes.fromhex(match.group(1))
-
-    def _persistent_handles(self) -> set[int]:
-        return self._handles("handles-persistent")
 
     def _handles(self, capability: str) -> set[int]:
         text = self.call("tpm2_getcap", capability).stdout.decode("ascii", "replace")
