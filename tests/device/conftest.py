@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Device, cache
+from tests.lab import Device, cache, rootfs
 from tests.lab.booted import CLEAN, boot
 from tests.playbook import Played, play_on
 
@@ -39,7 +39,7 @@ def booted() -> Iterator[Device]:
     name = f"pytest-{worker}" if worker else "pytest"
     # else two runs of pytest at once would take each other's device
     with cache.lock(name):
-        device = boot(name)
+        device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]))
         yield device
         device.destroy()
 

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     start = command("start", "boot, and wait until the system is up")
     start.add_argument("--memory", type=int, metavar="MIB", help=f"default: as before, at first {MEMORY}")
     start.add_argument("--no-tpm", action="store_true", help="boot a machine without a TPM")
+    start.add_argument("--no-aes", action="store_true", help="a processor without AES instructions, from now on")
     start.add_argument("--port", type=int, help="TCP port on 127.0.0.1 for SSH (default: any free one)")
     command("stop", "shut down in order")
     command("reboot", "reboot in order, and wait until the system is up")
@@ -100,7 +101,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         case "build":
             device.build(options.suite, fresh=options.fresh)
         case "start":
-            seconds = device.start(memory=options.memory, tpm=not options.no_tpm, port=options.port)
+            aes = False if options.no_aes else None
+            seconds = device.start(memory=options.memory, tpm=not options.no_tpm, aes=aes, port=options.port)
             say(f"device {device.name}: SSH answered after {seconds:.1f} s")
         case "ssh":
             return _ssh(device, options)

@@ -95,12 +95,19 @@ class Device:
     # -- power
 
     def start(
-        self, *, memory: int | None = None, tpm: bool = True, port: int | None = None, wait: bool = True
+        self,
+        *,
+        memory: int | None = None,
+        tpm: bool = True,
+        aes: bool | None = None,
+        port: int | None = None,
+        wait: bool = True,
     ) -> float:
         """Boot cold from the disk and the TPM as they are, and wait until the system is up.
 
         :param memory: MiB; the default is what the device had before.
         :param tpm: whether the machine has a TPM this time.
+        :param aes: whether its processor has AES instructions; the default is what it had before.
         :param port: TCP port on the loopback interface; the default is any free one.
         :param wait: False returns as soon as the power is on, so that something can be done to a device that boots.
         :return: seconds from power-on to an SSH login (0 when not waiting).
@@ -112,6 +119,7 @@ class Device:
             self._require_power(False)
             state = self._state()
             state.memory, state.tpm = memory or state.memory, tpm
+            state.aes = state.aes if aes is None else aes
             began = time.monotonic()
             if not wait:
                 self._launch(state, port)

@@ -52,7 +52,7 @@ class Power:
                 self.tpm.start()
             socket = Tpm.socket if state.tpm else None
             (self._directory / "run" / "qmp.sock").unlink(missing_ok=True)
-            machine = qemu.Machine(kind, state.memory, socket, state.port, state.token, paused)
+            machine = qemu.Machine(kind, state.memory, socket, state.port, state.aes, state.token, paused)
             try:
                 run.run(qemu.argv(machine), cwd=self._directory, timeout=60)
             except LabError as error:

@@ -26,6 +26,7 @@ class Machine:
     :param memory: MiB.
     :param tpm_socket: control socket of swtpm, None for a machine without a TPM.
     :param port: TCP port on the loopback interface that leads to the guest's port 22.
+    :param aes: whether the processor has AES instructions.
     :param token: whether the removable disk is inserted.
     :param paused: do not run the processors yet, since a snapshot will be loaded.
     """
@@ -34,6 +35,7 @@ class Machine:
     memory: int
     tpm_socket: str | None
     port: int
+    aes: bool = True
     token: bool = False
     paused: bool = False
 
@@ -41,7 +43,7 @@ class Machine:
 def argv(machine: Machine) -> list[str]:
     """The command line of `machine`; paths are relative to the directory of the device."""
     words = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-user-config"]
-    words += firmware(machine.accelerator, "vars.qcow2")
+    words += firmware(machine.accelerator, "vars.qcow2", aes=machine.aes)
     words += ["-m", str(machine.memory), "-rtc", "base=utc"]
     words += ["-drive", f"if=none,id=disk,node-name={DISK},format=qcow2,file=disk.qcow2,discard=unmap"]
     words += ["-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0"]
@@ -60,15 +62,16 @@ def argv(machine: Machine) -> list[str]:
     return words + (["-S"] if machine.paused else [])
 
 
-# An emulated processor: without AVX, which is slow to emulate and which cryptography would choose; with a cache of
-# translated code that is small enough to forget what ran before a reboot.
-_EMULATED = ["-accel", "tcg,tb-size=160", "-cpu", "max,avx=off", "-smp", "1"]
+# Of an emulated processor: a cache of translated code that is small enough to forget what ran before a reboot.
+_EMULATED = "tcg,tb-size=160"
 
 
-def firmware(accelerator: str, variables: str) -> list[str]:
-    """The board and its firmware; only code in system management mode may write the variables."""
+def firmware(accelerator: str, variables: str, *, aes: bool = True) -> list[str]:
+    """The board, its processor and its firmware; only code in system management mode may write the variables."""
     words = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
     words += ["-global", "ICH9-LPC.disable_s3=1"]
-    words += _EMULATED if accelerator == "tcg" else ["-accel", accelerator, "-cpu", "host", "-smp", "2"]
+    # An emulated one has no AVX, which is slow to emulate and which cryptography would choose.
+    how, cpu, count = (_EMULATED, "max,avx=off", "1") if accelerator == "tcg" else (accelerator, "host", "2")
+    words += ["-accel", how, "-cpu", cpu if aes else f"{cpu},aes=off", "-smp", count]
     words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={host.OVMF_CODE}"]
     return [*words, "-drive", f"if=pflash,unit=1,node-name={VARIABLES},format=qcow2,file={variables}"]

@@ -21,6 +21,7 @@ class State:
     :param image: name of the image that its disk stands on.
     :param memory: MiB.
     :param tpm: whether it was started with a TPM.
+    :param aes: whether its processor has AES instructions.
     :param port: TCP port on the loopback interface that leads to its SSH server, 0 before the first start.
     :param token: whether its removable disk is inserted.
     :param throttle: bytes per second that its disk writes at most, None for no limit.
@@ -30,6 +31,7 @@ class State:
     image: str
     memory: int = MEMORY
     tpm: bool = True
+    aes: bool = True
     port: int = 0
     token: bool = False
     throttle: int | None = None
