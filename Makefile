@@ -24,8 +24,9 @@ demo: setup  ## Build a virtual device, audit, harden, reboot and audit it again
 test: lint  ## Lint and sanity, then all tests but those of the campaign in one run of pytest
 	$(PYTEST) $(PYTEST_ARGS) $(PARTS:%=tests/%)
 
-campaign: setup  ## All device tests, with those that take too long for every change, and twenty power cuts
+campaign: setup  ## All device tests, with those that take too long for every change, and twenty power cuts; then Debian 12
 	EDGESEC_POWER_CUTS=20 $(PYTEST) -m '' $(PYTEST_ARGS) tests/device
+	EDGESEC_LAB_SUITE=bookworm $(PYTEST) -m '' $(PYTEST_ARGS) tests/device/test_lifecycle.py tests/device/test_approval.py
 
 lint: setup  ## Formatting, code quality, types, documentation, licences, ansible-lint, ansible-test sanity
 	CI=true $(VENV)/nox $(NOX_ARGS)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import HEADER_BYTES, read_primary
 from tests.device.conftest import Play, on
+from tests.forged_header import forge
 from tests.lab import Device, kernel_image
 from tests.playbook import Played
 
@@ -137,6 +140,21 @@ def test_after_a_rotation_the_header_with_the_old_recovery_key_is_refused(device
     on(device, f"cryptsetup luksHeaderRestore -q --header-backup-file /root/header-of-then {DISK}")
     device.reboot()
     assert_shut(device, "header_rolled_back")
+
+
+def test_a_forged_header_with_a_keyslot_that_any_key_opens_is_refused(device: Device) -> None:
+    """Both copies of it have checksums that fit; the token, and what the TPM would say to it, are as they were."""
+
+    def null_cipher(metadata: dict[str, Any]) -> None:
+        for keyslot in metadata["keyslots"].values():
+            keyslot["area"]["encryption"] = "cipher_null-ecb"
+
+    read = subprocess.run([*device.ssh_argv(), f"head -c {HEADER_BYTES} {DISK}"], capture_output=True, check=True)
+    forged = forge(read.stdout, null_cipher)
+    forged = forge(forged, null_cipher, at=read_primary(forged).size)
+    subprocess.run([*device.ssh_argv(), f"dd of={DISK} bs=1M conv=notrunc,fsync"], input=forged, check=True)
+    device.reboot()
+    assert_shut(device, "header_foreign")
 
 
 def test_a_header_that_is_gone_comes_back_from_escrow(device: Device, run: Play) -> None:

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import (
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins, pins_of, violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from tests.forged_header import Forgery, forge
 from tests.functional.conftest import RECOVERY_KEY, UUID
-
-Forgery = Callable[[dict[str, Any]], None]
-
 
 @pytest.fixture
 def data(volume: Volume) -> bytes:
@@ -47,18 +44,6 @@ def data(volume: Volume) -> bytes:
 @pytest.fixture
 def pins(data: bytes) -> Pins:
     return pins_of(read_header(data))
-
-
-def forge(data: bytes, change: Forgery, *, at: int = 0) -> bytes:
-    """Change the JSON of the header copy at a byte, and give it a checksum that fits."""
-    header = read_primary(data) if at == 0 else read_secondary(data)
-    metadata = copy.deepcopy(header.metadata)
-    change(metadata)
-    area = json.dumps(metadata).encode().ljust(header.size - 4096, b"\0")
-    whole = bytearray(data[at : at + 4096] + area)
-    whole[448:512] = bytes(64)
-    whole[448:480] = hashlib.sha256(whole).digest()
-    return data[:at] + bytes(whole) + data[at + header.size :]
 
 
 def test_what_cryptsetup_made_passes(data: bytes, pins: Pins) -> None:
