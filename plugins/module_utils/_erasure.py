@@ -20,11 +20,12 @@ from typing import Any, Optional
 from . import _cryptsetup
 from ._blocks import Blocks
 from ._cli import run
+from ._crypttab import CRYPTTAB, without
 from ._discard import discard, left_to_a_person
 from ._errors import EdgesecError, Refused, ToolFailed
 from ._files import memory_directory, overwrite
 from ._fstab import parse
-from ._fstab_file import FSTAB, put_in_place, read_fstab
+from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._reencryption import describes_reencryption
@@ -45,6 +46,8 @@ class Remains:
     mounts: tuple[str, ...]
     fstab_before: str
     fstab_after: str
+    crypttab_before: str
+    crypttab_after: str
 
     @property
     def header_bytes(self) -> int:
@@ -59,6 +62,8 @@ class Remains:
             found.append(f"close {self.mapping}")
         if self.fstab_before != self.fstab_after:
             found.append(f"remove the volume from {FSTAB}")
+        if self.crypttab_before != self.crypttab_after:
+            found.append(f"remove the volume from {CRYPTTAB}")
         if self.header is not None:
             if self.header.keyslots:
                 found.append(f"erase the keyslots {', '.join(sorted(self.header.keyslots))}")
@@ -96,7 +101,7 @@ def look(volume: Volume, data: str) -> Remains:
             "Let that end, or have the data overwritten (decommission_data: overwrite)",
         )
     mapping = facts["mapping"]["path"] if facts["mapping"] else None
-    fstab = read_fstab()
+    fstab, crypttab = read_fstab(), read_table(CRYPTTAB)
     return Remains(
         volume=volume,
         size=int(facts["size_bytes"] or 0),
@@ -105,6 +110,8 @@ def look(volume: Volume, data: str) -> Remains:
         mounts=_mounts_of(mapping) if mapping else (),
         fstab_before=fstab,
         fstab_after=_without(fstab, {f"/dev/mapper/{volume.name}", device, *([mapping] if mapping else [])}),
+        crypttab_before=crypttab,
+        crypttab_after=without(crypttab, [line["line"] for line in facts["crypttab"] if line["opens_it"]]),
     )
 
 
@@ -160,6 +167,8 @@ def _take_out_of_use(remains: Remains, services: Sequence[str]) -> None:
     # Before anything is destroyed, so that a boot in between does not wait for the volume.
     if remains.fstab_before != remains.fstab_after:
         put_in_place(remains.fstab_before, remains.fstab_after)
+    if remains.crypttab_before != remains.crypttab_after:
+        replace_table(remains.crypttab_before, remains.crypttab_after, CRYPTTAB)
 
 
 def _erase_keyslots(device: str, header: Header, key: Optional[bytes]) -> str:

@@ -10,8 +10,8 @@ module: luks_erase
 short_description: Destroy a LUKS2 volume, so that nobody opens it again
 version_added: 1.0.0
 description:
-  - Unmounts and closes the volume, takes it out of fstab, destroys its keyslots, discards its data and overwrites both
-    copies of its header, in that order. An interrupted run is gone on with by the next one.
+  - Unmounts and closes the volume, takes it out of fstab and crypttab, destroys its keyslots, discards its data and
+    overwrites both copies of its header, in that order. An interrupted run is gone on with by the next one.
   - Where the recovery key is escrowed, it is seen to open the volume before, and not to open what is left of the
     keyslots after.
   - What was done is written down in a signed record in the store, below C(decommission).

@@ -121,3 +121,16 @@ def test_from_systemd_to_edgesec_and_back(device: Device, run: Play) -> None:
     device.start()
     assert on(device, "cat /data/message").strip() == "kept"
     assert on(device, "systemctl --failed --no-legend").strip() == ""
+
+
+def test_decommission_takes_out_its_line_in_crypttab_and_no_other(device: Device, run: Play) -> None:
+    consent = ("-e", json.dumps({"decommission_consent": device.name}))
+    predicted = run("decommission", "--check", *OPTIONS, *consent)
+    assert predicted.rc == 0, predicted.output
+    assert "tpm2-device" in on(device, "cat /etc/crypttab")
+    done = run("decommission", *OPTIONS, *consent)
+    assert done.rc == 0, done.output
+    assert on(device, "cat /etc/crypttab").splitlines() == ["# mine", "later /dev/disk/by-id/stick /root/key noauto"]
+    device.stop()
+    device.start()
+    assert on(device, "systemctl --failed --no-legend").strip() == ""
