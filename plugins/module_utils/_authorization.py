@@ -33,8 +33,10 @@ class Authorization:
     signature: bytes
 
 
-def verify(tpm: Tpm2, authorization: Authorization) -> None:
-    """Have the TPM check the signature; the ticket that it gives is what :func:`session` hands in.
+def verify(tpm: Tpm2, authorization: Authorization) -> bytes:
+    """Have the TPM check the signature; returns the ticket that it gives, which :func:`session` hands in.
+
+    The ticket is no secret, is good in this TPM alone, and only until that is cleared.
 
     :raises TpmError: C(bad_signature), or the TPM does not take such a key.
     :raises Malformed: the TPM knows the key by another name than was computed.
@@ -45,6 +47,13 @@ def verify(tpm: Tpm2, authorization: Authorization) -> None:
              "-s", tpm.write("authorization.signature", authorization.signature), "-f", key.scheme,
              "-t", tpm.path(_TICKET))  # fmt: skip
     tpm.flush_transient()
+    return tpm.read(_TICKET)
+
+
+def recall(tpm: Tpm2, authorization: Authorization, ticket: bytes) -> None:
+    """Have :func:`session` hand in a ticket from before, which spares the TPM to load the key and check again."""
+    tpm.write(_NAME, key_name(authorization.authority))
+    tpm.write(_TICKET, ticket)
 
 
 def _load(tpm: Tpm2, authority: str) -> PublicKey:

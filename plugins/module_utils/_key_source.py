@@ -18,6 +18,7 @@ from ._key_file import KeyFile
 from ._key_token import KEY_BYTES, mounted, read_key
 from ._luks2 import Header
 from ._sealing import luks_key, unseal
+from ._tickets import Tickets
 from ._token import BANK, TYPE, Approval, Token, parse_token
 from ._tpm2 import Tpm2, TpmError
 
@@ -38,6 +39,7 @@ class TpmSource:
     enrolment: Enrolment
     token: Token
     tpm: Tpm2
+    tickets: Optional[Tickets] = None
     origin = "the TPM"
 
     @property
@@ -77,7 +79,7 @@ class TpmSource:
         fitting = token.approvals_for(self.tpm.read_pcrs(BANK, token.all_pcrs))
         for number, approval in enumerate(fitting, 1):
             try:
-                return approval, unseal(self.tpm, token, approval)
+                return approval, unseal(self.tpm, token, approval, self.tickets)
             except TpmError as error:
                 # One of the same boot state may have been signed later.
                 if error.reason != "revoked" or number == len(fitting):
@@ -161,4 +163,4 @@ def source_of(enrolment: Enrolment, tpm: Tpm2) -> Source:
     token = enrolment.token
     if isinstance(token, KeyFile):
         return FileSource(enrolment.name, token)
-    return TpmSource(enrolment, token, tpm)
+    return TpmSource(enrolment, token, tpm, Tickets(enrolment.name))

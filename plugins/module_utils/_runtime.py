@@ -56,6 +56,7 @@ MODULES = (
     "_slots",
     "_superblock",
     "_swap_boot",
+    "_tickets",
     "_token",
     "_tpm2",
     "_tpm_policy",

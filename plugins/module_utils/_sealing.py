@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
+from typing import Optional
 
-from ._authorization import Authorization, session, verify
+from ._authorization import Authorization, recall, session, verify
+from ._tickets import Tickets
 from ._token import Approval, Token
 from ._tpm2 import Tpm2, TpmError
 from ._tpm_policy import key_name, policy_authorize, unseal_reference
@@ -48,9 +51,10 @@ def seal(tpm: Tpm2, secret: bytes, authority: str, srk_name: bytes) -> tuple[byt
     return tpm.seal(secret, authorized_policy(authority, srk_name), srk_name)
 
 
-def unseal(tpm: Tpm2, token: Token, approval: Approval) -> bytes:
+def unseal(tpm: Tpm2, token: Token, approval: Approval, tickets: Optional[Tickets] = None) -> bytes:
     """Get the secret of a token back, by one approval.
 
+    :param tickets: where the TPM's tickets for verified approvals are kept.
     :raises TpmError: with the reason: pcr_mismatch, revoked, bad_signature, wrong_key, tpm_changed, tpm_lockout, ...
     """
     if tpm.srk_name() != token.srk_name:
@@ -62,7 +66,19 @@ def unseal(tpm: Tpm2, token: Token, approval: Approval) -> bytes:
     authorization = Authorization(
         token.authority, approval.policy(token.counter_name), unseal_reference(token.srk_name), approval.signature
     )
-    verify(tpm, authorization)
+    ticket = tickets.of(approval) if tickets else None
+    if ticket is not None:
+        recall(tpm, authorization, ticket)
+        with suppress(TpmError):
+            return _loaded_and_unsealed(tpm, token, approval, authorization)
+    ticket = verify(tpm, authorization)
+    secret = _loaded_and_unsealed(tpm, token, approval, authorization)
+    if tickets is not None:
+        tickets.keep(approval, ticket)
+    return secret
+
+
+def _loaded_and_unsealed(tpm: Tpm2, token: Token, approval: Approval, authorization: Authorization) -> bytes:
     tpm.call("tpm2_load", "-Q", "-C", tpm.path("srk.handle"), "-u", tpm.write("load.pub", token.public),
              "-r", tpm.write("load.priv", token.private), "-c", tpm.path("sealed.ctx"))  # fmt: skip
     tpm.flush_transient()

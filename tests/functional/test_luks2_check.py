@@ -33,6 +33,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._storage import 
 from tests.forged_header import Forgery, forge
 from tests.functional.conftest import RECOVERY_KEY, UUID
 
+
 @pytest.fixture
 def data(volume: Volume) -> bytes:
     _cryptsetup.add_key(volume.device, RECOVERY_KEY, b"tpm", slot="1")

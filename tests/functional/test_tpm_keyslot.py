@@ -22,6 +22,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import E
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._tickets import Tickets
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Approval, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
@@ -156,6 +157,62 @@ def test_measurements_that_come_in_between_do_not_keep_a_volume_closed(controlle
         unseal(endless, token, token.approvals[0])
     assert refused.value.reason == "pcr_changed"
     assert endless.measurements == 995, "the retries are bounded"
+
+
+class CountingTpm(Tpm2):
+    """A TPM that notes which tools were run."""
+
+    def __init__(self, tcti: str, directory: str) -> None:
+        super().__init__(tcti, directory)
+        self.tools: list[str] = []
+
+    def call(self, tool: str, *arguments: Argument, stdin: bytes = b"") -> Completed:
+        self.tools.append(tool)
+        return super().call(tool, *arguments, stdin=stdin)
+
+
+def test_an_approval_is_verified_once_and_again_only_where_its_ticket_is_refused(
+    controller: Controller, tmp_path: Path
+) -> None:
+    controller.harden()
+    token, tickets = controller.token, Tickets("data", str(tmp_path / "root"))
+    kept = tmp_path / "root/etc/edgesec/tpm/data.ticket"
+
+    def tools(approval: Approval) -> list[str]:
+        tpm = CountingTpm(controller.tpm.tcti, str(controller.tpm.contexts))
+        assert unseal(tpm, token, approval, tickets)
+        return tpm.tools
+
+    (approval,) = token.approvals
+    assert "tpm2_verifysignature" in tools(approval)
+    assert not kept.exists(), "there is no directory to keep it in, which is no failure"
+    kept.parent.mkdir(parents=True)
+    assert "tpm2_verifysignature" in tools(approval)
+    for _boot in range(2):
+        controller.tpm.reboot()
+        boot(controller.tpm)
+        assert not {"tpm2_verifysignature", "tpm2_loadexternal"} & set(tools(approval))
+    for spoilt in (
+        kept.read_bytes()[:-1] + b"\0",
+        kept.read_bytes()[:-20],
+        b"\n",
+        b"nonsense",
+    ):
+        kept.write_bytes(spoilt)
+        assert "tpm2_verifysignature" in tools(approval), spoilt
+        assert "tpm2_verifysignature" not in tools(approval), "it is kept anew"
+
+
+def test_a_ticket_is_good_for_no_other_approval(controller: Controller, tmp_path: Path) -> None:
+    controller.harden()
+    token, tickets = controller.token, Tickets("data", str(tmp_path / "root"))
+    (tmp_path / "root/etc/edgesec/tpm").mkdir(parents=True)
+    (approval,) = token.approvals
+    assert unseal(controller.tpm.client, token, approval, tickets)
+    forged = dataclasses.replace(approval, operand=approval.operand + 1)
+    with pytest.raises(TpmError) as refused:
+        unseal(controller.tpm.client, token, forged, tickets)
+    assert refused.value.reason == "bad_signature"
 
 
 def test_a_dead_tpm_is_told_apart(controller: Controller) -> None:
