@@ -7,8 +7,8 @@
 """Making boot file systems writable for as long as somebody needs that, and read-only again.
 
 Only what the role governs, and only what was read-only: a file system that was writable before is left so. What is
-about to be made writable is in the journal first, and a watcher runs before it is done, so that whoever dies at whatever
-moment leaves nothing writable behind.
+about to be made writable is in the journal first, and a watcher runs before it is done, so that whoever dies at
+whatever moment leaves nothing writable behind.
 """
 
 from __future__ import annotations
