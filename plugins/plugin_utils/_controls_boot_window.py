@@ -46,14 +46,18 @@ def _updates(facts: View, policy: View) -> Finding:
     hooks = windows.children("hooks")
     if not hooks:
         return not_applicable("nothing is installed that would write to boot file systems")
-    by_hand = None if policy.flag("boot_mounts_windows") else "Set boot_mounts_windows to true"
+    if not policy.flag("boot_mounts_windows"):
+        left = [hook.text("tool") for hook in hooks if hook.flag("installed")]
+        if left:
+            return failed(f"hooks for {', '.join(left)}, though boot_mounts_windows is false")
+        return failed("none of them", "Set boot_mounts_windows to true")
     wrong = [f"{path} is not in its care" for path in read_only if path not in windows.texts("paths")]
     unlocker = facts.child("edgesec_platform").child("unlocker")
     if not windows.flag("program") or unlocker.maybe_text("digest") != policy.text("unlocker_digest"):
         wrong.append("boot-window is not installed as this version has it")
     wrong += [f"{hook.text('tool')} has no hook" for hook in hooks if not hook.flag("installed")]
     if wrong:
-        return failed(", ".join(wrong), by_hand)
+        return failed(", ".join(wrong))
     lacking = {hook.text("tool"): hook.maybe_text("lacks") for hook in hooks}
     needed = {tool: package for tool, package in lacking.items() if package}
     if needed:

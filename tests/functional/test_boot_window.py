@@ -214,17 +214,17 @@ def test_a_process_with_the_same_id_is_another_one(device: Device, holders: list
     assert device.are_closed()
 
 
-def test_a_window_of_a_person_closes_by_itself(device: Device) -> None:
-    assert device.do("open", "--for", "2").startswith("writable until ")
-    assert not device.is_read_only(device.boot)
-    assert device.call("status").returncode == 3
+@pytest.mark.parametrize("with_process", [False, True])
+def test_a_window_closes_by_itself_when_its_time_is_up(
+    device: Device, holders: list[subprocess.Popen[str]], with_process: bool
+) -> None:
+    holder = f"--holder {holders[0].pid}" if with_process else ""
+    began = time.monotonic()
+    output = device.space.run("sh", "-c", f"{PROGRAM} open --for 2 {holder} && touch {device.boot}/written")
+    assert output.startswith("writable until ") is not with_process
     wait_until(device.are_closed)
-
-
-def test_a_holder_may_have_a_deadline_too(device: Device, holders: list[subprocess.Popen[str]]) -> None:
-    device.do("open", "--holder", str(holders[0].pid), "--for", "1")
-    assert not device.is_read_only(device.boot)
-    wait_until(device.are_closed)
+    assert time.monotonic() - began >= 2
+    assert (device.call("status").returncode, find(device, f"{device.boot}/written")) == (0, True)
 
 
 def test_what_was_writable_before_is_left_so(device: Device) -> None:

@@ -515,6 +515,7 @@ def test_updates_that_no_role_makes_possible(after: Facts, policy: Facts) -> Non
 
 def test_without_windows_updates_fail_and_no_role_runs_for_them(after: Facts, policy: Facts) -> None:
     policy["boot_mounts_windows"] = False
+    assert entry(after, policy, "boot.mounts.updates")["role"] == "boot_mounts", "it takes the hooks out"
     windows(after)["hooks"][0]["installed"] = False
     found = entry(after, policy, "boot.mounts.updates")
     assert (found["verdict"], found["role"]) == ("fail", None)
