@@ -52,7 +52,7 @@ def open_window(holder: Holder) -> tuple[str, ...]:
     """
     paths = governed()
     with _locked():
-        before = load(paths)
+        before = load()
         read_only = [mount for mount in _mounts_at(paths) if mount.effective_options[0] == "ro"]
         known = {each.path for each in before.opened}
         fresh = [
@@ -84,7 +84,7 @@ def close_window(ends: Callable[[Holder], bool]) -> Optional[State]:
     :returns: what is left of the window, or None where all is read-only.
     """
     with _locked():
-        state = load(governed())
+        state = load()
         left = settle(replace(state, holders=tuple(each for each in state.holders if not ends(each))))
         if left is not None:
             _require_watcher(left.watcher)
@@ -95,7 +95,7 @@ def close_window(ends: Callable[[Holder], bool]) -> Optional[State]:
 def look() -> Optional[State]:
     """The window as it is, without those who have ended; None where there is none."""
     with _locked():
-        state = load(governed())
+        state = load()
         return state.living(now()) if state.opened else None
 
 
@@ -105,7 +105,7 @@ def watched(me: Process) -> Optional[State]:
     :returns: what is to be watched further, or None where nothing is, or another watcher does.
     """
     with _locked():
-        state = load(governed())
+        state = load()
         if state.watcher is not None and state.watcher != me and state.watcher.is_alive():
             return None
         return settle(replace(state, watcher=me))
@@ -120,8 +120,11 @@ def governed() -> tuple[str, ...]:
         return ()
 
 
-def load(paths: Sequence[str]) -> State:
-    """The journal. One that cannot be read says nothing of what was opened: then all that is writable was."""
+def load() -> State:
+    """The journal. One that cannot be read says nothing of what was opened: then all that is writable was.
+
+    :raises Malformed: what the role has put in this program's care cannot be read either.
+    """
     try:
         with open(f"/{STATE}", encoding="utf-8", errors="surrogateescape") as file:
             return parse(file.read())
@@ -130,7 +133,7 @@ def load(paths: Sequence[str]) -> State:
     except Malformed as error:
         syslog.syslog(syslog.LOG_ERR, f"{error} All boot file systems are made read-only.")
         mounts = _mounts()
-        writable = [each for each in _mounts_at(paths) if each.effective_options[0] == "rw"]
+        writable = [each for each in _mounts_at(governed()) if each.effective_options[0] == "rw"]
         return State(opened=tuple(Opened(each.mount_point, is_shared(each, mounts)) for each in writable))
 
 
@@ -244,7 +247,9 @@ def _locked() -> Iterator[None]:
 
     :raises EdgesecError: another one is at it for too long: nobody who installs packages is to wait for ever.
     """
-    os.makedirs(f"/{DIRECTORY}", mode=0o700, exist_ok=True)
+    # One after the other: the mode is that of the last one only.
+    for directory in (os.path.dirname(DIRECTORY), DIRECTORY):
+        os.makedirs(f"/{directory}", mode=0o700, exist_ok=True)
     deadline = time.monotonic() + _LOCK_SECONDS
     with open(f"/{DIRECTORY}/lock", "w", encoding="ascii") as lock:
         while True:

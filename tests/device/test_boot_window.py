@@ -16,7 +16,11 @@ from tests.lab import Device
 pytestmark = [pytest.mark.minutes(8), pytest.mark.campaign, pytest.mark.usefixtures("hardened")]
 
 # Nothing but what this file is about, which makes a run quicker.
-VARIABLES = {"encrypted_storage_volumes": [], "credentials_files": [], "credentials_extra_files": []}
+VARIABLES: dict[str, list[str]] = {
+    "encrypted_storage_volumes": [],
+    "credentials_files": [],
+    "credentials_extra_files": [],
+}
 WINDOW = "/usr/lib/edgesec/boot-window"
 CLOSED = "findmnt -no OPTIONS /boot/efi | grep -qw ro && [ ! -e /run/edgesec/boot-window/state.json ]"
 FILE = "/boot/efi/edge-kernel"

@@ -290,6 +290,16 @@ def test_a_journal_that_cannot_be_read_closes_all(device: Device) -> None:
         assert not find(device, STATE)
 
 
+def test_it_closes_whatever_has_become_of_the_list_of_mounts(device: Device) -> None:
+    for text in ("{", '{"v": 1, "paths": []}'):
+        device.do("open")
+        device.write("/etc/edgesec/boot-mounts.json", text)
+        device.do("close")
+        assert device.are_closed()
+        assert device.install().changed
+    assert device.space.run("stat", "-c", "%a", "/run/edgesec", "/run/edgesec/boot-window").split() == ["700", "700"]
+
+
 def test_run_is_open_for_as_long_as_its_command(device: Device) -> None:
     done = device.call("run", "sh", "-c", f"echo new >{device.boot}/kernel; exit 5")
     assert (done.returncode, done.stderr) == (5, "")
