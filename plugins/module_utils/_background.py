@@ -11,9 +11,10 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ._cli import SEARCH_PATH, run
 from ._errors import EdgesecError, Refused
@@ -21,6 +22,9 @@ from ._errors import EdgesecError, Refused
 DIRECTORY = "/run/edgesec/work"
 
 _START_SECONDS = 60.0
+_LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
+# Without the default dependencies, since a unit that is started at boot would wait for what waits for it.
+_UNTIL_SHUTDOWN = ("DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target")
 
 
 def start(name: str, argv: Sequence[str], secret: bytes) -> None:
@@ -38,18 +42,42 @@ def start(name: str, argv: Sequence[str], secret: bytes) -> None:
         os.unlink(fifo)
     os.mkfifo(fifo, 0o600)
     try:
-        # Without the default dependencies, since a unit that is started at boot would wait for what waits for it.
-        run(
-            [
-                *("systemd-run", "--quiet", "--collect", "--no-block", f"--unit=edgesec-{name}.service"),
-                *("-p", "DefaultDependencies=no", "-p", "Conflicts=shutdown.target", "-p", "Before=shutdown.target"),
-                *("-p", f"StandardInput=file:{fifo}", "-p", "UMask=0077", "-p", "TimeoutStopSec=30"),
-                *("--", *argv),
-            ]
-        )
+        properties = (f"StandardInput=file:{fifo}", "UMask=0077", "TimeoutStopSec=30")
+        run(["systemd-run", "--no-block", *_unit(name, properties), "--", *argv])
         _feed(name, fifo, secret)
     finally:
         os.unlink(fifo)
+
+
+def start_restarting(name: str, argv: Sequence[str]) -> None:
+    """Start a program as C(edgesec-NAME.service), and again when it has failed or was killed.
+
+    A daemon, which nobody starts again, where systemd is not there or does not do it (it is shutting down, say).
+
+    :raises EdgesecError: it did not start.
+    """
+    if os.path.isdir("/run/systemd/system"):
+        properties = ("Type=exec", "Restart=on-failure", "RestartSec=1", "UMask=0077")
+        with suppress(EdgesecError):
+            run(["systemd-run", *_unit(name, properties), "--", *argv], timeout=_START_SECONDS)
+            return
+    # A child of nobody here: who has started it may become another program, which does not expect one.
+    script = '"$@" </dev/null >/dev/null 2>&1 &'
+    try:
+        subprocess.run(
+            ["/bin/sh", "-c", script, "sh", *argv],
+            check=True,
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": SEARCH_PATH, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EdgesecError(f"edgesec-{name}", f"did not start: {error}") from None
+
+
+def launch(module: str, library: str, *arguments: str) -> list[str]:
+    """The argv that runs C(main) of a module of the library, which is the package C(edgesec) in a directory."""
+    return [sys.executable or "/usr/bin/python3", "-I", "-c", _LAUNCH.format(module), library, *arguments]
 
 
 @contextmanager
@@ -77,6 +105,11 @@ def is_running(name: str) -> bool:
     except OSError:
         return True
     return False
+
+
+def _unit(name: str, properties: Sequence[str]) -> list[str]:
+    options = [option for each in (*_UNTIL_SHUTDOWN, *properties) for option in ("-p", each)]
+    return ["--quiet", "--collect", f"--unit=edgesec-{name}.service", *options]
 
 
 def _lock(name: str) -> str:

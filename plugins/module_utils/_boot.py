@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from ._blocks import Blocks
 from ._boot_file import BOOT_PATHS
+from ._boot_window_hooks import window_facts
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._errors import Malformed
 from ._event_log import PATH as EVENT_LOG
@@ -46,6 +47,7 @@ def collect(root: str, paths: Sequence[str] = BOOT_PATHS) -> dict[str, Any]:
     facts = {
         "schema": 1,
         "mounts": mounts,
+        "windows": window_facts(root),
         "separate": any(mount["runtime"] is not None for mount in mounts),
         "firmware": firmware,
         "secure_boot": _variable(root, "SecureBoot", GLOBAL, flag),

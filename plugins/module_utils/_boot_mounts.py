@@ -13,19 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ._cli import run
-from ._errors import EdgesecError, Refused
+from ._boot_window_hooks import window
+from ._errors import EdgesecError, Malformed, Refused
 from ._fstab import Entry, Line, find, parse, put_entry, set_options
 from ._fstab_file import put_in_place, read_table
 from ._mountinfo import Mount, mounted_at, same_path
 from ._observe import json_clean
+from ._remount import FLAGS, RESTRICTIONS, is_shared, remount
 from ._storage import read_mounts
 from ._writers import writers_on
 
-# Every restriction, and the option that lifts it.
-RESTRICTIONS = {"ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec"}
-# What a mount may have beside them; a remount that does not name a flag takes it away.
-_FLAGS = {*RESTRICTIONS, "nosymfollow", "noatime", "nodiratime"} - {"ro"}
 # What an option of the running file system must keep when a line of fstab is made from it: who may read the files.
 _OWNERSHIP = ("uid=", "gid=", "umask=", "fmask=", "dmask=")
 _LINKS = (("PARTUUID", "by-partuuid"), ("UUID", "by-uuid"))
@@ -79,11 +76,9 @@ class BootMount:
         return [*self.options, *(option for option in running if option not in gone)]
 
     def _mount(self, options: Sequence[str]) -> None:
-        # A file system that is seen elsewhere too (a bind mount, a btrfs subvolume) keeps its options there.
-        how = ["remount", "bind"] if self.shared else ["remount"]
-        had = self.mount.options if self.mount else ()
-        kept = [flag for flag in had if flag in _FLAGS and flag not in self.options]
-        run(["mount", "-o", ",".join([*how, *options, *kept]), self.path])
+        if self.mount is not None:
+            # A file system that is seen elsewhere too keeps its options there.
+            remount(self.mount, options, bind=self.shared)
 
     def _failure(self, asked: str, error: EdgesecError) -> EdgesecError:
         writers = []
@@ -161,7 +156,7 @@ class Plan:
 
 
 def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: bool) -> Plan:
-    """Find out what is to be done.
+    """Find out what is to be done. What a boot window keeps writable is left so: the window's end sees to it.
 
     :param options: some of :data:`RESTRICTIONS`.
     :param fstab: its path; a symbolic link is followed.
@@ -181,7 +176,7 @@ def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: b
             os.listdir(path)
     if waiting:
         mounts = read_mounts("/")
-    return plan(paths, options, (fstab, text), mounts, remount=remount)
+    return plan(paths, options, (fstab, text), mounts, remount=remount, held=_held())
 
 
 def plan(
@@ -191,17 +186,20 @@ def plan(
     mounts: Sequence[Mount],
     *,
     remount: bool,
+    held: Sequence[str] = (),
     devices: str = "/dev",
 ) -> Plan:
     """What is to be done, from what was found.
 
     :param fstab: its path and its text.
+    :param held: mount points that a boot window keeps writable now.
     :param devices: the directory with the names of block devices.
     """
     name, before = fstab
     lines = parse(before)
     after = before
     boot_mounts = []
+    waiting = []
     for path in dict.fromkeys(os.path.normpath(path) for path in paths):
         mount = mounted_at(mounts, path)
         if _waits(mount):
@@ -213,6 +211,11 @@ def plan(
             after = put_entry(after, _entry_of(mount, options, devices))
         else:
             continue
+        differs = remount and mount is not None and not set(options) <= set(mount.effective_options)
+        if differs and path in held:
+            waiting.append(
+                f"{path} is left writable until its boot window closes (/usr/lib/edgesec/boot-window status)."
+            )
         boot_mounts.append(
             BootMount(
                 path=path,
@@ -220,11 +223,11 @@ def plan(
                 present=line.entry if line else None,
                 wanted=_entry(after, path),
                 options=tuple(dict.fromkeys(options)),
-                shared=mount is not None and _is_shared(mount, mounts),
-                remount=remount and mount is not None and not set(options) <= set(mount.effective_options),
+                shared=mount is not None and is_shared(mount, mounts),
+                remount=differs and path not in held,
             )
         )
-    return Plan(name, before, after, tuple(boot_mounts), tuple(_warnings(lines, boot_mounts)))
+    return Plan(name, before, after, tuple(boot_mounts), (*_warnings(lines, boot_mounts), *waiting))
 
 
 def _entry_of(mount: Mount, options: Sequence[str], devices: str) -> Entry:
@@ -236,7 +239,7 @@ def _entry_of(mount: Mount, options: Sequence[str], devices: str) -> Entry:
             "Write the line by hand, or take the path out of paths",
         )
     kept = [option for option in mount.super_options if option.startswith(_OWNERSHIP)]
-    kept += [flag for flag in mount.options if flag in _FLAGS and flag not in options]
+    kept += [flag for flag in mount.options if flag in FLAGS and flag not in options]
     source = _stable_source(mount, devices)
     return Entry(source, mount.mount_point, mount.fstype, (*kept, *options, "nofail"), 0, 2)
 
@@ -277,12 +280,15 @@ def _entry(text: str, path: str) -> Entry:
     return line.entry
 
 
+def _held() -> list[str]:
+    with contextlib.suppress(Malformed):
+        state = window("/")
+        return [each.path for each in state.opened] if state else []
+    return []
+
+
 def _waits(mount: Optional[Mount]) -> bool:
     return mount is not None and mount.fstype == "autofs"
-
-
-def _is_shared(mount: Mount, mounts: Sequence[Mount]) -> bool:
-    return any(other.device == mount.device and other.mount_point != mount.mount_point for other in mounts)
 
 
 def _warnings(lines: Sequence[Line], mounts: Sequence[BootMount]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from . import _background, _cryptsetup
-from ._background import only_one
+from ._background import launch, only_one
 from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._enrolment import BY_CONTROLLER
@@ -34,7 +34,7 @@ from ._luks_header import header_of
 from ._mountinfo import Mount
 from ._plan import label_of
 from ._relocation import place_header, put_back
-from ._resume import DIRECTORY, DONE, FAILED, PREPARING, Report, finish, launch, report, work_of
+from ._resume import DIRECTORY, DONE, FAILED, PREPARING, Report, finish, report, work_of
 from ._shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
 from ._slots import RECOVERY_SLOT
 from ._storage import Volume, read_mounts

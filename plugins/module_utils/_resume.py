@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 from . import _background, _cryptsetup
-from ._background import only_one
+from ._background import launch, only_one
 from ._errors import EdgesecError
 from ._luks_header import header_of
 from ._reencryption import Progress, is_under_way
@@ -25,8 +25,6 @@ DIRECTORY = _background.DIRECTORY
 
 # Phases; between the first two are those of an encryption that is only about to begin (_in_place).
 PREPARING, ENCRYPTING, DONE, FAILED = "preparing", "encrypting", "done", "failed"
-
-_LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,6 @@ def start_at_boot(name: str, device: str, key: bytes) -> None:
     """Go on in the background, with the library that the unlocker itself runs from."""
     library = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     _background.start(work_of(name), launch("_resume", library, name, device), key)
-
-
-def launch(module: str, library: str, *arguments: str) -> list[str]:
-    """The argv that runs C(main) of a module of the library, which is the package C(edgesec) in a directory."""
-    return [sys.executable or "/usr/bin/python3", "-I", "-c", _LAUNCH.format(module), library, *arguments]
 
 
 def work_of(name: str) -> str:

@@ -22,6 +22,10 @@ MODULES = (
     "_background",
     "_blocks",
     "_boot_file",
+    "_boot_window",
+    "_boot_window_program",
+    "_boot_window_state",
+    "_boot_window_watch",
     "_certificates",
     "_cipher",
     "_cli",
@@ -39,15 +43,18 @@ MODULES = (
     "_luks2",
     "_luks2_check",
     "_luks_header",
+    "_mountinfo",
     "_next_boot",
     "_next_boot_check",
     "_observe",
     "_pcrs",
     "_pe",
     "_prediction",
+    "_process",
     "_public_key",
     "_reencryption",
     "_relocation",
+    "_remount",
     "_resume",
     "_same_authority",
     "_sealing",
@@ -62,6 +69,7 @@ MODULES = (
     "_tpm_policy",
     "_unlock",
     "_volume_key",
+    "_writers",
 )
 
 _LAUNCHER = """\
@@ -127,6 +135,9 @@ if [ -x /usr/lib/edgesec/next-boot ]; then /usr/lib/edgesec/next-boot || true; f
 }
 
 LAUNCHERS = {
+    "boot-window": _LAUNCHER.format(
+        module="_boot_window_program", purpose="makes boot file systems writable for a while"
+    ),
     "next-boot": _LAUNCHER.format(module="_next_boot_check", purpose="says whether the next boot is approved"),
     "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
     "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ._boot_window_hooks import installed as boot_window_hooks
 from ._cli import find_tool, run
 from ._counter import counter_of, is_there
 from ._counter import remove as remove_counter
@@ -54,7 +55,8 @@ class Traces:
 
 def find(tpm: Tpm2, root: str = "/") -> Traces:
     """What is there."""
-    files = [path for path in (os.path.join(root, name) for name in _FILES) if os.path.lexists(path)]
+    names = (*_FILES, *boot_window_hooks(root))
+    files = [path for path in (os.path.join(root, name) for name in names) if os.path.lexists(path)]
     units = [path for pattern in _UNITS for path in sorted(glob.glob(os.path.join(root, pattern)))]
     directories = [path for path in (os.path.join(root, name) for name in _DIRECTORIES) if os.path.lexists(path)]
     return Traces(root, (*files, *units, *directories), was_made_here(tpm, root), tuple(_counters(tpm, root)))

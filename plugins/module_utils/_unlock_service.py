@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Optional
 
-from . import _next_boot_check, _swap_boot, _unlock
+from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._cli import run
 from ._errors import EdgesecError
 from ._files import write_atomic
 from ._runtime import DIRECTORY, HOOKS, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, WANTS
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
-_PROGRAMS = (_unlock, _swap_boot, _next_boot_check)
+_PROGRAMS = (_unlock, _swap_boot, _next_boot_check, _boot_window_program)
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,32 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
 
     :param units: to be started at boot, as C(edgesec-unlock@data.service).
     """
-    wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources().items()]
-    wanted += [(os.path.join(DIRECTORY, name), text, 0o755) for name, text in LAUNCHERS.items()]
-    wanted += [(os.path.join(UNITS, name), text, 0o644) for name, text in UNIT_TEXTS.items()]
+    wanted = [(os.path.join(UNITS, name), text, 0o644) for name, text in UNIT_TEXTS.items()]
     wanted += [(path, text, mode) for path, (text, mode) in HOOKS.items()]
+    changes = [*missing_library(root), *missing_files(root, wanted)]
+    for unit in units:
+        link = os.path.join(root, WANTS, unit)
+        if not os.path.islink(link):
+            changes.append(Change(link, "", f"/{UNITS}/{unit.partition('@')[0]}@.service", None))
+    return changes
+
+
+def missing_library(root: str) -> list[Change]:
+    """What differs of the code and its launchers from what is to be there."""
+    wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources().items()]
+    return missing_files(
+        root, [*wanted, *((os.path.join(DIRECTORY, name), text, 0o755) for name, text in LAUNCHERS.items())]
+    )
+
+
+def missing_files(root: str, wanted: Sequence[tuple[str, str, int]]) -> list[Change]:
+    """What differs from files that are to be there, each with its path below the root, text and mode."""
     changes = []
     for name, text, mode in wanted:
         path = os.path.join(root, name)
         before = _content(path)
         if before != text or os.stat(path).st_mode & 0o7777 != mode:
             changes.append(Change(path, before or "", text, mode))
-    for unit in units:
-        link = os.path.join(root, WANTS, unit)
-        if not os.path.islink(link):
-            changes.append(Change(link, "", f"/{UNITS}/{unit.partition('@')[0]}@.service", None))
     return changes
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from . import _background, _cryptsetup
-from ._background import is_running
+from ._background import is_running, launch
 from ._boot_key import BootKey
 from ._enrolment import boot_slots
 from ._errors import EdgesecError, Refused
@@ -26,7 +26,7 @@ from ._launching import install_library, wait_until_begun
 from ._libcryptsetup import add_next_volume_key, begin_reencryption
 from ._luks2 import Header, fingerprint
 from ._reencryption import Progress, is_rekeyed, is_under_way, progress_of
-from ._resume import FAILED, PREPARING, Report, last_report, launch, report, work_of
+from ._resume import FAILED, PREPARING, Report, last_report, report, work_of
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT, ROTATION_SLOTS
 from ._storage import Volume
 from ._volume import require_header, require_recovery

@@ -10,8 +10,8 @@ module: boot_facts
 short_description: Observe how a device boots
 version_added: 1.0.0
 description:
-  - Reads the boot mounts as they are and as fstab has them, the firmware, Secure Boot, whether the boot was measured,
-    and how the root file system is verified.
+  - Reads the boot mounts as they are and as fstab has them, who may make them writable and does so now, the firmware,
+    Secure Boot, whether the boot was measured, and how the root file system is verified.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:

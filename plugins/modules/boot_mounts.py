@@ -56,9 +56,11 @@ options:
     type: bool
     default: true
 notes:
-  - The bootloader and kernel updates write to boot file systems. Remount them writable before
-    (C(mount -o remount,rw /boot)); the next run of this module, or the next boot, makes them read-only again.
+  - The bootloader and kernel updates write to boot file systems. M(edgesec.hardening.boot_window) makes them writable
+    for those. What a window keeps writable while this module runs is left so, with a warning; it is made read-only
+    when the window closes.
 seealso:
+  - module: edgesec.hardening.boot_window
   - module: edgesec.hardening.boot_facts
 """
 

@@ -20,6 +20,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     passed,
     unknown,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot_window import CONTROL as UPDATES
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot_window import held
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 AREA = "edgesec_boot"
@@ -61,7 +63,7 @@ def _read_only(facts: View, policy: View) -> Finding:
     by_hand = None if "ro" in policy.texts("boot_mounts_options") else "Put ro back into boot_mounts_options"
 
     def check(mount: View) -> Finding:
-        wrong = [f"writable {place}" for place in _lacking(mount, ["ro"])]
+        wrong = [f"writable {place}{held(facts) if place == 'now' else ''}" for place in _lacking(mount, ["ro"])]
         if mount.maybe_child("fstab") is None:
             wrong.append("no line in fstab")
         return failed(", ".join(wrong), by_hand) if wrong else passed("read-only")
@@ -164,6 +166,7 @@ CONTROLS = (
         source=AREA,
         check=_options,
     ),
+    UPDATES,
     Control(
         id="boot.secure_boot.enabled",
         title="The firmware boots signed code only",

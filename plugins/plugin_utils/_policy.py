@@ -24,6 +24,7 @@ _COLLECTION = Path(__file__).resolve().parents[2]
 _KEYS = {
     "boot_mounts_paths": "boot_mounts",
     "boot_mounts_options": "boot_mounts",
+    "boot_mounts_windows": "boot_mounts",
     "credentials_files": "credentials",
     "credentials_extra_files": "credentials",
     "encrypted_storage_volumes": "encrypted_storage",

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,13 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftToken
 
 @pytest.fixture
 def space() -> Iterator[Namespace]:
+    with mount_namespace() as namespace:
+        yield namespace
+
+
+@contextmanager
+def mount_namespace() -> Iterator[Namespace]:
+    """A mount namespace, or a test that is skipped where none can be made."""
     if find_tool("unshare") is None or find_tool("nsenter") is None:
         pytest.skip("unshare and nsenter are not installed (util-linux)")
     namespace = Namespace()

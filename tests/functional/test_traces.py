@@ -32,6 +32,7 @@ OURS = (
     "run/edgesec/unlock/data.json",
     "etc/apt/apt.conf.d/90edgesec",
     "etc/kernel/install.d/95-edgesec.install",
+    "etc/dpkg/dpkg.cfg.d/edgesec-boot-window",
     "run/motd.d/edgesec",
 )
 OTHERS = (

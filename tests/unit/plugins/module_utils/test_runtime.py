@@ -30,7 +30,7 @@ def imports_of(module: str) -> set[str]:
 
 def test_the_list_is_the_closure_of_the_imports() -> None:
     seen: set[str] = set()
-    waiting = {"_unlock", "_swap_boot", "_next_boot_check"}
+    waiting = {"_unlock", "_swap_boot", "_next_boot_check", "_boot_window_program"}
     while waiting:
         module = waiting.pop()
         seen.add(module)
@@ -41,7 +41,7 @@ def test_the_list_is_the_closure_of_the_imports() -> None:
 def test_install_check_install_again(tmp_path: Path) -> None:
     root = str(tmp_path)
     changes = missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"])
-    assert len(changes) == len(_runtime.MODULES) + 10
+    assert len(changes) == len(_runtime.MODULES) + 11
     assert _runtime.digest(root) is None, "looking changes nothing"
     install(root, changes)
     assert missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"]) == []
@@ -64,7 +64,12 @@ def test_what_was_changed_on_the_device_is_put_right(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "arguments", "usage"),
-    [("_unlock", [], "unlock NAME"), ("_swap_boot", [], "swap NAME"), ("_next_boot_check", ["x"], "next-boot")],
+    [
+        ("_unlock", [], "unlock NAME"),
+        ("_swap_boot", [], "swap NAME"),
+        ("_next_boot_check", ["x"], "next-boot"),
+        ("_boot_window_program", ["run"], "boot-window run COMMAND [ARGUMENT ...]"),
+    ],
 )
 def test_the_installed_code_runs_by_itself(tmp_path: Path, module: str, arguments: list[str], usage: str) -> None:
     install(str(tmp_path), missing(str(tmp_path), []))

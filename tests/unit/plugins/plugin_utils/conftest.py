@@ -19,6 +19,7 @@ PCRS = {str(number): "00" * 32 for number in range(16)} | {
 POLICY: dict[str, Any] = {
     "boot_mounts_paths": ["/boot", "/boot/efi", "/efi", "/boot/firmware"],
     "boot_mounts_options": ["ro", "nosuid", "nodev", "noexec"],
+    "boot_mounts_windows": True,
     "credentials_files": [{"path": "/etc/ssh/ssh_host_*_key"}],
     "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
@@ -84,6 +85,14 @@ BEFORE: dict[str, Any] = {
                 "fstab": {"source": "LABEL=ESP", "options": ["defaults"], "line": 2},
             }
         ],
+        "windows": {
+            "paths": [],
+            "program": False,
+            "hooks": [{"tool": "dpkg", "path": "/etc/dpkg/dpkg.cfg.d/x", "installed": False, "lacks": None}],
+            "open": False,
+            "holders": [],
+            "refused": [],
+        },
         "separate": True,
         "firmware": "uefi",
         "secure_boot": True,
@@ -201,6 +210,9 @@ BEFORE: dict[str, Any] = {
 def _hardened() -> dict[str, Any]:
     facts = copy.deepcopy(BEFORE)
     facts["edgesec_platform"]["unlocker"].update(installed=True, digest=UNLOCKER)
+    windows = facts["edgesec_boot"]["windows"]
+    windows.update(paths=["/boot/efi"], program=True)
+    windows["hooks"][0]["installed"] = True
     mount = facts["edgesec_boot"]["mounts"][0]
     mount["runtime"]["options"] = ["ro", "nodev", "nosuid", "noexec", "relatime"]
     mount["fstab"]["options"] = ["umask=0077", "ro", "nodev", "nosuid", "noexec"]

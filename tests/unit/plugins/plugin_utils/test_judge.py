@@ -101,6 +101,11 @@ def crypttab_line(**changes: Any) -> Facts:
     return {"line": 2, "target": "root", "reader": "cryptsetup-initramfs", "ignored_options": [], **changes}
 
 
+def windows(facts: Facts) -> Facts:
+    found: Facts = facts["edgesec_boot"]["windows"]
+    return found
+
+
 Change = Callable[[Facts], Any]
 FAILURES: list[tuple[str, Change, str]] = [
     ("storage.writable.encrypted", lambda f: volume(f).update(mapping=None), "closed"),
@@ -173,6 +178,10 @@ FAILURES: list[tuple[str, Change, str]] = [
         "writable now",
     ),
     ("boot.mounts.options", lambda f: f["edgesec_boot"]["mounts"][0]["fstab"].update(options=["ro"]), "noexec"),
+    ("boot.mounts.updates", lambda f: windows(f).update(paths=[]), "/boot/efi is not in its care"),
+    ("boot.mounts.updates", lambda f: windows(f).update(program=False), "not installed as this version has it"),
+    ("boot.mounts.updates", lambda f: windows(f)["hooks"][0].update(installed=False), "dpkg has no hook"),
+    ("boot.mounts.updates", lambda f: windows(f)["hooks"][0].update(lacks="x-actions"), "with x-actions only"),
     ("boot.secure_boot.enabled", lambda f: f["edgesec_boot"].update(secure_boot=False), "off"),
     ("boot.secure_boot.enabled", lambda f: f["edgesec_boot"].update(firmware="bios"), "BIOS"),
     ("boot.secure_boot.user_mode", lambda f: f["edgesec_boot"].update(setup_mode=True), "setup mode"),
@@ -488,6 +497,30 @@ def test_a_boot_mount_that_is_meant_to_be_writable_runs_no_role(after: Facts, po
     found = entry(after, policy, "boot.mounts.read_only")
     assert found["verdict"] == "fail"
     assert found["role"] is None
+
+
+def test_a_boot_mount_that_a_window_keeps_writable_says_for_whom(after: Facts, policy: Facts) -> None:
+    after["edgesec_boot"]["mounts"][0]["runtime"]["options"] = ["rw", "nodev", "nosuid", "noexec"]
+    windows(after).update(open=True, holders=["dpkg install (process 5)"])
+    found = entry(after, policy, "boot.mounts.read_only")
+    assert found["actual"] == "/boot/efi: writable now (boot window: dpkg install (process 5))"
+
+
+def test_updates_that_no_role_makes_possible(after: Facts, policy: Facts) -> None:
+    windows(after)["hooks"][0]["lacks"] = "libdnf5-plugin-actions"
+    assert entry(after, policy, "boot.mounts.updates")["role"] is None
+    windows(after)["hooks"] = []
+    assert verdicts(after, policy)["boot.mounts.updates"] == "not_applicable"
+
+
+def test_without_windows_updates_fail_and_no_role_runs_for_them(after: Facts, policy: Facts) -> None:
+    policy["boot_mounts_windows"] = False
+    assert entry(after, policy, "boot.mounts.updates")["role"] == "boot_mounts", "it takes the hooks out"
+    windows(after)["hooks"][0]["installed"] = False
+    found = entry(after, policy, "boot.mounts.updates")
+    assert (found["verdict"], found["role"]) == ("fail", None)
+    after["edgesec_boot"]["mounts"][0].update(runtime=None, fstab={"source": "x", "options": ["rw"], "line": 1})
+    assert verdicts(after, policy)["boot.mounts.updates"] == "not_applicable"
 
 
 def test_a_credential_that_the_role_would_refuse_runs_no_role(after: Facts, policy: Facts) -> None:
