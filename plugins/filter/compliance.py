@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -16,9 +16,9 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight impor
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare, table
 
 
-def _policy(overrides: Any) -> dict[str, Any]:
+def _policy(overrides: Any, host: str = "", groups: Collection[str] = ()) -> dict[str, Any]:
     try:
-        return policy(overrides)
+        return policy(overrides, host, groups)
     except EdgesecError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -38,7 +38,8 @@ _TAIL = """
 ## Other catalogues
 
 The ids are our own reading, and what was not sure is left out: NIST SP 800-53 revision 5, NISTIR 8259A (names of
-capabilities), ETSI EN 303 645 V2.1.1, IEC 62443-4-2, and Annex I of the Cyber Resilience Act.
+capabilities), ETSI EN 303 645 V2.1.1, IEC 62443-4-2, Annex I of the Cyber Resilience Act, and the CIS Debian Linux 12
+Benchmark v1.1.0.
 """
 
 
@@ -48,6 +49,7 @@ _NAMES = {
     "etsi_en_303_645": "EN 303 645",
     "iec_62443_4_2": "IEC 62443-4-2",
     "cra_annex_i": "CRA Annex I",
+    "cis_debian_12": "CIS Debian 12",
 }
 
 
