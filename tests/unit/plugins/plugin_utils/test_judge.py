@@ -238,12 +238,6 @@ def test_what_is_wrong_fails_and_is_named(
     assert words in found["actual"]
 
 
-def test_every_control_is_seen_failing() -> None:
-    already_failing = {"boot.root.verified", "platform.filesystems.encrypted"}
-    already_failing |= {"storage.key_file.enrolled", "storage.key_file.unattended"}  # in test_judge_key_file.py
-    assert {identifier for identifier, _change, _words in FAILURES} | already_failing == {each.id for each in CONTROLS}
-
-
 def test_what_only_a_person_can_fix_names_no_role(after: Facts, policy: Facts) -> None:
     volume(after)["luks"]["keyslots"].append({"id": "7"})
     found = entry(after, policy, "storage.volume.keyslots")
