@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._on_device import local_facts, metrics
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import preflight
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare, table
@@ -30,9 +31,11 @@ class FilterModule:
         """The filters by name."""
         return {
             "compare_judgements": compare,
+            "compliance_metrics": metrics,
             "compliance_table": table,
             "failing_roles": failing_roles,
             "judge": judge,
+            "local_facts": local_facts,
             "policy": _policy,
             "preflight": preflight,
         }
