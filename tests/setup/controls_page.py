@@ -30,8 +30,8 @@ Lens, section 3.1.2, and has the Lens's own priority.
 A verdict is **pass**, **fail**, **unknown** (it could not be looked at, which never counts as pass), **not_applicable**
 (there is nothing it could apply to) or **waived** (by the site policy, with a reason and a last day). Its evidence is
 **measured**, **capable** (it could be so, which is not enough), **declared** (the owner vouches for it in
-`compliance_declared`, and nothing was measured) or **absent**. Where a role is named, `edgesec.hardening.harden` runs it when
-the control does not pass; where none is, a person must do something.
+`compliance_declared`, and nothing was measured) or **absent**. Where a role is named,
+`edgesec.hardening.harden` runs it when the control does not pass; where none is, a person must do something.
 
 What a device reports of itself is its own claim: facts show drift and mistakes, not what an attacker who is root on the
 device wants to hide.
