@@ -4,21 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._on_device import local_facts, metrics
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import preflight
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare, table
 
 
-def _policy(overrides: Any) -> dict[str, Any]:
+def _policy(overrides: Any, host: str = "", groups: Collection[str] = ()) -> dict[str, Any]:
     try:
-        return policy(overrides)
+        return policy(overrides, host, groups)
     except EdgesecError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -30,9 +31,11 @@ class FilterModule:
         """The filters by name."""
         return {
             "compare_judgements": compare,
+            "compliance_metrics": metrics,
             "compliance_table": table,
             "failing_roles": failing_roles,
             "judge": judge,
+            "local_facts": local_facts,
             "policy": _policy,
             "preflight": preflight,
         }

@@ -15,8 +15,10 @@ from typing import Any, Optional
 
 from ._cipher import cpu_has_aes
 from ._cli import SEARCH_PATH
-from ._observe import is_directory, is_executable, read_line, read_text
+from ._hardware import collect as collect_hardware
+from ._observe import is_directory, is_executable, json_clean, read_line, read_text
 from ._runtime import digest
+from ._signed_code import collect as collect_code
 
 UNLOCKER = "/usr/lib/edgesec/edgesec"
 TOOLS = ("blkid", "cryptsetup", "findmnt", "mkfs.ext4", "tpm2_unseal", "wipefs")
@@ -26,7 +28,7 @@ OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 def collect(root: str) -> dict[str, Any]:
     """The fact C(edgesec_platform)."""
     installed = digest(root)
-    return {
+    facts = {
         "schema": 1,
         "distribution": _distribution(root),
         "kernel": read_line(root, "/proc/sys/kernel/osrelease"),
@@ -38,8 +40,11 @@ def collect(root: str) -> dict[str, Any]:
         "init": "systemd" if is_directory(root, "/run/systemd/system") else read_line(root, "/proc/1/comm"),
         "tools": {name: _tool(root, name) for name in TOOLS},
         "unlocker": {"installed": installed is not None, "digest": installed, "source": UNLOCKER},
+        "hardware": collect_hardware(root),
+        "code": collect_code(root),
         "source": [OS_RELEASE[0], "/proc", "/sys/class/dmi/id", "/proc/device-tree/model", SEARCH_PATH],
     }
+    return dict(json_clean(facts))
 
 
 def parse_os_release(text: str) -> dict[str, str]:

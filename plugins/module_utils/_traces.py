@@ -31,7 +31,8 @@ from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 
 _DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")
 _UNITS = ("etc/systemd/system/edgesec-*", "etc/systemd/system/*.wants/edgesec-*")
-_FILES = (*HOOKS, MOTD)
+_LOCAL_FACT = "etc/ansible/facts.d/edgesec.fact"
+_FILES = (*HOOKS, MOTD, _LOCAL_FACT)
 
 
 @dataclass(frozen=True)

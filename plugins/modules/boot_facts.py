@@ -39,6 +39,46 @@ ansible_facts:
       returned: success
       type: dict
       sample: {"firmware": "uefi", "secure_boot": true, "setup_mode": false, "uki": true, "separate": true}
+      contains:
+        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        mounts:
+          description: The boot file systems that are mounted or in fstab.
+          type: list
+          elements: dict
+          contains:
+            path: {type: str, description: "The mount point."}
+            runtime:
+              description: As it is mounted, V(none) where it is not.
+              type: dict
+              contains:
+                source: {type: str, description: "What is mounted."}
+                fstype: {type: str, description: "Type of the file system."}
+                options: {type: list, elements: str, description: "Options of the mount and of the file system."}
+            fstab:
+              description: Its line in fstab, V(none) where there is none.
+              type: dict
+              contains:
+                source: {type: str, description: "What is to be mounted."}
+                options: {type: list, elements: str, description: "Options."}
+                line: {type: int, description: "Number of the line."}
+        separate: {type: bool, description: "Whether boot files have a file system of their own."}
+        firmware: {type: str, description: "V(uefi), V(devicetree) or V(bios)."}
+        secure_boot: {type: bool, description: "Whether Secure Boot is on."}
+        setup_mode: {type: bool, description: "Whether anybody may enrol keys of Secure Boot."}
+        uki: {type: bool, description: "Whether the running kernel came out of a unified kernel image."}
+        stub: {type: str, description: "The stub of that image."}
+        cmdline: {type: str, description: "Command line of the kernel."}
+        event_log: {type: bool, description: "Whether there is an event log of what was measured."}
+        root:
+          description: The root file system.
+          type: dict
+          contains:
+            source: {type: str, description: "What is mounted."}
+            fstype: {type: str, description: "Type of the file system."}
+            options: {type: list, elements: str, description: "Options of the mount and of the file system."}
+            verified: {type: str, description: "C(dm-verity), or C(none) where it is not verified."}
+        lockdown: {type: str, description: "The kernel's lockdown, C(none), C(integrity) or C(confidentiality)."}
+        source: {type: list, elements: str, description: "Where it was read."}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -45,6 +45,36 @@ ansible_facts:
       returned: success
       type: dict
       sample: {"files": [{"path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600", "compliant": true}]}
+      contains:
+        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        files:
+          description: The files, by path.
+          type: list
+          elements: dict
+          contains:
+            path: {type: str, description: "The path, or the pattern that nothing matches."}
+            declared:
+              description: What is wanted.
+              type: dict
+              contains:
+                owner: {type: str, description: "Owner."}
+                group: {type: str, description: "Group."}
+                mode: {type: str, description: "Mode."}
+                required: {type: bool, description: "Whether it has to be there."}
+            exists: {type: bool, description: "Whether it is there."}
+            type: {type: str, description: "V(regular), V(symlink), V(directory) or another kind of file."}
+            owner: {type: str, description: "Name of the owner."}
+            group: {type: str, description: "Name of the group."}
+            uid: {type: int, description: "Number of the owner."}
+            gid: {type: int, description: "Number of the group."}
+            mode: {type: str, description: "Mode as four octal digits."}
+            nlink: {type: int, description: "How many names it has."}
+            unsafe_directory:
+              description: The directory by which others could replace it, V(none) where there is none.
+              type: str
+            compliant: {type: bool, description: "Whether all is as declared."}
+            reason: {type: str, description: "What is not."}
+        source: {type: str, description: "Where it was read."}
 """
 
 from ansible.module_utils.basic import AnsibleModule

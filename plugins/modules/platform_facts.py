@@ -41,6 +41,121 @@ ansible_facts:
       returned: success
       type: dict
       sample: {"architecture": "x86_64", "init": "systemd", "cpu": {"aes": true}}
+      contains:
+        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        distribution:
+          description: What os-release says.
+          type: dict
+          contains:
+            id: {type: str, description: "C(ID), such as V(debian)."}
+            version_id: {type: str, description: "C(VERSION_ID), such as V(13)."}
+            pretty_name: {type: str, description: "C(PRETTY_NAME)."}
+            id_like: {type: list, elements: str, description: "C(ID_LIKE)."}
+        kernel: {type: str, description: "Release of the running kernel."}
+        architecture: {type: str, description: "As C(uname -m) has it."}
+        model: {type: str, description: "The board, from the device tree or DMI."}
+        cpu:
+          description: What the processor can do.
+          type: dict
+          contains:
+            aes: {type: bool, description: "Whether it has instructions for AES."}
+        memory_bytes: {type: int, description: "Memory in bytes."}
+        python: {type: str, description: "Version of the Python that runs modules."}
+        init: {type: str, description: "V(systemd), or the name of the first process."}
+        tools: {type: dict, description: "Path of each tool that the work needs, V(none) where it is not installed."}
+        unlocker:
+          description: The unlocker on the device.
+          type: dict
+          contains:
+            installed: {type: bool, description: "Whether there is one."}
+            digest: {type: str, description: "SHA-256 of all its files."}
+            source: {type: str, description: "Where it was looked for."}
+        hardware:
+          description: What the hardware has to offer. See C(docs/controls.md) for what of it counts.
+          type: dict
+          contains:
+            cpu_vendor: {type: str, description: "The vendor as an x86 processor names it."}
+            virtual: {type: bool, description: "Whether an x86 processor says that a hypervisor runs it."}
+            soc:
+              description: The system on a chip.
+              type: dict
+              contains:
+                family: {type: str, description: "From C(/sys/devices/soc0)."}
+                machine: {type: str, description: "From C(/sys/devices/soc0)."}
+                soc_id: {type: str, description: "From C(/sys/devices/soc0)."}
+                revision: {type: str, description: "From C(/sys/devices/soc0)."}
+                compatible: {type: list, elements: str, description: "C(compatible) of the root of the device tree."}
+            tee:
+              description: The trusted execution environment.
+              type: dict
+              contains:
+                kind: {type: str, description: "V(optee) or V(amdtee), by what the firmware or the driver says."}
+                devices:
+                  description: Its devices. The kernel has one once it has spoken to what runs there.
+                  type: list
+                  elements: str
+            boot_guard:
+              description: >-
+                What Intel's management engine tells of Boot Guard, V(none) where there is no such
+                engine.
+              type: dict
+              contains:
+                csme: {type: str, description: "Version of the engine."}
+                registers: {type: list, elements: str, description: "HFSTS1 to HFSTS6, hexadecimal."}
+                manufacturing_mode:
+                  description: >-
+                    Whether manufacturing has not been ended. These five are V(none) for CSME
+                    other than 11 to 16.
+                  type: bool
+                disabled: {type: bool, description: "Whether Boot Guard is disabled."}
+                verified: {type: bool, description: "Whether the firmware is verified before it runs."}
+                acm_forced: {type: bool, description: "Whether the authenticated code module is forced."}
+                fuses_locked: {type: bool, description: "Whether the fuses are locked."}
+            pkcs11:
+              description: >-
+                The PKCS#11 modules that p11-kit knows.
+              type: list
+              elements: dict
+              contains:
+                name: {type: str, description: "Name of the file that registers it."}
+                library: {type: str, description: "The library."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        code:
+          description: Whether code is signed.
+          type: dict
+          contains:
+            ima:
+              description: The integrity measurement architecture of the kernel.
+              type: dict
+              contains:
+                present: {type: bool, description: "Whether the kernel has it."}
+                execution_rules:
+                  description: >-
+                    Rules that have signatures demanded of all that is executed, V(none) where
+                    the kernel does not let its policy be read.
+                  type: list
+                  elements: str
+                appraise: {type: str, description: "C(ima_appraise=) of the kernel's command line."}
+            ipe:
+              description: Integrity policy enforcement of the kernel.
+              type: dict
+              contains:
+                present: {type: bool, description: "Whether the kernel has it."}
+                enforced: {type: bool, description: "Whether it denies, and not only looks on."}
+                denying_policies:
+                  description: Names of active policies that deny execution by default.
+                  type: list
+                  elements: str
+            fs_verity_signatures: {type: bool, description: "Whether files with fs-verity need signatures."}
+            apt:
+              description: How apt is set up, V(none) where there is no apt.
+              type: dict
+              contains:
+                sources: {type: int, description: "How many sources it has."}
+                lax_sources: {type: list, elements: str, description: "Those whose signatures are not insisted on."}
+                lax_options: {type: list, elements: str, description: "Options that let unsigned packages in."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        source: {type: list, elements: str, description: "Where it was read."}
 """
 
 from ansible.module_utils.basic import AnsibleModule

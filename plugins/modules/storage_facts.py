@@ -46,13 +46,7 @@ ansible_facts:
       description:
         - The volumes in the order in which they were declared, mounts that are written to in clear, the swap that is in
           use, and that which is declared.
-        - Each line of crypttab (C(crypttab)) with the C(reader) that reads it at boot, C(systemd-cryptsetup-generator),
-          C(cryptsetup-initramfs), C(dracut), or V(none) for nobody, and the C(ignored_options) that this one drops,
-          V(none) where that is not known. What cryptsetup-initramfs reads for resuming from hibernation is not told
-          apart.
-        - Where temporary files (C(temporary)), core dumps (C(core_dumps)) and the journal of systemd (C(journal)) go.
-          Each has C(memory), C(encrypted) and C(writable), which are V(none) with a C(reason) where that could not be
-          determined; the last two have C(off), too.
+        - What reads each line of crypttab, and where temporary files, core dumps and the journal of systemd go.
       returned: success
       type: dict
       sample:
@@ -64,6 +58,217 @@ ansible_facts:
         temporary: [{"path": "/tmp", "memory": true, "encrypted": null, "writable": true, "reason": null}]
         core_dumps: {"pattern": "|/bin/false", "off": true}
         journal: {"path": "/var/log/journal", "memory": false, "encrypted": true, "writable": true, "off": false}
+      contains:
+        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        volumes:
+          description: The volumes, in the order in which they were declared.
+          type: list
+          elements: dict
+          contains:
+            name: {type: str, description: "Name."}
+            device: {type: str, description: "Device as it was declared."}
+            exists: {type: bool, description: "Whether it is there."}
+            realpath: {type: str, description: "The device with all links followed."}
+            size_bytes: {type: int, description: "Size in bytes."}
+            blank:
+              description: Whether it has no signature, partition table, holder, mount or other use.
+              type: bool
+            signatures:
+              description: What blkid and wipefs know on it.
+              type: list
+              elements: dict
+              contains:
+                type: {type: str, description: "Type, such as V(ext4)."}
+                usage: {type: str, description: "Kind, such as V(filesystem)."}
+                uuid: {type: str, description: "UUID."}
+                label: {type: str, description: "Label."}
+                offset: {type: int, description: "Where it stands, in bytes."}
+            partition_table: {type: bool, description: "Whether it has a partition table."}
+            partition_table_uuid: {type: str, description: "UUID of that table."}
+            partitions_in_use: {type: list, elements: str, description: "What its partitions are used for."}
+            holders: {type: list, elements: str, description: "Block devices that lie on it."}
+            mounted_at: {type: list, elements: str, description: "Where it is mounted."}
+            in_use_as: {type: list, elements: str, description: "Other uses, such as V(swap) or V(loop)."}
+            interrupted: {type: bool, description: "Whether its encryption in place was interrupted before it began."}
+            luks:
+              description: Its LUKS header, V(none) where there is none.
+              type: dict
+              contains:
+                version: {type: int, description: "Version."}
+                uuid: {type: str, description: "UUID."}
+                label: {type: str, description: "Label."}
+                subsystem: {type: str, description: "Subsystem."}
+                cipher: {type: str, description: "Cipher of the data."}
+                sector_size: {type: int, description: "Size of a sector in bytes."}
+                keyslots:
+                  description: The keyslots.
+                  type: list
+                  elements: dict
+                  contains:
+                    id: {type: str, description: "Number."}
+                    kdf: {type: str, description: "Key derivation."}
+                    iterations: {type: int, description: "Iterations of pbkdf2."}
+                    time: {type: int, description: "Passes of argon2."}
+                    memory_kib: {type: int, description: "Memory of argon2 in KiB."}
+                    cpus: {type: int, description: "Threads of argon2."}
+                    key_size: {type: int, description: "Size of the volume key in bytes."}
+                    area_cipher: {type: str, description: "Cipher of the keyslot."}
+                    area_key_size: {type: int, description: "Size of its key in bytes."}
+                    priority: {type: int, description: "V(0) ignore, V(1) normal, V(2) prefer."}
+                tokens:
+                  description: The tokens.
+                  type: list
+                  elements: dict
+                  contains:
+                    id: {type: str, description: "Number."}
+                    type: {type: str, description: "Type."}
+                    maker: {type: str, description: "Whose it is, where its type tells."}
+                    keyslots: {type: list, elements: str, description: "The keyslots that it opens."}
+                    pin: {type: bool, description: "Whether it asks for a PIN."}
+                requirements:
+                  description: What a program has to know to open it, such as a re-encryption under way.
+                  type: list
+                  elements: str
+                flags: {type: list, elements: str, description: "Flags that are kept in the header."}
+                json_bytes: {type: int, description: "Size of the area of metadata in bytes."}
+            key_file:
+              description: The key file on a token that opens it, V(none) where its header names none.
+              type: dict
+              contains:
+                enrolled: {type: bool, description: "Whether keyslot and enrolment fit."}
+                reason: {type: str, description: "Why not."}
+                keyslot: {type: str, description: "Its keyslot."}
+                file_system: {type: str, description: "UUID of the token's file system."}
+                path: {type: str, description: "Path of the file there."}
+                unlock_unit_enabled: {type: bool, description: "Whether its unit is enabled."}
+                last_unlock:
+                  description: How the last attempt of this boot ended, V(none) where there was none.
+                  type: dict
+                  contains:
+                    reason: {type: str, description: "One word, V(ok) where it was opened."}
+                    at: {type: int, description: "When, in seconds since 1970."}
+                    approval: {type: str, description: "Id of the approval."}
+            mapping:
+              description: Its open mapping, V(none) where it is closed.
+              type: dict
+              contains:
+                path: {type: str, description: "Path."}
+                uuid: {type: str, description: "UUID of the mapping."}
+            mount:
+              description: What is mounted at the declared mount point, V(none) where nothing is.
+              type: dict
+              contains:
+                path: {type: str, description: "The mount point."}
+                source: {type: str, description: "What is mounted."}
+                fstype: {type: str, description: "Type of the file system."}
+                options: {type: list, elements: str, description: "Options of the mount and of the file system."}
+            fstab:
+              description: The line of fstab for the mount point, V(none) where there is none.
+              type: dict
+              contains:
+                source: {type: str, description: "What is to be mounted."}
+                options: {type: list, elements: str, description: "Options."}
+                line: {type: int, description: "Number of the line."}
+            crypttab:
+              description: Lines of crypttab that open the device or take its name.
+              type: list
+              elements: dict
+              contains:
+                line: {type: int, description: "Number."}
+                target: {type: str, description: "Name of the mapping."}
+                source: {type: str, description: "Device."}
+                options: {type: list, elements: str, description: "Options."}
+                opens_it: {type: bool, description: "Whether it opens this device."}
+                early: {type: bool, description: "Whether the initramfs reads it."}
+            recovery_escrowed: {type: bool, description: "Always V(none), as only the controller knows."}
+            reason: {type: str, description: "Why something could not be determined."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        crypttab:
+          description: Each line of crypttab.
+          type: list
+          elements: dict
+          contains:
+            line: {type: int, description: "Number."}
+            target: {type: str, description: "Name of the mapping."}
+            source: {type: str, description: "Device."}
+            options: {type: list, elements: str, description: "Options."}
+            reader:
+              description: >-
+                What reads it at boot, C(systemd-cryptsetup-generator), C(cryptsetup-initramfs) or
+                C(dracut), or V(none) for nobody. What cryptsetup-initramfs reads for resuming from
+                hibernation is not told apart.
+              type: str
+            ignored_options:
+              description: The options that this one drops, V(none) where that is not known.
+              type: list
+              elements: str
+        plain_writable_mounts:
+          description: File systems that are written to in clear.
+          type: list
+          elements: dict
+          contains:
+            path: {type: str, description: "The mount point."}
+            source: {type: str, description: "What is mounted."}
+            fstype: {type: str, description: "Type of the file system."}
+        swap:
+          description: The swap that is in use, but that in compressed memory.
+          type: list
+          elements: dict
+          contains:
+            device: {type: str, description: "Device or file."}
+            encrypted: {type: bool, description: "Whether it lies on dm-crypt."}
+        declared_swap:
+          description: The swap that is declared.
+          type: list
+          elements: dict
+          contains:
+            name: {type: str, description: "Name."}
+            device: {type: str, description: "Device as it was declared."}
+            mapped: {type: bool, description: "Whether it is mapped with a random key."}
+            active: {type: bool, description: "Whether it is swapped to."}
+            at_boot: {type: bool, description: "Whether it will be at the next boot."}
+            contents: {type: dict, description: "What is on the device, as of a volume. V(none) where it is mapped."}
+            fstab: {type: list, elements: int, description: "Lines of fstab that swap to the bare device."}
+            resume: {type: str, description: "What resumes from it after hibernation, V(none) for nothing."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        temporary:
+          description: Where temporary files go.
+          type: list
+          elements: dict
+          contains:
+            path: {type: str, description: "The directory."}
+            memory: {type: bool, description: "Whether it is in memory."}
+            encrypted: {type: bool, description: "Whether it lies on dm-crypt."}
+            writable: {type: bool, description: "Whether it is written to."}
+            reason: {type: str, description: "Why one of them could not be determined."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        core_dumps:
+          description: Where core dumps go.
+          type: dict
+          contains:
+            pattern: {type: str, description: "C(kernel.core_pattern)."}
+            "off": {type: bool, description: "Whether there are none."}
+            memory: {type: bool, description: "Whether they are kept in memory."}
+            encrypted: {type: bool, description: "Whether they go to dm-crypt."}
+            writable: {type: bool, description: "Whether they can be written."}
+            collector: {type: bool, description: "Whether systemd-coredump is installed."}
+            container: {type: bool, description: "Whether the pattern is that of a container's host."}
+            reason: {type: str, description: "Why something could not be determined."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        journal:
+          description: Where the journal of systemd goes.
+          type: dict
+          contains:
+            path: {type: str, description: "The directory."}
+            memory: {type: bool, description: "Whether it is in memory."}
+            encrypted: {type: bool, description: "Whether it lies on dm-crypt."}
+            writable: {type: bool, description: "Whether it is written to."}
+            present: {type: bool, description: "Whether there is one."}
+            "off": {type: bool, description: "Whether it is switched off."}
+            left_over: {type: bool, description: "Whether older files are in clear on the disk."}
+            reason: {type: str, description: "Why something could not be determined."}
+            source: {type: list, elements: str, description: "Where it was read."}
+        source: {type: list, elements: str, description: "Where it was read."}
 """
 
 from ansible.module_utils.basic import AnsibleModule

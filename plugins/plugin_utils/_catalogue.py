@@ -7,14 +7,17 @@
 """The catalogue of controls, and its map to other catalogues (their ids only).
 
 The map is our own reading: NIST SP 800-53 revision 5, NISTIR 8259A (names of capabilities), ETSI EN 303 645 V2.1.1,
-IEC 62443-4-2, and Annex I, part I, point 2 of the Cyber Resilience Act. What is not sure is left out.
+IEC 62443-4-2, and Annex I, part I, point 2 of the Cyber Resilience Act, by topic; and the CIS Debian Linux 12 Benchmark
+v1.1.0, by control. What is not sure is left out.
 """
 
 from __future__ import annotations
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import Control
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot import CONTROLS as BOOT
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_code import CONTROLS as CODE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_credentials import CONTROLS as CREDENTIALS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_hardware import CONTROLS as HARDWARE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_key_file import CONTROLS as KEY_FILE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_luks import CONTROLS as LUKS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
@@ -22,14 +25,15 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storag
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import CONTROLS as TPM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volatile import CONTROLS as VOLATILE
 
-_ORDER = ("storage", "boot", "tpm", "credentials", "platform")
+_ORDER = ("storage", "boot", "tpm", "credentials", "platform", "hardware", "code")
 CONTROLS: tuple[Control, ...] = tuple(
     sorted(
-        (*STORAGE, *KEY_FILE, *LUKS, *VOLATILE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM),
+        (*STORAGE, *KEY_FILE, *LUKS, *VOLATILE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM, *HARDWARE, *CODE),
         key=lambda control: _ORDER.index(control.id.split(".", 1)[0]),
     )
 )
 
+SITE_TOPIC = "site"
 TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
     "encrypted_storage": {
         "nist_800_53": ("SC-28", "SC-28(1)", "SC-13"),
@@ -80,6 +84,20 @@ TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
         "iec_62443_4_2": ("CR 1.5", "CR 2.1"),
         "cra_annex_i": ("I.2(d)", "I.2(e)"),
     },
+    "signed_code": {
+        "nist_800_53": ("CM-14", "SI-7(15)"),
+        "nistir_8259a": ("Software Update",),
+        "etsi_en_303_645": ("5.3-2",),
+        "iec_62443_4_2": ("EDR 3.10(1)",),
+        "cra_annex_i": ("I.2(c)", "I.2(f)"),
+    },
+    "isolation": {
+        "nist_800_53": ("SC-39(1)", "SC-3(1)"),
+        "nistir_8259a": (),
+        "etsi_en_303_645": (),
+        "iec_62443_4_2": (),
+        "cra_annex_i": ("I.2(j)",),
+    },
     "configuration": {
         "nist_800_53": ("CM-6",),
         "nistir_8259a": ("Device Configuration",),
@@ -87,9 +105,26 @@ TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
         "iec_62443_4_2": (),
         "cra_annex_i": (),
     },
+    # Of a site policy's own controls we know nothing.
+    SITE_TOPIC: {
+        "nist_800_53": (),
+        "nistir_8259a": (),
+        "etsi_en_303_645": (),
+        "iec_62443_4_2": (),
+        "cra_annex_i": (),
+    },
+}
+
+_CIS_DEBIAN_12 = {
+    "credentials.files.permissions": ("5.1.2",),
+    "storage.core_dumps.protected": ("1.5.3",),
+    "code.packages.signed": ("1.2.1.1", "1.2.1.2"),
 }
 
 
 def mapping_of(control: Control) -> dict[str, list[str]]:
     """The ids of other catalogues that a control serves."""
-    return {catalogue: list(ids) for catalogue, ids in TOPICS[control.topic].items()}
+    return {
+        **{catalogue: list(ids) for catalogue, ids in TOPICS[control.topic].items()},
+        "cis_debian_12": list(_CIS_DEBIAN_12.get(control.id, ())),
+    }

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
@@ -25,12 +25,30 @@ PASSED = "pass"
 FAIL = "fail"
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not_applicable"
+WAIVED = "waived"
 UNLOCKS = (BY_TPM, BY_KEY_FILE, BY_CONTROLLER)
 PROVIDERS = ("edgesec", SYSTEMD)
-VERDICTS = (PASSED, FAIL, UNKNOWN, NOT_APPLICABLE)
+VERDICTS = (PASSED, FAIL, UNKNOWN, NOT_APPLICABLE, WAIVED)
+
+# How sure a verdict is: seen to be so, seen to be possible, said by the owner, or nothing was seen.
+MEASURED = "measured"
+CAPABLE = "capable"
+DECLARED = "declared"
+ABSENT = "absent"
+EVIDENCE = (MEASURED, CAPABLE, DECLARED, ABSENT)
+
+SITE = "compliance_site_policy"
 
 # The Lens's own priorities (AWS Well-Architected IoT Lens, 3.1.2).
 PRIORITIES = {"3.1.2.1": "Required", "3.1.2.2": "Highly Recommended", "3.1.2.3": "Recommended"}
+# Its recommendations.
+RECOMMENDATIONS = (
+    *("3.1.2.1.1", "3.1.2.1.2"),
+    *("3.1.2.2.1", "3.1.2.2.2", "3.1.2.2.3"),
+    *("3.1.2.3.1", "3.1.2.3.2", "3.1.2.3.3", "3.1.2.3.4"),
+)
+SEVERITIES = ("critical", "high", "medium", "low", "informational")
+_SEVERITY = {"Required": "high", "Highly Recommended": "medium", "Recommended": "low"}
 
 
 @dataclass(frozen=True)
@@ -40,12 +58,18 @@ class Finding:
     :ivar actual: what was seen, in a few words.
     :ivar reason: why the verdict is unknown or not applicable.
     :ivar by_hand: set where no role can change it: what a person must do.
+    :ivar evidence: one of EVIDENCE; what passes or fails was measured, unless it says otherwise.
     """
 
     verdict: str
     actual: str
     reason: str = ""
     by_hand: Optional[str] = None
+    evidence: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.evidence:
+            object.__setattr__(self, "evidence", MEASURED if self.verdict in (PASSED, FAIL) else ABSENT)
 
 
 Check = Callable[[View, View], Finding]
@@ -63,6 +87,8 @@ class Control:
     :ivar topic: key of the map to other catalogues.
     :ivar source: fact that it is judged by.
     :ivar check: facts and policy in, finding out; may raise Unseen.
+    :ivar declarable: whether the owner's word counts (C(compliance_declared)) where nothing was measured.
+    :ivar thresholds: numbers that a site policy may change, with their defaults.
     """
 
     id: str
@@ -74,6 +100,8 @@ class Control:
     topic: str
     source: str
     check: Check
+    declarable: bool = False
+    thresholds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def best_practice(self) -> str:
@@ -84,6 +112,11 @@ class Control:
     def priority(self) -> str:
         """The Lens's priority of the best practice."""
         return PRIORITIES[self.best_practice]
+
+    @property
+    def severity(self) -> str:
+        """How bad it is where it does not pass, as long as no site policy says otherwise."""
+        return _SEVERITY[self.priority]
 
 
 def passed(actual: str) -> Finding:
@@ -104,6 +137,14 @@ def unknown(reason: str) -> Finding:
 def not_applicable(reason: str) -> Finding:
     """There is nothing it could apply to."""
     return Finding(NOT_APPLICABLE, "-", reason)
+
+
+def threshold(policy: View, control: str, name: str, default: int) -> int:
+    """A number of a control: the site policy's, or else the default."""
+    try:
+        return policy.child(SITE).child("thresholds").child(control).number(name)
+    except Unseen:
+        return default
 
 
 def combined(findings: Sequence[tuple[str, Finding]], nothing: str) -> Finding:

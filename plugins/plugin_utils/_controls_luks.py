@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._measure import MEASURED, TUNING
@@ -22,15 +22,16 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     not_applicable,
     opens_at_boot,
     passed,
+    threshold,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import AREA, ROLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 
 _DISCARD = "allow-discards"
 _SECTOR = 4096
-_LEAST_ITERATIONS = 1000
-# A key derivation that takes more of the memory than this may not find it at boot.
-_SHARE_OF_MEMORY = 4
+_KDF = "storage.volume.kdf"
+# A key derivation that takes more of the memory than one part in so many may not find it at boot.
+_KDF_BOUNDS = {"pbkdf2_iterations": 1000, "memory_divisor": 4}
 
 
 def _of_luks2(check: Callable[[View, View, View], Finding]) -> Check:
@@ -87,11 +88,13 @@ def _sector_size(volume: View, luks: View, _declared: View) -> Finding:
 
 
 def _kdf(facts: View, policy: View) -> Finding:
+    bounds = {name: threshold(policy, _KDF, name, default) for name, default in _KDF_BOUNDS.items()}
+
     def check(_volume: View, luks: View, _declared: View) -> Finding:
         wrong = [
             f"keyslot {slot.text('id')} with {problem}"
             for slot in luks.children("keyslots")
-            if (problem := _kdf_problem(facts, slot))
+            if (problem := _kdf_problem(facts, slot, bounds))
         ]
         if wrong:
             return failed("; ".join(wrong))
@@ -100,15 +103,15 @@ def _kdf(facts: View, policy: View) -> Finding:
     return _of_luks2(check)(facts, policy)
 
 
-def _kdf_problem(facts: View, slot: View) -> Optional[str]:
+def _kdf_problem(facts: View, slot: View, bounds: Mapping[str, int]) -> Optional[str]:
     kdf = slot.text("kdf")
     if kdf == "pbkdf2":
         iterations = slot.number("iterations")
-        return f"{iterations} iterations of pbkdf2" if iterations < _LEAST_ITERATIONS else None
+        return f"{iterations} iterations of pbkdf2" if iterations < bounds["pbkdf2_iterations"] else None
     if kdf not in ("argon2i", "argon2id"):
         return f"the key derivation {kdf}"
     memory = slot.number("memory_kib") * 1024
-    if memory * _SHARE_OF_MEMORY > facts.child("edgesec_platform").number("memory_bytes"):
+    if memory * bounds["memory_divisor"] > facts.child("edgesec_platform").number("memory_bytes"):
         return f"{kdf} in {memory >> 20} MiB of memory"
     return None
 
@@ -177,7 +180,7 @@ CONTROLS = (
         check=_of_luks2(_sector_size),
     ),
     Control(
-        id="storage.volume.kdf",
+        id=_KDF,
         title="Every keyslot of a declared volume can be opened on this board, and is not cheap to guess",
         recommendation="3.1.2.3.3",
         expected="argon2 in at most a quarter of the memory, or pbkdf2 with at least 1000 iterations",
@@ -186,6 +189,7 @@ CONTROLS = (
         topic="key_management",
         source=AREA,
         check=_kdf,
+        thresholds=_KDF_BOUNDS,
     ),
     Control(
         id="storage.volume.foreign_tokens",

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ import yaml
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import MODULES, digest_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import SITE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._site_policy import DECLARED, declarations, site_policy
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 # Every key of a policy, and the role that its default comes from.
@@ -25,6 +27,8 @@ _KEYS = {
     "boot_mounts_paths": "boot_mounts",
     "boot_mounts_options": "boot_mounts",
     "boot_mounts_windows": "boot_mounts",
+    SITE: "compliance",
+    DECLARED: "compliance",
     "credentials_files": "credentials",
     "credentials_extra_files": "credentials",
     "encrypted_storage_volumes": "encrypted_storage",
@@ -47,19 +51,24 @@ _KEYS = {
 }
 
 
-def policy(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def policy(overrides: Mapping[str, Any], host: str = "", groups: Collection[str] = ()) -> dict[str, Any]:
     """A full policy.
 
     :param overrides: what is set for the host; a key that is missing or null takes the role's default. So does an
         empty string, which is what ansible-core 2.18 makes of null.
-    :raises EdgesecError: a key is not known.
+    :param host: its name in the inventory, by which waivers are chosen.
+    :param groups: those that it is in.
+    :raises EdgesecError: a key is not known, or the site policy or a declaration is wrong.
     """
     unknown = sorted(set(overrides) - {*_KEYS, ACCEPT})
     if unknown:
         raise EdgesecError("the policy", f"has unknown keys {', '.join(unknown)}", f"Use some of {', '.join(_KEYS)}")
     given = {key: value for key, value in overrides.items() if value is not None and value != ""}
     defaults = {key: _defaults_of(role)[key] for key, role in _KEYS.items() if key not in given}
-    return {ACCEPT: False, "unlocker_digest": unlocker_digest(), **defaults, **given}
+    full = {ACCEPT: False, "unlocker_digest": unlocker_digest(), **defaults, **given}
+    full[SITE] = site_policy(full[SITE], host, groups)
+    full[DECLARED] = declarations(full[DECLARED])
+    return full
 
 
 @cache

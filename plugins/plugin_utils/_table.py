@@ -18,10 +18,11 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     PASSED,
     UNKNOWN,
     VERDICTS,
+    WAIVED,
 )
 
 WIDTH = 100
-_SHORT = {PASSED: "pass", FAIL: "FAIL", UNKNOWN: "unknown", NOT_APPLICABLE: "n/a"}
+_SHORT = {PASSED: "pass", FAIL: "FAIL", UNKNOWN: "unknown", NOT_APPLICABLE: "n/a", WAIVED: "waived"}
 _GAP = "  "
 
 

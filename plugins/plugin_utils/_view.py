@@ -74,6 +74,10 @@ class View:
         """A list of mappings."""
         return [View(each, f"{self._at(key)}[{number}]") for number, each in enumerate(self._list(key))]
 
+    def maybe_list(self, key: str) -> Optional[list[Any]]:
+        """A list of anything, or null."""
+        return self._maybe(key, list)
+
     def texts(self, key: str) -> list[str]:
         """A list of strings."""
         return self._list_of(key, str)

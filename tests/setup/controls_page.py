@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .collection import ROOT, place
@@ -26,9 +27,11 @@ Generated from the catalogue by python -m tests.setup.controls_page: do not edit
 What `edgesec.hardening.audit` judges a device by. Each control serves a recommendation of the AWS Well-Architected IoT
 Lens, section 3.1.2, and has the Lens's own priority.
 
-A verdict is **pass**, **fail**, **unknown** (it could not be looked at, which never counts as pass) or
-**not_applicable** (there is nothing it could apply to). Where a role is named, `edgesec.hardening.harden` runs it when
-the control does not pass; where none is, a person must do something.
+A verdict is **pass**, **fail**, **unknown** (it could not be looked at, which never counts as pass), **not_applicable**
+(there is nothing it could apply to) or **waived** (by the site policy, with a reason and a last day). Its evidence is
+**measured**, **capable** (it could be so, which is not enough), **declared** (the owner vouches for it in
+`compliance_declared`, and nothing was measured) or **absent**. Where a role is named,
+`edgesec.hardening.harden` runs it when the control does not pass; where none is, a person must do something.
 
 What a device reports of itself is its own claim: facts show drift and mistakes, not what an attacker who is root on the
 device wants to hide.
@@ -38,7 +41,8 @@ _TAIL = """
 ## Other catalogues
 
 The ids are our own reading, and what was not sure is left out: NIST SP 800-53 revision 5, NISTIR 8259A (names of
-capabilities), ETSI EN 303 645 V2.1.1, IEC 62443-4-2, and Annex I of the Cyber Resilience Act.
+capabilities), ETSI EN 303 645 V2.1.1, IEC 62443-4-2, Annex I of the Cyber Resilience Act, and the CIS Debian Linux 12
+Benchmark v1.1.0.
 """
 
 
@@ -48,7 +52,13 @@ _NAMES = {
     "etsi_en_303_645": "EN 303 645",
     "iec_62443_4_2": "IEC 62443-4-2",
     "cra_annex_i": "CRA Annex I",
+    "cis_debian_12": "CIS Debian 12",
 }
+
+
+def _thresholds(numbers: Mapping[str, int]) -> str:
+    listed = ", ".join(f"`{name}` ({number})" for name, number in numbers.items())
+    return f"- Thresholds: {listed}\n" if listed else ""
 
 
 def page() -> str:
@@ -67,6 +77,8 @@ def page() -> str:
             f"- Passes: {control.expected}\n"
             f"- Role: {f'`{control.role}`' if control.role else 'none'}\n"
             f"- Remedy: {control.remedy}\n"
+            f"{'- May be declared: yes' + chr(10) if control.declarable else ''}"
+            f"{_thresholds(control.thresholds)}"
             f"- Judged by: `{control.source}`\n"
             f"- See also: {ids}\n"
         )

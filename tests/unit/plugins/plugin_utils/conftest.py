@@ -41,6 +41,8 @@ POLICY: dict[str, Any] = {
     "tpm_sealing_accept": [],
     "edgesec_accept_untested_distribution": False,
     "unlocker_digest": UNLOCKER,
+    "compliance_site_policy": {"severities": {}, "thresholds": {}, "waivers": [], "controls": []},
+    "compliance_declared": {},
 }
 
 
@@ -71,10 +73,25 @@ BEFORE: dict[str, Any] = {
             "pretty_name": "Debian GNU/Linux 13 (trixie)",
             "id_like": [],
         },
+        "architecture": "x86_64",
         "memory_bytes": 1 << 30,
         "kernel": "6.12.57+deb13-cloud-amd64",
         "tools": dict.fromkeys(("blkid", "cryptsetup", "findmnt", "mkfs.ext4", "tpm2_unseal", "wipefs"), "/usr/sbin/x"),
         "unlocker": {"installed": False, "digest": None, "source": "/usr/lib/edgesec/edgesec"},
+        "hardware": {
+            "cpu_vendor": "AuthenticAMD",
+            "virtual": True,
+            "soc": {**dict.fromkeys(("family", "machine", "soc_id", "revision")), "compatible": []},
+            "tee": {"kind": None, "devices": []},
+            "boot_guard": None,
+            "pkcs11": [],
+        },
+        "code": {
+            "ima": {"present": True, "execution_rules": None, "appraise": None},
+            "ipe": {"present": False, "enforced": None, "denying_policies": []},
+            "fs_verity_signatures": False,
+            "apt": {"sources": 2, "lax_sources": [], "lax_options": []},
+        },
     },
     "edgesec_boot": {
         "schema": 1,
