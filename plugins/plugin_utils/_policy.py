@@ -24,6 +24,11 @@ _COLLECTION = Path(__file__).resolve().parents[2]
 _KEYS = {
     "boot_mounts_paths": "boot_mounts",
     "boot_mounts_options": "boot_mounts",
+    "boot_console_editor": "boot_console",
+    "boot_console_emergency": "boot_console",
+    "boot_console_debug_shell": "boot_console",
+    "boot_console_ctrl_alt_del": "boot_console",
+    "boot_console_panic": "boot_console",
     "credentials_files": "credentials",
     "credentials_extra_files": "credentials",
     "encrypted_storage_volumes": "encrypted_storage",
