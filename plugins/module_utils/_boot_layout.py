@@ -16,8 +16,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from ._booted import Booted, mount_of
 from ._blocks import Blocks
+from ._booted import Booted, mount_of
 from ._efivars import LOADER, string
 from ._fstab import Line
 from ._mountinfo import Mount, mounted_at

@@ -27,7 +27,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Vie
 ROLE = "boot_console"
 KEEP = "keep"
 _SIGNED = "Build it into the unified kernel image ({}): the command line is signed with it"
-_BY_ROLE = ("grub",)
+# The only one that the role makes anew.
+_GRUB = "/boot/grub/grub.cfg"
 
 
 def _console(check: Callable[[View, View, View], Finding]) -> Callable[[View, View], Finding]:
@@ -48,9 +49,10 @@ def _asked(policy: View, variable: str) -> Optional[str]:
 
 
 def _editor(_boot: View, console: View, policy: View) -> Finding:
-    by_hand = _asked(policy, "boot_console_editor")
-
     def check(editor: View) -> Finding:
+        by_hand = _asked(policy, "boot_console_editor")
+        if editor.text("loader") == "grub" and editor.text("path") != _GRUB:
+            by_hand = "Set superusers, and --unrestricted in each entry, by the tools of the distribution"
         if editor.flag("open"):
             return failed("anybody may edit the command line", by_hand)
         # An entry that asks for a password does not boot while nobody is there.
@@ -76,8 +78,7 @@ def _emergency(_boot: View, console: View, policy: View) -> Finding:
         return not_applicable("there are no units of systemd for it")
     findings = [
         (unit, failed("gives a shell, for root's password or for none", by_hand) if shell else passed("no shell"))
-        for unit, shell in units.items()
-        if shell is not None
+        for unit, shell in ((unit, shells.flag(unit)) for unit in units)
     ]
     return combined(findings, "")
 
@@ -121,7 +122,7 @@ def _initramfs(boot: View, console: View, policy: View) -> Finding:
     by_hand: Optional[str] = f"Put {option} into the command line"
     if boot.maybe_flag("uki"):
         by_hand = _SIGNED.format(option)
-    elif not console.flag("dracut") and any(each.text("kind") in _BY_ROLE for each in boot.children("layout")):
+    elif not console.flag("dracut") and any(each.maybe_text("path") == _GRUB for each in boot.children("layout")):
         by_hand = None if policy.number("boot_console_panic") > 0 else "Set boot_console_panic"
     return failed(f"without {option}: a shell of root where the root file system is not found", by_hand)
 
