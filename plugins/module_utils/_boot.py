@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Optional
 
 from ._blocks import Blocks
+from ._boot_chain import collect as collect_chain
 from ._boot_file import BOOT_PATHS
 from ._boot_window_hooks import window_facts
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
-from ._errors import Malformed
 from ._event_log import PATH as EVENT_LOG
 from ._fstab import parse as parse_fstab
 from ._mountinfo import Mount, mounted_at
-from ._observe import is_directory, json_clean, read_bytes, read_line, read_text, under
+from ._observe import is_directory, json_clean, read_line, read_text, under
+from ._secure_boot import variable
 from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts
 
 LOCKDOWN = "/sys/kernel/security/lockdown"
 CMDLINE = "/proc/cmdline"
-
-T = TypeVar("T")
 
 
 def collect(root: str, paths: Sequence[str] = BOOT_PATHS) -> dict[str, Any]:
@@ -43,21 +42,24 @@ def collect(root: str, paths: Sequence[str] = BOOT_PATHS) -> dict[str, Any]:
         if mount["runtime"] is not None or mount["fstab"] is not None:
             mounts.append(mount)
     firmware = _firmware(root)
-    stub = _variable(root, "StubInfo", LOADER, string)
+    cmdline = read_line(root, CMDLINE)
+    blocks = Blocks(root)
+    stub = variable(root, "StubInfo", LOADER, string)
     facts = {
         "schema": 1,
         "mounts": mounts,
         "windows": window_facts(root),
         "separate": any(mount["runtime"] is not None for mount in mounts),
         "firmware": firmware,
-        "secure_boot": _variable(root, "SecureBoot", GLOBAL, flag),
-        "setup_mode": _variable(root, "SetupMode", GLOBAL, flag),
+        "secure_boot": variable(root, "SecureBoot", GLOBAL, flag),
+        "setup_mode": variable(root, "SetupMode", GLOBAL, flag),
         "uki": _unified(root, firmware, stub),
         "stub": stub,
-        "cmdline": read_line(root, CMDLINE),
+        "cmdline": cmdline,
         "event_log": os.path.exists(under(root, EVENT_LOG)),
-        "root": _root(root, mounted),
+        "root": _root(blocks, mounted),
         "lockdown": _chosen(read_line(root, LOCKDOWN)),
+        **collect_chain(root, blocks, mounted, fstab, paths, stub, cmdline),
         "source": [MOUNTINFO, FSTAB, "/sys/firmware", CMDLINE, EVENT_LOG, LOCKDOWN],
     }
     return dict(json_clean(facts))
@@ -76,16 +78,6 @@ def _firmware(root: str) -> str:
     return "devicetree" if is_directory(root, "/sys/firmware/devicetree/base") else "bios"
 
 
-def _variable(root: str, name: str, vendor: str, reader: Callable[[bytes], T]) -> Optional[T]:
-    data = read_bytes(root, path_of(name, vendor))
-    if data is None:
-        return None
-    try:
-        return reader(data)
-    except Malformed:
-        return None
-
-
 def _unified(root: str, firmware: str, stub: Optional[str]) -> Optional[bool]:
     """Whether the running kernel came out of a unified kernel image: systemd-stub says so in a variable."""
     if stub is not None:
@@ -95,11 +87,10 @@ def _unified(root: str, firmware: str, stub: Optional[str]) -> Optional[bool]:
     return False
 
 
-def _root(root: str, mounted: Sequence[Mount]) -> dict[str, Any]:
+def _root(blocks: Blocks, mounted: Sequence[Mount]) -> dict[str, Any]:
     mount = mounted_at(mounted, "/")
     if mount is None:
         return {"source": None, "fstype": None, "options": [], "verified": None}
-    blocks = Blocks(root)
     block = blocks.numbered(mount.device) or (blocks.at(mount.source) if mount.source.startswith("/dev/") else None)
     verified = None
     if block is not None:

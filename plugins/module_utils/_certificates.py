@@ -15,7 +15,17 @@ from typing import NamedTuple, Optional
 
 from ._errors import Malformed
 
-_SEQUENCE, _CONTEXT_0 = 0x30, 0xA0
+_SEQUENCE, _SET, _CONTEXT_0 = 0x30, 0x31, 0xA0
+_BMP_STRING = 0x1E
+# Attributes of a name that people read, by the contents of their object identifiers (RFC 4519, RFC 2985).
+_ATTRIBUTES = {
+    b"\x55\x04\x03": "CN",
+    b"\x55\x04\x06": "C",
+    b"\x55\x04\x07": "L",
+    b"\x55\x04\x08": "ST",
+    b"\x55\x04\x0a": "O",
+    b"\x55\x04\x0b": "OU",
+}
 
 
 class Certificate(NamedTuple):
@@ -64,6 +74,25 @@ def certificates(signature: bytes) -> tuple[Certificate, ...]:
                 if read is not None:
                     found.append(read)
     return tuple(found)
+
+
+def name_text(name: bytes) -> str:
+    """A name (subject or issuer) for people to read, such as C(CN=CA, O=Example); what is not known is left out.
+
+    :param name: in DER.
+    """
+    parts = []
+    try:
+        for group in _inner(name, _value(name, 0, len(name)), _SEQUENCE):
+            for pair in _inner(name, group, _SET):
+                kind, text = _inner(name, pair, _SEQUENCE)[:2]
+                label = _ATTRIBUTES.get(name[kind.content : kind.end])
+                if label is not None:
+                    encoding = "utf-16-be" if text.tag == _BMP_STRING else "utf-8"
+                    parts.append(f"{label}={name[text.content : text.end].decode(encoding, 'replace')}")
+    except (Malformed, ValueError):
+        pass
+    return ", ".join(parts)
 
 
 def _inner(data: bytes, outer: _Value, tag: int) -> list[_Value]:

@@ -18,6 +18,9 @@ from ._errors import Malformed
 
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+# Of db and dbx, and of what shim mirrors for the running system.
+IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
+SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
 DIRECTORY = "/sys/firmware/efi/efivars"
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import NamedTuple, Union
+from typing import NamedTuple, Optional, Union
 
 from ._errors import Malformed
 
@@ -93,8 +93,26 @@ def signatures(data: Buffer) -> tuple[bytes, ...]:
 
     :raises Malformed: not a PE image, or one whose parts do not fit into the file.
     """
-    layout = _layout(data)
-    table = bytes(memoryview(data)[layout.table_at : layout.table_at + layout.table_size])
+    at, size = signature_table(data, len(data))
+    return signatures_of(bytes(memoryview(data)[at : at + size]))
+
+
+def signature_table(head: Buffer, size: int) -> tuple[int, int]:
+    """Where in an image the table of its signatures stands, and how many bytes it has; none where it is not signed.
+
+    :param head: the image, or its first bytes with all headers.
+    :param size: of the whole image.
+    :raises Malformed: not a PE image, or one whose parts do not fit into the file.
+    """
+    layout = _layout(head, size)
+    return layout.table_at, layout.table_size
+
+
+def signatures_of(table: bytes) -> tuple[bytes, ...]:
+    """The PKCS#7 signatures in a table of signatures.
+
+    :raises Malformed: one does not fit into the table.
+    """
     found, at = [], 0
     while at + 8 <= len(table):
         length, _revision, kind = struct.unpack_from("<IHH", table, at)
@@ -106,14 +124,14 @@ def signatures(data: Buffer) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _layout(data: Buffer) -> _Layout:
+def _layout(data: Buffer, size: Optional[int] = None) -> _Layout:
     try:
-        return _read_layout(data)
+        return _read_layout(data, len(data) if size is None else size)
     except struct.error:
         raise Malformed(_SUBJECT, "is cut short") from None
 
 
-def _read_layout(data: Buffer) -> _Layout:
+def _read_layout(data: Buffer, whole: int) -> _Layout:
     if not is_pe(data):
         raise Malformed(_SUBJECT, "does not begin as a PE image")
     (pe,) = struct.unpack_from("<I", data, 60)
@@ -133,12 +151,12 @@ def _read_layout(data: Buffer) -> _Layout:
     spans = []
     for index in range(count):
         name, size, _address, raw, at, *_rest = _SECTION.unpack_from(data, table + index * _SECTION.size)
-        if at + raw > len(data):
+        if at + raw > whole:
             raise Malformed(_SUBJECT, f"has a section {name!r} that ends after the file")
         spans.append(_Span(name.rstrip(b"\0").decode("ascii", "replace"), size, at, raw))
-    if not table + count * _SECTION.size <= headers <= len(data) or entry + 8 > headers:
+    if not table + count * _SECTION.size <= headers <= whole or entry + 8 > headers:
         raise Malformed(_SUBJECT, f"has {headers} bytes of headers, which does not fit")
     # Firmware leaves out as many bytes at the end of the file as the table has.
-    if table_size and table_at + table_size != len(data):
+    if table_size and table_at + table_size != whole:
         raise Malformed(_SUBJECT, "has signatures that do not stand at the end of the file")
     return _Layout(optional + 64, entry, headers, table_at, table_size, tuple(spans))

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import Control
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot import CONTROLS as BOOT
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_boot_chain import CONTROLS as BOOT_CHAIN
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_code import CONTROLS as CODE
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_console import CONTROLS as CONSOLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_credentials import CONTROLS as CREDENTIALS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_hardware import CONTROLS as HARDWARE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_key_file import CONTROLS as KEY_FILE
@@ -28,7 +30,20 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volati
 _ORDER = ("storage", "boot", "tpm", "credentials", "platform", "hardware", "code")
 CONTROLS: tuple[Control, ...] = tuple(
     sorted(
-        (*STORAGE, *KEY_FILE, *LUKS, *VOLATILE, *BOOT, *TPM, *CREDENTIALS, *PLATFORM, *HARDWARE, *CODE),
+        (
+            *STORAGE,
+            *KEY_FILE,
+            *LUKS,
+            *VOLATILE,
+            *BOOT,
+            *BOOT_CHAIN,
+            *CONSOLE,
+            *TPM,
+            *CREDENTIALS,
+            *PLATFORM,
+            *HARDWARE,
+            *CODE,
+        ),
         key=lambda control: _ORDER.index(control.id.split(".", 1)[0]),
     )
 )
@@ -74,6 +89,13 @@ TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
         "nist_800_53": ("CM-6", "CM-7"),
         "nistir_8259a": ("Device Configuration",),
         "etsi_en_303_645": (),
+        "iec_62443_4_2": ("CR 7.7",),
+        "cra_annex_i": ("I.2(j)",),
+    },
+    "console": {
+        "nist_800_53": ("AC-3", "CM-7"),
+        "nistir_8259a": ("Logical Access to Interfaces",),
+        "etsi_en_303_645": ("5.6-1",),
         "iec_62443_4_2": ("CR 7.7",),
         "cra_annex_i": ("I.2(j)",),
     },

@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize("role", ["boot_mounts", "credentials"])
+@pytest.mark.parametrize("role", ["boot_console", "boot_mounts", "credentials"])
 def test_documented_defaults_are_the_defaults(role: str) -> None:
     options = read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
     documented = {name: option["default"] for name, option in options.items()}

@@ -20,6 +20,11 @@ POLICY: dict[str, Any] = {
     "boot_mounts_paths": ["/boot", "/boot/efi", "/efi", "/boot/firmware"],
     "boot_mounts_options": ["ro", "nosuid", "nodev", "noexec"],
     "boot_mounts_windows": True,
+    "boot_console_editor": True,
+    "boot_console_emergency": "reboot",
+    "boot_console_debug_shell": True,
+    "boot_console_ctrl_alt_del": True,
+    "boot_console_panic": 30,
     "credentials_files": [{"path": "/etc/ssh/ssh_host_*_key"}],
     "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
@@ -118,6 +123,36 @@ BEFORE: dict[str, Any] = {
         "event_log": True,
         "root": {"source": "/dev/vda2", "fstype": "ext4", "options": ["rw"], "verified": "none"},
         "lockdown": "integrity",
+        "cmdline": "root=LABEL=root ro",
+        "layout": [{"kind": "grub", "path": "/boot/grub/grub.cfg", "on_root": True}],
+        "firmware_keys": {
+            name: {
+                "present": True,
+                "bytes": 900,
+                "certificates": [{"subject": f"CN=Edge {name}", "sha256": "a" * 64, "test_key": False, "owner": "o"}],
+                "hashes": 3,
+                "others": 0,
+                "reason": None,
+            }
+            for name in ("PK", "KEK", "db", "dbx")
+        },
+        "shim": {"present": True, "validation_disabled": False, "sbat_level": "2023012900"},
+        "measured": {"log": True, "agree": [0, 4, 7, 11], "differ": [], "reason": None},
+        "dangers": [],
+        "emmc": [{"name": "mmcblk0boot0", "read_only": True, "force_ro": True, "locked_until_power_on": False}],
+        "console": {
+            "container": False,
+            "editors": [
+                {"loader": "grub", "path": "/boot/grub/grub.cfg", "open": True, "restricted_entries": []},
+                {"loader": "systemd-boot", "path": "/efi/loader/loader.conf", "open": True, "restricted_entries": []},
+            ],
+            "shells": {"emergency.service": True, "rescue.service": True},
+            "debug_shell_masked": False,
+            "ctrl_alt_del_burst": "reboot-force",
+            "dracut": False,
+            "panic_seconds": 0,
+            "panic_on_oops": 0,
+        },
     },
     "edgesec_storage": {
         "schema": 1,
@@ -233,6 +268,16 @@ def _hardened() -> dict[str, Any]:
     mount = facts["edgesec_boot"]["mounts"][0]
     mount["runtime"]["options"] = ["ro", "nodev", "nosuid", "noexec", "relatime"]
     mount["fstab"]["options"] = ["umask=0077", "ro", "nodev", "nosuid", "noexec"]
+    facts["edgesec_boot"]["cmdline"] += " panic=30"
+    facts["edgesec_boot"]["console"].update(
+        shells={"emergency.service": False, "rescue.service": False},
+        debug_shell_masked=True,
+        ctrl_alt_del_burst="none",
+        panic_seconds=30,
+        panic_on_oops=1,
+    )
+    for editor in facts["edgesec_boot"]["console"]["editors"]:
+        editor["open"] = False
     facts["edgesec_storage"]["volumes"][0].update(
         blank=False,
         signatures=[

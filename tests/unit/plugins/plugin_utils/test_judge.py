@@ -48,11 +48,21 @@ def temporary(facts: Facts) -> dict[str, Any]:
     return found
 
 
+def console(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = facts["edgesec_boot"]["console"]
+    return found
+
+
+def certificate_of(facts: Facts, store: str) -> dict[str, Any]:
+    found: dict[str, Any] = facts["edgesec_boot"]["firmware_keys"][store]["certificates"][0]
+    return found
+
+
 def test_the_catalogue_is_well_formed() -> None:
     identifiers = [control.id for control in CONTROLS]
     assert len(identifiers) == len(set(identifiers)) >= 20
     for control in CONTROLS:
-        assert control.role in (None, "boot_mounts", "credentials", "encrypted_storage", "tpm_sealing")
+        assert control.role in (None, "boot_console", "boot_mounts", "credentials", "encrypted_storage", "tpm_sealing")
         assert control.priority in ("Required", "Highly Recommended", "Recommended")
         assert control.topic in TOPICS
         assert control.title
@@ -77,7 +87,8 @@ def test_before_hardening_what_harden_fixes_fails(before: Facts, policy: Facts) 
         "tpm.approval.current",
         "platform.unlocker.installed",
     } <= failing
-    assert failing_roles(judge(before, policy)) == ["boot_mounts", "credentials", "encrypted_storage", "tpm_sealing"]
+    roles = ["boot_console", "boot_mounts", "credentials", "encrypted_storage", "tpm_sealing"]
+    assert failing_roles(judge(before, policy)) == roles
 
 
 def test_after_hardening_only_the_plain_root_fails(after: Facts, policy: Facts) -> None:
@@ -196,6 +207,37 @@ FAILURES: list[tuple[str, Change, str]] = [
         "neither",
     ),
     ("boot.kernel.lockdown", lambda f: f["edgesec_boot"].update(lockdown="none"), "none"),
+    (
+        "boot.keys.trusted",
+        lambda f: certificate_of(f, "PK").update(test_key=True, subject="CN=DO NOT TRUST"),
+        "PK: test",
+    ),
+    ("boot.dbx.present", lambda f: f["edgesec_boot"]["firmware_keys"]["dbx"].update(present=False), "empty"),
+    ("boot.shim.validation", lambda f: f["edgesec_boot"]["shim"].update(validation_disabled=True), "whatever"),
+    ("boot.log.replays", lambda f: f["edgesec_boot"]["measured"].update(differ=[4]), "PCR 4"),
+    (
+        "boot.cmdline.safe",
+        lambda f: f["edgesec_boot"]["dangers"].append({"option": "init=/bin/sh", "why": "starts another"}),
+        "init=/bin/sh starts another",
+    ),
+    ("boot.emmc.read_only", lambda f: f["edgesec_boot"]["emmc"][0].update(force_ro=False, read_only=False), "writable"),
+    ("boot.console.editor_closed", lambda f: console(f)["editors"][0].update(open=True), "grub.cfg: anybody may edit"),
+    (
+        "boot.console.editor_closed",
+        lambda f: console(f)["editors"][0]["restricted_entries"].append("menuentry 'x'"),
+        "asks for a password before it starts menuentry 'x'",
+    ),
+    (
+        "boot.console.emergency_closed",
+        lambda f: console(f)["shells"].update({"rescue.service": True}),
+        "rescue.service: gives a shell",
+    ),
+    ("boot.console.debug_shell_masked", lambda f: console(f).update(debug_shell_masked=False), "not masked"),
+    ("boot.console.ctrl_alt_del", lambda f: console(f).update(ctrl_alt_del_burst="reboot-force"), "reboot-force"),
+    ("boot.console.panic", lambda f: console(f).update(panic_seconds=0), "stands still"),
+    ("boot.console.panic", lambda f: console(f).update(panic_on_oops=0), "oops"),
+    ("boot.console.initramfs_closed", lambda f: f["edgesec_boot"].update(cmdline="ro panic=0"), "without panic=30"),
+    ("boot.console.initramfs_closed", lambda f: console(f).update(dracut=True), "without rd.shell=0"),
     ("tpm.device.present", lambda f: f["edgesec_tpm"].update(present=False), "no TPM"),
     ("tpm.device.present", lambda f: f["edgesec_tpm"].update(version="1.2"), "1.2"),
     ("tpm.device.responding", lambda f: f["edgesec_tpm"].update(responding=False, reason="no answer"), "no answer"),
@@ -543,6 +585,57 @@ def test_a_volume_without_a_mount_has_only_to_be_open(after: Facts, policy: Fact
 def test_owners_may_be_declared_by_number(after: Facts, policy: Facts) -> None:
     after["edgesec_credentials"]["files"][0]["declared"].update(owner="0", group="0")
     assert entry(after, policy, "credentials.files.permissions")["verdict"] == "pass"
+
+
+CONSOLE = ("editor_closed", "emergency_closed", "debug_shell_masked", "ctrl_alt_del", "panic", "initramfs_closed")
+
+
+def test_a_container_has_no_console(before: Facts, policy: Facts) -> None:
+    console(before).update(container=True)
+    assert {verdicts(before, policy)[f"boot.console.{name}"] for name in CONSOLE} == {"not_applicable"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "off", "identifier"),
+    [
+        ("boot_console_editor", False, "editor_closed"),
+        ("boot_console_emergency", "keep", "emergency_closed"),
+        ("boot_console_debug_shell", False, "debug_shell_masked"),
+        ("boot_console_ctrl_alt_del", False, "ctrl_alt_del"),
+        ("boot_console_panic", 0, "panic"),
+        ("boot_console_panic", 0, "initramfs_closed"),
+    ],
+)
+def test_what_is_switched_off_still_fails_and_runs_no_role(
+    before: Facts, policy: Facts, variable: str, off: Any, identifier: str
+) -> None:
+    found = entry(before, policy, f"boot.console.{identifier}")
+    assert (found["verdict"], found["role"]) == ("fail", "boot_console")
+    policy[variable] = off
+    found = entry(before, policy, f"boot.console.{identifier}")
+    assert (found["verdict"], found["role"]) == ("fail", None)
+    assert variable in found["remedy"]
+
+
+def test_a_signed_command_line_is_changed_by_a_new_image_only(after: Facts, policy: Facts) -> None:
+    after["edgesec_boot"].update(cmdline="ro", uki=True)
+    found = entry(after, policy, "boot.console.initramfs_closed")
+    assert (found["verdict"], found["role"]) == ("fail", None)
+    assert "unified kernel image" in found["remedy"]
+
+
+def test_a_device_without_uefi_has_no_keys_to_judge(after: Facts, policy: Facts) -> None:
+    after["edgesec_boot"].update(firmware="devicetree", firmware_keys=None, shim=None, emmc=[])
+    after["edgesec_boot"]["measured"].update(log=False, agree=None, differ=None, reason="there is none")
+    seen = verdicts(after, policy)
+    for name in ("keys.trusted", "dbx.present", "shim.validation", "log.replays", "emmc.read_only"):
+        assert seen[f"boot.{name}"] == "not_applicable"
+
+
+def test_keys_that_cannot_be_read_do_not_pass(after: Facts, policy: Facts) -> None:
+    after["edgesec_boot"].update(firmware_keys=None, shim=None)
+    seen = verdicts(after, policy)
+    assert {seen[f"boot.{name}"] for name in ("keys.trusted", "dbx.present", "shim.validation")} == {"unknown"}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

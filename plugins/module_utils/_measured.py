@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Observing whether this boot was measured: the event log of the firmware, replayed against the PCRs as they are."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from . import _event_log as log
+from ._errors import EdgesecError
+from ._observe import read_bytes, under
+from ._pcrs import shown_pcrs
+
+_BANK = "sha256"
+
+
+def collect(root: str) -> dict[str, Any]:
+    """The fact C(measured).
+
+    C(agree) and C(differ) are the PCRs into which the log has something, by whether it leads to what the TPM reports;
+    both are None where that cannot be told. What extends a PCR after the loader (the kernel's IMA, systemd's phases) is
+    not in the log.
+    """
+    facts: dict[str, Any] = {"log": False, "agree": None, "differ": None, "reason": None, "source": log.PATH}
+    data = read_bytes(root, log.PATH, log.LOG_BYTES + 1)
+    if data is None:
+        there = os.path.exists(under(root, log.PATH))
+        facts.update(log=None if there else False, reason="it cannot be read" if there else "there is none")
+        return facts
+    facts["log"] = True
+    shown = shown_pcrs(root)
+    try:
+        events = log.parse(data)
+        replayed = log.replay(events, _BANK)
+    except EdgesecError as error:
+        facts["reason"] = str(error)
+        return facts
+    if not shown:
+        facts["reason"] = "the kernel shows no PCRs of the SHA-256 bank"
+        return facts
+    used = sorted({event.pcr for event in events if event.type != log.NO_ACTION and event.pcr in replayed})
+    facts["agree"] = [pcr for pcr in used if shown.get(pcr) == replayed[pcr]]
+    facts["differ"] = [pcr for pcr in used if shown.get(pcr) != replayed[pcr]]
+    return facts
