@@ -609,6 +609,7 @@ def test_a_container_has_no_console(before: Facts, policy: Facts) -> None:
 def test_what_is_switched_off_still_fails_and_runs_no_role(
     before: Facts, policy: Facts, variable: str, off: Any, identifier: str
 ) -> None:
+    before["edgesec_boot"].update(uki=False)
     found = entry(before, policy, f"boot.console.{identifier}")
     assert (found["verdict"], found["role"]) == ("fail", "boot_console")
     policy[variable] = off
