@@ -44,7 +44,7 @@ def execution_rules(policy: str) -> list[str]:
     See Documentation/ABI/testing/ima_policy of the kernel: a rule with further conditions lets other code through, and
     so does a rule C(dont_appraise) before it.
     """
-    rules = []
+    rules: list[str] = []
     for line in policy.splitlines():
         words = line.split()
         if words[:1] == ["dont_appraise"] and not any(word.startswith("fsmagic=") for word in words):

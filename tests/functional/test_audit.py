@@ -114,6 +114,8 @@ def test_an_unreachable_device_does_not_hide_the_others(tmp_path: Path, variable
         ({"encrypted_storage_volumes": [{"name": "data", "device": "vda3", "mount": "/data"}]}, "not absolute"),
         ({"encrypted_storage_unlock": "magic"}, "encrypted_storage_unlock"),
         ({"credentials_files": [{"path": "/k", "mode": 384}]}, "384"),
+        ({"compliance_site_policy": {"waivers": [{"control": "boot.root"}]}}, "compliance_site_policy.waivers[0]"),
+        ({"compliance_declared": {"boot.root.verified": {}}}, "compliance_declared.boot.root.verified"),
     ],
 )
 def test_a_wrong_variable_is_named(
@@ -133,3 +135,37 @@ def test_reports_do_not_land_in_an_inventory_that_is_a_directory(tmp_path: Path,
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path.name for path in inventory.iterdir()] == ["inventory.json"]
     assert (tmp_path / "edgesec-reports" / "gw-001.json").is_file()
+
+
+def test_a_site_policy_file_waives_for_its_hosts_and_adds_a_control(tmp_path: Path, variables: dict[str, Any]) -> None:
+    site = tmp_path / "site.yml"
+    site.write_text(
+        """
+severities: {storage.writable.encrypted: critical}
+waivers:
+  - {control: storage.writable.encrypted, hosts: gw-*, reason: the disk comes next week, expires: 2999-01-01}
+controls:
+  - id: site.python.there
+    title: Python is there
+    recommendation: 3.1.2.3.4
+    fact: edgesec_platform.python
+    operator: matches
+    expected: '3\\..*'
+    remedy: Install it
+"""
+    )
+    declared = {"hardware.puf.used": {"by": "the maker", "reason": "it is on the board"}}
+    mine = {**variables, "compliance_site_policy": str(site), "compliance_declared": declared}
+    done = audit(tmp_path, {"gw-001": mine, "hub": mine})
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = {}
+    for host in ("gw-001", "hub"):
+        document = json.loads((tmp_path / "edgesec-reports" / f"{host}.json").read_text())
+        seen[host] = {control["id"]: control for control in document["controls"]}
+        assert seen[host]["site.python.there"]["verdict"] == "pass"
+        assert seen[host]["storage.writable.encrypted"]["severity"] == "critical"
+        assert seen[host]["hardware.puf.used"]["evidence"] == "declared"
+        assert [volume["level"] for volume in document["volumes"]] == ["L0"]
+    assert seen["gw-001"]["storage.writable.encrypted"]["verdict"] == "waived"
+    assert seen["hub"]["storage.writable.encrypted"]["verdict"] == "fail"
+    assert "waived   storage.writable.encrypted" in done.stdout
