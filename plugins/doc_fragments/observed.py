@@ -115,6 +115,59 @@ options:
         default: false
 """
 
+    DISCOVER = r"""
+options:
+  discover:
+    description:
+      - Search for private keys, passwords and tokens that nobody declared. That takes time, and is done on request.
+      - The kernel's own file systems (C(proc), C(sysfs) and the like) are never entered, and files with the names of
+        programs, pictures, archives and packages never opened.
+      - A text is read to its end. Of a binary file only the beginning tells what it is, so keys inside of programs and
+        of images of disks are not found. Texts in UTF-16 are taken for binary files.
+    type: dict
+    suboptions:
+      paths:
+        description: Absolute paths of the directories to search.
+        type: list
+        elements: str
+        default: [/]
+      exclude:
+        description: Shell patterns of absolute paths to leave out, with all that is below them. V(*) matches V(/), too.
+        type: list
+        elements: str
+        default: []
+      exclude_file_systems:
+        description: Types of file systems that are not entered.
+        type: list
+        elements: str
+        default: [9p, ceph, cifs, fuse.sshfs, glusterfs, nfs, nfs4, smb3]
+      cross_file_systems:
+        description: Whether file systems that are mounted below the paths are entered. Those left out are listed.
+        type: bool
+        default: false
+      thorough:
+        description:
+          - Whether sources of programs and documents are opened, too. They are most of the text on a device, and seldom
+            a place of secrets.
+        type: bool
+        default: false
+      max_seconds:
+        description: After so many seconds the search stops, with a cursor.
+        type: int
+        default: 60
+      max_files:
+        description: After so many files the search stops, with a cursor.
+        type: int
+        default: 1000000
+      max_size:
+        description: Files with more bytes are not opened.
+        type: int
+        default: 131072
+      cursor:
+        description: Where to go on, as an earlier search of the same paths returned it.
+        type: str
+"""
+
     BOOT_PATHS = r"""
 options:
   boot_paths:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ._boot_file import BOOT_PATHS
 from ._credentials import Declared
 from ._declared_files import parse_mode
+from ._discovery import Search
 from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
 from ._storage import Volume
@@ -97,6 +98,25 @@ CREDENTIAL_FILES = {
         "required": {"type": "bool", "default": False},
     },
 }
+# A search for secrets that nobody declared, when one is asked for.
+DISCOVER = {
+    "type": "dict",
+    "options": {
+        "paths": {"type": "list", "elements": "str", "default": ["/"]},
+        "exclude": {"type": "list", "elements": "str", "default": []},
+        "exclude_file_systems": {
+            "type": "list",
+            "elements": "str",
+            "default": ["9p", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3"],
+        },
+        "cross_file_systems": {"type": "bool", "default": False},
+        "thorough": {"type": "bool", "default": False},
+        "max_seconds": {"type": "int", "default": 60},
+        "max_files": {"type": "int", "default": 1000000},
+        "max_size": {"type": "int", "default": 131072},
+        "cursor": {"type": "str"},
+    },
+}
 
 
 # What the system needs to start: the mount of a volume has nofail, and comes when the system runs already.
@@ -173,6 +193,11 @@ def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared
         mode = parse_mode(each["path"], each["mode"])
         files.append((each["path"], Declared(each["owner"], each["group"], f"{mode:04o}", each["required"])))
     return files
+
+
+def search_of(parameter: Optional[Mapping[str, Any]]) -> Optional[Search]:
+    """The search for secrets that a module was asked for; None where it was asked for none."""
+    return None if parameter is None else Search(**parameter)
 
 
 def _require_absolute(path: str, what: str) -> None:

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - edgesec.hardening.observed.volumes
   - edgesec.hardening.observed.swap
   - edgesec.hardening.observed.credential_files
+  - edgesec.hardening.observed.discover
   - edgesec.hardening.observed.boot_paths
   - edgesec.hardening.observed.tcti
 options:
@@ -85,6 +86,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
     BOOT,
     CREDENTIAL_FILES,
+    DISCOVER,
     ROOT,
     SWAP,
     TCTI,
@@ -101,6 +103,7 @@ def main() -> None:
             "volumes": VOLUMES,
             "swap": SWAP,
             "credential_files": CREDENTIAL_FILES,
+            "discover": DISCOVER,
             "boot_paths": BOOT,
             "tcti": TCTI,
             "root": ROOT,
