@@ -170,8 +170,7 @@ class _Walk:
             is_directory = entry.is_dir(follow_symlinks=False)
             if level.after == (name,) and not is_directory:
                 continue
-            path = prefix + name
-            if self.excluded is not None and self.excluded(path):
+            if self.excluded is not None and self.excluded(prefix + name):
                 counts["excluded"] += 1
                 continue
             if is_directory:
@@ -181,7 +180,7 @@ class _Walk:
             if counts["files"] >= search.max_files or time.monotonic() > self.deadline:
                 raise _Stop
             counts["files"] += 1
-            self.last = path
+            self.last = prefix + name
             if "." in name and name.rpartition(".")[2].lower() in self.unopened:
                 counts["by_name"] += 1
                 continue
@@ -190,9 +189,9 @@ class _Walk:
                 if size > search.max_size:
                     counts["too_large"] += 1
                 elif size >= SMALLEST:
-                    self._look(level, name, path)
+                    self._look(level, name, self.last)
             except OSError as error:
-                self._cannot_read(path, error)
+                self._cannot_read(self.last, error)
         return None
 
     def _look(self, level: _Level, name: str, path: str) -> None:

@@ -91,7 +91,10 @@ def may_hold_secrets(path: str, data: bytes) -> bool:
     for marker, _kind, _reader in _readers_of(data):
         if marker in data:
             return True
-    return is_always_read(path)
+    name = path.rpartition("/")[2]
+    if name.endswith(_WITH_TOKENS) and _has_token_begin(data):
+        return True
+    return name in _NAMES or name in _HISTORIES or "/wireguard/" in path
 
 
 def _readers_of(data: bytes) -> _Readers:
@@ -112,11 +115,14 @@ def _named(path: str, data: bytes) -> Iterator[Secret]:
         kind, reader = _NAMES[name]
         if any(reader(_without_comments(data))):
             yield Secret(kind, encrypted=False)
-    has_token = name.endswith(_WITH_TOKENS) and any(begin in data for begin in _TOKEN_BEGINS)
-    if has_token and any(_mixed(_TOKENS)(data)):
+    if name.endswith(_WITH_TOKENS) and _has_token_begin(data) and any(_mixed(_TOKENS)(data)):
         yield Secret("api_token", encrypted=False)
     if parent == "wireguard" and (name.endswith(".key") or "priv" in name) and _is_curve_key(data):
         yield Secret("wireguard", encrypted=False)
+
+
+def _has_token_begin(data: bytes) -> bool:
+    return any(begin in data for begin in _TOKEN_BEGINS)
 
 
 def _without_comments(data: bytes) -> bytes:
@@ -205,7 +211,11 @@ def _commands(data: bytes) -> Iterator[bytes]:
 
 # Looked for in every text of the device, so each costs time: capitals are found fast among small letters, and what is
 # long faster than what is short.
-_KEY_MARKERS = ((b"PRIVATE", b"-----BEGIN "), (b"SECRET", b"AGE-SECRET-KEY-1"))
+_KEY_MARKERS = (
+    (b"PRIVATE", b"-----BEGIN "),
+    (b"SECRET", b"AGE-SECRET-KEY-1"),
+    (b"PuTTY-User-Key-File", b"Private-Lines"),
+)
 _ANYWHERE: _Readers = (
     (b"ecretAccessKey", "aws", _mixed(_AWS)),
     (b"AccountKey=", "azure", _keys_of(_AZURE_ACCOUNT, 64)),
@@ -241,11 +251,5 @@ _HISTORIES = frozenset(
 ) | {"fish_history"}
 _WITH_TOKENS = (
     *(".env", ".conf", ".cfg", ".ini", ".json", ".yaml", ".yml", ".toml", ".properties", ".service", ".sh", ".token"),
-    *(".ppk", ".npmrc", ".pypirc", ".vault-token", ".netrc", "git-credentials", "_history"),
+    *(".npmrc", ".pypirc", ".vault-token", ".netrc", "git-credentials", "_history"),
 )
-
-
-def is_always_read(path: str) -> bool:
-    """Whether the name alone is a reason to look into a file."""
-    name = path.rpartition("/")[2]
-    return name in _NAMES or name in _HISTORIES or name.endswith(_WITH_TOKENS) or "/wireguard/" in path
