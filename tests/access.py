@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import struct
 from pathlib import Path
@@ -25,3 +27,19 @@ def give(path: Path, *, user: int, permissions: int, group_permissions: int = 0)
         (0x20, 0, nobody),
     ]
     os.setxattr(path, ACL, struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries))
+
+
+def set_immutable(path: Path, wanted: bool) -> bool:
+    """As chattr does; return whether the file system has such a flag and this process may set it."""
+    flag, read, write = 0x10, 0x80086601, 0x40086602
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        value = array.array("l", [0])
+        fcntl.ioctl(descriptor, read, value, True)
+        value[0] = value[0] | flag if wanted else value[0] & ~flag
+        fcntl.ioctl(descriptor, write, value)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

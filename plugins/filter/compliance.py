@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import preflight
@@ -23,6 +24,13 @@ def _policy(overrides: Any) -> dict[str, Any]:
         raise AnsibleFilterError(str(error)) from error
 
 
+def _credential_sets(names: Any) -> list[dict[str, Any]]:
+    try:
+        return files_of_sets(names)
+    except EdgesecError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
 class FilterModule:
     """Judging devices by the facts of this collection."""
 
@@ -31,6 +39,7 @@ class FilterModule:
         return {
             "compare_judgements": compare,
             "compliance_table": table,
+            "credential_sets": _credential_sets,
             "failing_roles": failing_roles,
             "judge": judge,
             "policy": _policy,
