@@ -168,6 +168,52 @@ options:
         type: str
 """
 
+    SEALED = r"""
+options:
+  sealed:
+    description:
+      - Secrets of services that are, or are to be, sealed to the TPM, as for M(edgesec.hardening.systemd_credential).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      unit:
+        description: The service, with C(.service) at its end.
+        type: str
+        required: true
+      name:
+        description: Name of the credential.
+        type: str
+        required: true
+      source:
+        description: The plaintext file.
+        type: str
+        required: true
+      link:
+        description: Whether a symbolic link to the credential takes the place of the file.
+        type: bool
+        default: false
+      environment:
+        description: Variable of the service that is set to the path of the credential. Empty for none.
+        type: str
+        default: ""
+      proof:
+        description: Program and arguments that end with 0 when the service works.
+        type: list
+        elements: str
+        default: []
+      with_key:
+        description: Whether the key of the TPM alone encrypts it, or together with a key on the disk.
+        type: str
+        choices: [tpm2, host+tpm2]
+        default: tpm2
+      pcrs:
+        description: PCRs that must have the values of now. With none, it is bound to the TPM alone.
+        type: list
+        elements: int
+        default: []
+"""
+
     BOOT_PATHS = r"""
 options:
   boot_paths:

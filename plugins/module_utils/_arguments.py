@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from ._at_rest import Wanted
 from ._boot_file import BOOT_PATHS
 from ._credentials import Declared
 from ._declared_files import parse_mode
@@ -21,6 +22,7 @@ from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
 from ._storage import Volume
 from ._swap_boot import Swap
+from ._systemd_creds import BY_TPM_ALONE, BY_TPM_AND_HOST, Sealing
 
 ROOT = {"type": "path", "default": "/"}
 TCTI = {"type": "str"}
@@ -98,6 +100,18 @@ CREDENTIAL_FILES = {
         "required": {"type": "bool", "default": False},
     },
 }
+# A secret of a service that is to be sealed to the TPM.
+AT_REST = {
+    "unit": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "source": {"type": "str", "required": True},
+    "link": {"type": "bool", "default": False},
+    "environment": {"type": "str", "default": ""},
+    "proof": {"type": "list", "elements": "str", "default": []},
+    "with_key": {"type": "str", "choices": [BY_TPM_ALONE, BY_TPM_AND_HOST], "default": BY_TPM_ALONE},
+    "pcrs": {"type": "list", "elements": "int", "default": []},
+}
+SEALED = {"type": "list", "elements": "dict", "default": [], "options": AT_REST}
 # A search for secrets that nobody declared, when one is asked for.
 DISCOVER = {
     "type": "dict",
@@ -193,6 +207,17 @@ def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared
         mode = parse_mode(each["path"], each["mode"])
         files.append((each["path"], Declared(each["owner"], each["group"], f"{mode:04o}", each["required"])))
     return files
+
+
+def wanted_of(parameters: Mapping[str, Any]) -> Wanted:
+    """The secret of a service that is to be sealed.
+
+    :raises EdgesecError: a name or a path cannot be right.
+    """
+    given = dict(parameters)
+    wanted = Wanted(sealing=Sealing(given.pop("with_key"), given.pop("pcrs")), **given)
+    wanted.require_sense()
+    return wanted
 
 
 def search_of(parameter: Optional[Mapping[str, Any]]) -> Optional[Search]:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Optional
 
+from ._at_rest import Wanted, observe
 from ._discovery import Search, discover
 from ._errors import Malformed
 from ._file_access import flags_of, group_name, let_in, read_acl, user_name
@@ -44,11 +45,14 @@ class Declared:
     required: bool
 
 
-def collect(root: str, files: Sequence[tuple[str, Declared]], search: Optional[Search] = None) -> dict[str, Any]:
+def collect(
+    root: str, files: Sequence[tuple[str, Declared]], search: Optional[Search] = None, sealed: Sequence[Wanted] = ()
+) -> dict[str, Any]:
     """The fact C(edgesec_credentials).
 
     :param files: absolute paths or shell patterns, each with what is declared of it; the last that names a file holds.
     :param search: for secrets that are not declared; None to search for none.
+    :param sealed: secrets of services that are to be sealed to the TPM.
     :raises EdgesecError: the search has a wrong path or cursor.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -57,6 +61,7 @@ def collect(root: str, files: Sequence[tuple[str, Declared]], search: Optional[S
     return {
         "schema": 1,
         "files": [json_clean(found[path]) for path in sorted(found)],
+        "sealed": [json_clean(observe(root, each)) for each in sealed],
         "discovered": None if search is None else discover(root, search),
         "source": "lstat",
     }

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - edgesec.hardening.observed.swap
   - edgesec.hardening.observed.credential_files
   - edgesec.hardening.observed.discover
+  - edgesec.hardening.observed.sealed
   - edgesec.hardening.observed.boot_paths
   - edgesec.hardening.observed.tcti
 options:
@@ -88,6 +89,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     CREDENTIAL_FILES,
     DISCOVER,
     ROOT,
+    SEALED,
     SWAP,
     TCTI,
     VOLUMES,
@@ -104,6 +106,7 @@ def main() -> None:
             "swap": SWAP,
             "credential_files": CREDENTIAL_FILES,
             "discover": DISCOVER,
+            "sealed": SEALED,
             "boot_paths": BOOT,
             "tcti": TCTI,
             "root": ROOT,

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - edgesec.hardening.observed.root
   - edgesec.hardening.observed.credential_files
   - edgesec.hardening.observed.discover
+  - edgesec.hardening.observed.sealed
 seealso:
   - module: edgesec.hardening.compliance_facts
 """
@@ -71,6 +72,11 @@ ansible_facts:
           description:
             - Each declared file. C(acl) names users and groups that an access control list lets in beside
               owner and group, C(flags) is of V(immutable) and V(append_only).
+          type: list
+          elements: dict
+        sealed:
+          description:
+            - Each secret of O(sealed), and whether its plaintext is there, its credential is, and its unit is given it.
           type: list
           elements: dict
         discovered:
@@ -144,8 +150,10 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     CREDENTIAL_FILES,
     DISCOVER,
     ROOT,
+    SEALED,
     files_of,
     search_of,
+    wanted_of,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import collect
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
@@ -157,12 +165,16 @@ def main() -> None:
             "root": ROOT,
             "credential_files": CREDENTIAL_FILES,
             "discover": DISCOVER,
+            "sealed": SEALED,
         },
         supports_check_mode=True,
     )
     try:
         observed = collect(
-            module.params["root"], files_of(module.params["credential_files"]), search_of(module.params["discover"])
+            module.params["root"],
+            files_of(module.params["credential_files"]),
+            search_of(module.params["discover"]),
+            [wanted_of(each) for each in module.params["sealed"]],
         )
     except EdgesecError as error:
         module.fail_json(msg=str(error))

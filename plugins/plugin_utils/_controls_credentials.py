@@ -171,6 +171,25 @@ def _encrypted(facts: View, _policy: View) -> Finding:
     return _each_secret(facts, check)
 
 
+def _sealed(facts: View, policy: View) -> Finding:
+    findings = []
+    for declared in policy.children("credentials_at_rest"):
+        unit, name = declared.text("unit"), declared.text("name")
+
+        def one(unit: str = unit, name: str = name) -> Finding:
+            for seen in facts.child(AREA).children("sealed"):
+                if (seen.text("unit"), seen.text("name")) == (unit, name):
+                    if seen.flag("plaintext"):
+                        return failed(f"lies in clear at {seen.text('source')}")
+                    if not seen.flag("encrypted"):
+                        return failed("there is no credential")
+                    return passed("sealed") if seen.flag("loaded") else failed("the unit is not given it")
+            raise Unseen("it was not looked at")
+
+        findings.append((f"{unit} {name}", guarded(one)))
+    return combined(findings, "no secret is declared in credentials_at_rest")
+
+
 CONTROLS = (
     Control(
         id="credentials.files.permissions",
@@ -237,5 +256,16 @@ CONTROLS = (
         topic="encrypted_storage",
         source=AREA,
         check=_encrypted,
+    ),
+    Control(
+        id="credentials.at_rest.sealed",
+        title="Secrets of services are sealed to the TPM, and their plaintext is gone",
+        recommendation="3.1.2.1.1",
+        expected="an encrypted credential for each secret in credentials_at_rest, and no plaintext",
+        remedy="Run harden; on a board without a TPM keep the secret on an encrypted volume",
+        role="credentials",
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_sealed,
     ),
 )

@@ -27,6 +27,7 @@ _KEYS = {
     "credentials_files": "credentials",
     "credentials_sets": "credentials",
     "credentials_extra_files": "credentials",
+    "credentials_at_rest": "credentials",
     "credentials_discovery": "credentials",
     "encrypted_storage_volumes": "encrypted_storage",
     "encrypted_storage_ciphers": "encrypted_storage",

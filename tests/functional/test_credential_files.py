@@ -213,7 +213,9 @@ def test_an_access_control_list_comes_back_when_another_file_fails(keys: Path) -
 
     give(keys / "b.key", user=54321, permissions=4)
     kept = os.getxattr(keys / "b.key", ACL), (keys / "b.key").stat().st_mode
-    plan = _declared_files.look(_declared_files.declare([{**declared(keys / "*.*"), "owner": "1234", "required": True}]))
+    plan = _declared_files.look(
+        _declared_files.declare([{**declared(keys / "*.*"), "owner": "1234", "required": True}])
+    )
     (keys / "c.pub").unlink()
     with pytest.raises(_declared_files.EdgesecError, match=r"c\.pub"):
         plan.apply()

@@ -22,6 +22,7 @@ POLICY: dict[str, Any] = {
     "credentials_files": [{"path": "/etc/ssh/ssh_host_*_key"}],
     "credentials_sets": [],
     "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
+    "credentials_at_rest": [],
     "credentials_discovery": {},
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "encrypted_storage_ciphers": ["aes-xts-plain64"],
@@ -198,6 +199,7 @@ BEFORE: dict[str, Any] = {
     "edgesec_credentials": {
         "schema": 1,
         "files": [credential("/etc/edge/device.key", "0644"), credential("/etc/ssh/ssh_host_ed25519_key", "0600")],
+        "sealed": [],
         "discovered": None,
     },
 }

@@ -527,6 +527,27 @@ def test_a_credential_that_the_role_would_refuse_runs_no_role(after: Facts, poli
     assert found["role"] is None
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"plaintext": True}, "lies in clear at /etc/app/key"),
+        ({"encrypted": False}, "there is no credential"),
+        ({"loaded": False}, "the unit is not given it"),
+        ({}, ""),
+    ],
+)
+def test_secrets_of_services(after: Facts, policy: Facts, change: Facts, words: str) -> None:
+    secret = {"unit": "app.service", "name": "key"}
+    policy["credentials_at_rest"] = [{**secret, "source": "/etc/app/key"}]
+    seen = {**secret, "plaintext": False, "encrypted": True, "loaded": True, "source": "/etc/app/key"}
+    after["edgesec_credentials"]["sealed"] = [{**seen, **change}]
+    found = entry(after, policy, "credentials.at_rest.sealed")
+    assert found["verdict"] == ("fail" if change else "pass")
+    assert words in found["actual"]
+    after["edgesec_credentials"]["sealed"] = []
+    assert entry(after, policy, "credentials.at_rest.sealed")["verdict"] == "unknown"
+
+
 DISCOVERED = ("credentials.discovered.permissions", "credentials.discovered.encrypted")
 
 
