@@ -115,6 +115,105 @@ options:
         default: false
 """
 
+    DISCOVER = r"""
+options:
+  discover:
+    description:
+      - Search for private keys, passwords and tokens that nobody declared. That takes time, and is done on request.
+      - The kernel's own file systems (C(proc), C(sysfs) and the like) are never entered, and files with the names of
+        programs, pictures, archives and packages never opened.
+      - A text is read to its end. Of a binary file only the beginning tells what it is, so keys inside of programs and
+        of images of disks are not found. Texts in UTF-16 are taken for binary files.
+    type: dict
+    suboptions:
+      paths:
+        description: Absolute paths of the directories to search.
+        type: list
+        elements: str
+        default: [/]
+      exclude:
+        description: Shell patterns of absolute paths to leave out, with all that is below them. V(*) matches V(/), too.
+        type: list
+        elements: str
+        default: []
+      exclude_file_systems:
+        description: Types of file systems that are not entered.
+        type: list
+        elements: str
+        default: [9p, ceph, cifs, fuse.sshfs, glusterfs, nfs, nfs4, smb3]
+      cross_file_systems:
+        description: Whether file systems that are mounted below the paths are entered. Those left out are listed.
+        type: bool
+        default: false
+      thorough:
+        description:
+          - Whether sources of programs and documents are opened, too. They are most of the text on a device, and seldom
+            a place of secrets.
+        type: bool
+        default: false
+      max_seconds:
+        description: After so many seconds the search stops, with a cursor.
+        type: int
+        default: 60
+      max_files:
+        description: After so many files the search stops, with a cursor.
+        type: int
+        default: 1000000
+      max_size:
+        description: Files with more bytes are not opened.
+        type: int
+        default: 131072
+      cursor:
+        description: Where to go on, as an earlier search of the same paths returned it.
+        type: str
+"""
+
+    SEALED = r"""
+options:
+  sealed:
+    description:
+      - Secrets of services that are, or are to be, sealed to the TPM, as for M(edgesec.hardening.systemd_credential).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      unit:
+        description: The service, with C(.service) at its end.
+        type: str
+        required: true
+      name:
+        description: Name of the credential.
+        type: str
+        required: true
+      source:
+        description: The plaintext file.
+        type: str
+        required: true
+      link:
+        description: Whether a symbolic link to the credential takes the place of the file.
+        type: bool
+        default: false
+      environment:
+        description: Variable of the service that is set to the path of the credential. Empty for none.
+        type: str
+        default: ""
+      proof:
+        description: Program and arguments that end with 0 when the service works.
+        type: list
+        elements: str
+        default: []
+      with_key:
+        description: Whether the key of the TPM alone encrypts it, or together with a key on the disk.
+        type: str
+        choices: [tpm2, host+tpm2]
+        default: tpm2
+      pcrs:
+        description: PCRs that must have the values of now. With none, it is bound to the TPM alone.
+        type: list
+        elements: int
+        default: []
+"""
+
     BOOT_PATHS = r"""
 options:
   boot_paths:

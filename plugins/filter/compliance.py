@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._on_device import local_facts, metrics
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
@@ -24,6 +25,13 @@ def _policy(overrides: Any, host: str = "", groups: Collection[str] = ()) -> dic
         raise AnsibleFilterError(str(error)) from error
 
 
+def _credential_sets(names: Any) -> list[dict[str, Any]]:
+    try:
+        return files_of_sets(names)
+    except EdgesecError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
 class FilterModule:
     """Judging devices by the facts of this collection."""
 
@@ -33,6 +41,7 @@ class FilterModule:
             "compare_judgements": compare,
             "compliance_metrics": metrics,
             "compliance_table": table,
+            "credential_sets": _credential_sets,
             "failing_roles": failing_roles,
             "judge": judge,
             "local_facts": local_facts,

@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
+from ._at_rest import Wanted
 from ._boot_file import BOOT_PATHS
 from ._credentials import Declared
 from ._declared_files import parse_mode
+from ._discovery import Search
 from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
 from ._storage import Volume
 from ._swap_boot import Swap
+from ._systemd_creds import BY_TPM_ALONE, BY_TPM_AND_HOST, Sealing
 
 ROOT = {"type": "path", "default": "/"}
 TCTI = {"type": "str"}
@@ -95,6 +98,37 @@ CREDENTIAL_FILES = {
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "raw", "default": "0600"},
         "required": {"type": "bool", "default": False},
+    },
+}
+# A secret of a service that is to be sealed to the TPM.
+AT_REST = {
+    "unit": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "source": {"type": "str", "required": True},
+    "link": {"type": "bool", "default": False},
+    "environment": {"type": "str", "default": ""},
+    "proof": {"type": "list", "elements": "str", "default": []},
+    "with_key": {"type": "str", "choices": [BY_TPM_ALONE, BY_TPM_AND_HOST], "default": BY_TPM_ALONE},
+    "pcrs": {"type": "list", "elements": "int", "default": []},
+}
+SEALED = {"type": "list", "elements": "dict", "default": [], "options": AT_REST}
+# A search for secrets that nobody declared, when one is asked for.
+DISCOVER = {
+    "type": "dict",
+    "options": {
+        "paths": {"type": "list", "elements": "str", "default": ["/"]},
+        "exclude": {"type": "list", "elements": "str", "default": []},
+        "exclude_file_systems": {
+            "type": "list",
+            "elements": "str",
+            "default": ["9p", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3"],
+        },
+        "cross_file_systems": {"type": "bool", "default": False},
+        "thorough": {"type": "bool", "default": False},
+        "max_seconds": {"type": "int", "default": 60},
+        "max_files": {"type": "int", "default": 1000000},
+        "max_size": {"type": "int", "default": 131072},
+        "cursor": {"type": "str"},
     },
 }
 
@@ -173,6 +207,22 @@ def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared
         mode = parse_mode(each["path"], each["mode"])
         files.append((each["path"], Declared(each["owner"], each["group"], f"{mode:04o}", each["required"])))
     return files
+
+
+def wanted_of(parameters: Mapping[str, Any]) -> Wanted:
+    """The secret of a service that is to be sealed.
+
+    :raises EdgesecError: a name or a path cannot be right.
+    """
+    given = dict(parameters)
+    wanted = Wanted(sealing=Sealing(given.pop("with_key"), given.pop("pcrs")), **given)
+    wanted.require_sense()
+    return wanted
+
+
+def search_of(parameter: Optional[Mapping[str, Any]]) -> Optional[Search]:
+    """The search for secrets that a module was asked for; None where it was asked for none."""
+    return None if parameter is None else Search(**parameter)
 
 
 def _require_absolute(path: str, what: str) -> None:

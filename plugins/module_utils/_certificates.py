@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
+from ._der import CONTEXT_0, SEQUENCE, children, value
 from ._errors import Malformed
 
-_SEQUENCE, _SET, _CONTEXT_0 = 0x30, 0x31, 0xA0
-_BMP_STRING = 0x1E
+_SET, _BMP_STRING = 0x31, 0x1E
 # Attributes of a name that people read, by the contents of their object identifiers (RFC 4519, RFC 2985).
 _ATTRIBUTES = {
     b"\x55\x04\x03": "CN",
@@ -36,19 +36,12 @@ class Certificate(NamedTuple):
     issuer: bytes
 
 
-class _Value(NamedTuple):
-    tag: int
-    begin: int
-    content: int
-    end: int
-
-
 def certificate(der: bytes) -> Optional[Certificate]:
     """The certificate that data begins with, or None where it is no certificate."""
     try:
-        outer = _value(der, 0, len(der))
-        (body, *_rest) = _inner(der, outer, _SEQUENCE)
-        fields = [each for each in _inner(der, body, _SEQUENCE) if each.tag != _CONTEXT_0]
+        outer = value(der, 0, len(der))
+        (body, *_rest) = children(der, outer, SEQUENCE)
+        fields = [each for each in children(der, body, SEQUENCE) if each.tag != CONTEXT_0]
         # serial number, algorithm, issuer, validity, subject
         issuer, subject = fields[2], fields[4]
     except (Malformed, IndexError, ValueError):
@@ -61,15 +54,15 @@ def certificates(signature: bytes) -> tuple[Certificate, ...]:
 
     :raises Malformed: it is none.
     """
-    outer = _value(signature, 0, len(signature))
-    fields = _inner(signature, outer, _SEQUENCE)
+    outer = value(signature, 0, len(signature))
+    fields = children(signature, outer, SEQUENCE)
     if len(fields) < 2:
         raise Malformed("the signature", "is no PKCS#7 SignedData")
-    (signed,) = _inner(signature, fields[1], _CONTEXT_0)[:1] or (fields[1],)
+    (signed,) = children(signature, fields[1], CONTEXT_0)[:1] or (fields[1],)
     found = []
-    for field in _inner(signature, signed, _SEQUENCE):
-        if field.tag == _CONTEXT_0:
-            for each in _inner(signature, field, _CONTEXT_0):
+    for field in children(signature, signed, SEQUENCE):
+        if field.tag == CONTEXT_0:
+            for each in children(signature, field, CONTEXT_0):
                 read = certificate(signature[each.begin : each.end])
                 if read is not None:
                     found.append(read)
@@ -83,9 +76,9 @@ def name_text(name: bytes) -> str:
     """
     parts = []
     try:
-        for group in _inner(name, _value(name, 0, len(name)), _SEQUENCE):
-            for pair in _inner(name, group, _SET):
-                kind, text = _inner(name, pair, _SEQUENCE)[:2]
+        for group in children(name, value(name, 0, len(name)), SEQUENCE):
+            for pair in children(name, group, _SET):
+                kind, text = children(name, pair, SEQUENCE)[:2]
                 label = _ATTRIBUTES.get(name[kind.content : kind.end])
                 if label is not None:
                     encoding = "utf-16-be" if text.tag == _BMP_STRING else "utf-8"
@@ -93,25 +86,3 @@ def name_text(name: bytes) -> str:
     except (Malformed, ValueError):
         pass
     return ", ".join(parts)
-
-
-def _inner(data: bytes, outer: _Value, tag: int) -> list[_Value]:
-    if outer.tag != tag:
-        raise Malformed("the signature", f"has a value of type {outer.tag} where {tag} should be")
-    values, at = [], outer.content
-    while at < outer.end:
-        values.append(_value(data, at, outer.end))
-        at = values[-1].end
-    return values
-
-
-def _value(data: bytes, at: int, end: int) -> _Value:
-    header = data[at : min(at + 6, end)]
-    if len(header) < 2 or header[1] == 0x80 or header[1] > 0x84:
-        raise Malformed("the signature", f"is not in DER at byte {at}")
-    more = header[1] - 0x80 if header[1] > 0x80 else 0
-    length = int.from_bytes(header[2 : 2 + more], "big") if more else header[1]
-    content = at + 2 + more
-    if len(header) < 2 + more or content + length > end:
-        raise Malformed("the signature", "is cut short")
-    return _Value(header[0], at, content, content + length)

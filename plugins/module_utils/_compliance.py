@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from ._arguments import files_of, swaps_of, volumes_of
+from ._arguments import files_of, search_of, swaps_of, volumes_of, wanted_of
 from ._boot import collect as collect_boot
 from ._credentials import collect as collect_credentials
 from ._errors import EdgesecError
@@ -24,7 +24,12 @@ Parameters = Mapping[str, Any]
 _AREAS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "platform": lambda given: collect_platform(given["root"]),
     "boot": lambda given: collect_boot(given["root"], given["boot_paths"]),
-    "credentials": lambda given: collect_credentials(given["root"], files_of(given["credential_files"])),
+    "credentials": lambda given: collect_credentials(
+        given["root"],
+        files_of(given["credential_files"]),
+        search_of(given["discover"]),
+        [wanted_of(each) for each in given["sealed"]],
+    ),
     "storage": lambda given: collect_storage(given["root"], volumes_of(given["volumes"]), swaps_of(given["swap"])),
     "tpm": lambda given: collect_tpm(given["root"], volumes_of(given["volumes"]), given["tcti"]),
 }

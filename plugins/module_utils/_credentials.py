@@ -4,12 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing credential files: to whom they belong and who may read them. Their contents are never read."""
+"""Observing credential files: to whom they belong and who may read them. Contents of declared files are never read."""
 
 from __future__ import annotations
 
 import glob
-import grp
 import os
 import pwd
 import stat
@@ -18,6 +17,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Optional
 
+from ._at_rest import Wanted, observe
+from ._discovery import Search, discover
+from ._errors import Malformed
+from ._file_access import flags_of, group_name, let_in, read_acl, user_name
 from ._observe import json_clean, under
 
 MOST_FILES = 10_000
@@ -42,15 +45,26 @@ class Declared:
     required: bool
 
 
-def collect(root: str, files: Sequence[tuple[str, Declared]]) -> dict[str, Any]:
+def collect(
+    root: str, files: Sequence[tuple[str, Declared]], search: Optional[Search] = None, sealed: Sequence[Wanted] = ()
+) -> dict[str, Any]:
     """The fact C(edgesec_credentials).
 
     :param files: absolute paths or shell patterns, each with what is declared of it; the last that names a file holds.
+    :param search: for secrets that are not declared; None to search for none.
+    :param sealed: secrets of services that are to be sealed to the TPM.
+    :raises EdgesecError: the search has a wrong path or cursor.
     """
     found: dict[str, dict[str, Any]] = {}
     for pattern, declared in files:
         found.update((observed["path"], observed) for observed in _matching(root, pattern, declared))
-    return {"schema": 1, "files": [json_clean(found[path]) for path in sorted(found)], "source": "lstat"}
+    return {
+        "schema": 1,
+        "files": [json_clean(found[path]) for path in sorted(found)],
+        "sealed": [json_clean(observe(root, each)) for each in sealed],
+        "discovered": None if search is None else discover(root, search),
+        "source": "lstat",
+    }
 
 
 def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str, Any]]:
@@ -82,6 +96,8 @@ def _unseen(
         "uid": None,
         "gid": None,
         "mode": None,
+        "acl": None,
+        "flags": None,
         "nlink": None,
         "unsafe_directory": None,
         "compliant": compliant,
@@ -101,11 +117,13 @@ def _file(root: str, path: str, declared: Declared) -> dict[str, Any]:
         "declared": asdict(declared),
         "exists": True,
         "type": next((name for is_type, name in _TYPES if is_type(info.st_mode)), "other"),
-        "owner": _user(info.st_uid),
-        "group": _group(info.st_gid),
+        "owner": user_name(info.st_uid),
+        "group": group_name(info.st_gid),
         "uid": info.st_uid,
         "gid": info.st_gid,
         "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+        "acl": _acl(root, path),
+        "flags": _flags(root, path, info),
         "nlink": info.st_nlink,
         "unsafe_directory": _unsafe_directory(root, path, declared),
     }
@@ -124,6 +142,8 @@ def _problems(facts: dict[str, Any], declared: Declared) -> list[str]:
             problems.append(f"{what} is {facts[what]}, not {wanted}")
     if facts["mode"] != declared.mode:
         problems.append(f"mode is {facts['mode']}, not {declared.mode}")
+    if facts["acl"]:
+        problems.append(f"an access control list lets in {', '.join(facts['acl'])}")
     if facts["unsafe_directory"] is not None:
         problems.append(f"others could replace it by way of {facts['unsafe_directory']}")
     return problems
@@ -149,22 +169,28 @@ def _unsafe_directory(root: str, path: str, declared: Declared) -> Optional[str]
     return None
 
 
+def _acl(root: str, path: str) -> Optional[list[str]]:
+    try:
+        return let_in(read_acl(under(root, path)))
+    except (OSError, Malformed):
+        return None
+
+
+def _flags(root: str, path: str, seen: os.stat_result) -> Optional[list[str]]:
+    if not stat.S_ISREG(seen.st_mode):
+        return None
+    try:
+        descriptor = os.open(under(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return flags_of(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _uid(name: str) -> Optional[int]:
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         return int(name) if name.isdecimal() else None
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)

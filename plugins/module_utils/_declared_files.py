@@ -3,7 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""Bringing declared files to their owner, group and mode: all are looked at before the first is changed."""
+"""Bringing declared files to their owner, group and mode: all are looked at before the first is changed.
+
+Users and groups have to exist only where there are such files, so that sets can be declared for programs that are not
+installed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ._errors import EdgesecError, Refused
+from ._file_access import group_name, let_in, user_name
 from ._files import Change, Permissions, apply_permissions
 from ._observe import json_clean
 
@@ -28,10 +33,12 @@ _NO_ID = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Declared:
-    """What is wanted of the files that a path or shell pattern names."""
+    """What is wanted of the files that a path or shell pattern names: owner and group (name or number), and mode."""
 
     path: str
-    permissions: Permissions
+    owner: str
+    group: str
+    mode: int
     required: bool
 
     @property
@@ -42,6 +49,17 @@ class Declared:
     def must_be_right(self) -> bool:
         """Whether a file that is refused stops everything; what a pattern happens to match does not."""
         return self.required or not self.is_pattern
+
+    def permissions(self) -> Permissions:
+        """Owner and group as numbers, and the mode.
+
+        :raises Refused: the device has no such user or group.
+        """
+        return Permissions(
+            _id_of(self.path, "user", self.owner, lambda name: pwd.getpwnam(name).pw_uid),
+            _id_of(self.path, "group", self.group, lambda name: grp.getgrnam(name).gr_gid),
+            self.mode,
+        )
 
 
 @dataclass(frozen=True)
@@ -65,10 +83,7 @@ class Plan:
         if not self.changes:
             return []
         texts = {
-            when: "".join(
-                "{owner}:{group} {mode} {path}\n".format(**each[when], path=each["path"]) for each in self.facts()
-            )
-            for when in ("before", "after")
+            when: "".join(_in_words(each[when], each["path"]) for each in self.facts()) for when in ("before", "after")
         }
         return [{"before_header": "credential files", "after_header": "credential files", **texts}]
 
@@ -103,12 +118,8 @@ def declare(files: Sequence[Mapping[str, Any]]) -> list[Declared]:
         try:
             if not path.startswith("/") or "\0" in path:
                 raise Refused(path, "is not an absolute path", "Begin it with /")
-            permissions = Permissions(
-                _id_of(path, "user", file["owner"], lambda name: pwd.getpwnam(name).pw_uid),
-                _id_of(path, "group", file["group"], lambda name: grp.getgrnam(name).gr_gid),
-                parse_mode(path, file["mode"]),
-            )
-            declared.append(Declared(path, permissions, file["required"]))
+            mode = parse_mode(path, file["mode"])
+            declared.append(Declared(path, file["owner"], file["group"], mode, file["required"]))
         except EdgesecError as error:
             errors.append(error)
     if errors:
@@ -149,7 +160,7 @@ def look(files: Sequence[Declared]) -> Plan:
     refused: list[EdgesecError] = []
     for path, file in wanted.items():
         try:
-            change = _apply(path, file.permissions, check=True)
+            change = _apply(path, file.permissions(), check=True)
         except EdgesecError as error:
             (errors if file.must_be_right else refused).append(error)
         else:
@@ -177,7 +188,9 @@ def _paths_of(file: Declared) -> list[str]:
 
 def _apply(path: str, permissions: Permissions, *, check: bool) -> Change:
     try:
-        return apply_permissions(path, permissions.uid, permissions.gid, permissions.mode, check=check)
+        return apply_permissions(
+            path, permissions.uid, permissions.gid, permissions.mode, check=check, acl=permissions.acl
+        )
     except OSError as error:
         doing = "opened" if check else "changed"
         raise Refused(path, f"cannot be {doing}: {error.strerror}", "See that it can be written to, as root") from None
@@ -200,16 +213,15 @@ def _joined(errors: Sequence[EdgesecError]) -> EdgesecError:
     return EdgesecError("credential files", f"{len(errors)} problems, nothing was changed:\n{lines}".rstrip("."))
 
 
-def _named(permissions: Permissions) -> dict[str, str]:
+def _named(permissions: Permissions) -> dict[str, Any]:
     return {
-        "owner": _name(permissions.uid, lambda uid: pwd.getpwuid(uid).pw_name),
-        "group": _name(permissions.gid, lambda gid: grp.getgrgid(gid).gr_name),
+        "owner": user_name(permissions.uid),
+        "group": group_name(permissions.gid),
         "mode": f"{permissions.mode:04o}",
+        "acl": let_in(permissions.acl),
     }
 
 
-def _name(number: int, lookup: Callable[[int], str]) -> str:
-    try:
-        return lookup(number)
-    except KeyError:
-        return str(number)
+def _in_words(permissions: Mapping[str, Any], path: str) -> str:
+    others = f" ({', '.join(permissions['acl'])})" if permissions["acl"] else ""
+    return "{owner}:{group} {mode}".format(**permissions) + f"{others} {path}\n"

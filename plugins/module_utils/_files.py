@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 
 from ._errors import EdgesecError, Refused
+from ._file_access import ACL, APPEND_ONLY, IMMUTABLE, flags_of, read_acl
 
 _SHARED_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _CHUNK = 4 * 1024 * 1024
@@ -21,11 +22,15 @@ _CHUNK = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Permissions:
-    """Owner, group and permission bits (with setuid, setgid and sticky) of a file."""
+    """Owner, group and permission bits (with setuid, setgid and sticky) of a file.
+
+    :ivar acl: its access control list as the kernel has it, empty where there is none.
+    """
 
     uid: int
     gid: int
     mode: int
+    acl: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,16 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool) -> Change:
+def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool, acl: bytes = b"") -> Change:
     """Give a regular file its owner, group and mode, by a descriptor that no rename can redirect.
+
+    An access control list goes, for it lets in others than these.
 
     Permissions are tightened first, so at no instant can anyone read the file who could do so neither before nor after.
 
     :param path: absolute and plain, without ``..``.
     :param check: look and judge only.
+    :param acl: the list that it had, when this is undone.
     :raises Refused: the file is a link, has further names, is no regular file, or stands where someone other than root,
         this process and the wanted owner could put another one in its place.
     :raises OSError: the system did not allow it.
@@ -108,8 +116,10 @@ def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool) 
     descriptor = _open_regular(path, uid)
     try:
         seen = os.fstat(descriptor)
-        before = Permissions(seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode))
-        change = Change(path, before, Permissions(uid, gid, mode))
+        before = Permissions(seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode), read_acl(descriptor))
+        change = Change(path, before, Permissions(uid, gid, mode, acl))
+        if change.changed:
+            _require_changeable(path, descriptor)
         if change.changed and not check:
             _change(descriptor, change)
         return change
@@ -119,15 +129,34 @@ def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool) 
 
 def _change(descriptor: int, change: Change) -> None:
     before, after = change.before, change.after
-    if (before.uid, before.gid) != (after.uid, after.gid):
-        os.fchmod(descriptor, before.mode & after.mode)
-        try:
+    # With a list, the bits of the group are its mask: they are closed until it is gone and the group is the new one.
+    closed = before.mode & after.mode & ~(stat.S_IRWXG if before.acl else 0)
+    try:
+        if before.acl or (before.uid, before.gid) != (after.uid, after.gid):
+            os.fchmod(descriptor, closed)
+        if before.acl:
+            os.removexattr(descriptor, ACL)
+        if (before.uid, before.gid) != (after.uid, after.gid):
             os.fchown(descriptor, after.uid, after.gid)
-        except OSError:
-            os.fchmod(descriptor, before.mode)
-            raise
+    except OSError:
+        if before.acl:
+            os.setxattr(descriptor, ACL, before.acl)
+        os.fchmod(descriptor, before.mode)
+        raise
+    if after.acl:
+        os.setxattr(descriptor, ACL, after.acl)
     # chown clears setuid and setgid, so the mode comes after it.
     os.fchmod(descriptor, after.mode)
+
+
+def _require_changeable(path: str, descriptor: int) -> None:
+    for flag, letter in ((IMMUTABLE, "i"), (APPEND_ONLY, "a")):
+        if flag in (flags_of(descriptor) or ()):
+            raise Refused(
+                path,
+                f"has the flag {flag}, so nobody can change it",
+                f"Find out who set it, and take it away (chattr -{letter} {path})",
+            )
 
 
 def _open_regular(path: str, uid: int) -> int:

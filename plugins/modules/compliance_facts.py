@@ -21,6 +21,8 @@ extends_documentation_fragment:
   - edgesec.hardening.observed.volumes
   - edgesec.hardening.observed.swap
   - edgesec.hardening.observed.credential_files
+  - edgesec.hardening.observed.discover
+  - edgesec.hardening.observed.sealed
   - edgesec.hardening.observed.boot_paths
   - edgesec.hardening.observed.tcti
 options:
@@ -85,7 +87,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
     BOOT,
     CREDENTIAL_FILES,
+    DISCOVER,
     ROOT,
+    SEALED,
     SWAP,
     TCTI,
     VOLUMES,
@@ -101,6 +105,8 @@ def main() -> None:
             "volumes": VOLUMES,
             "swap": SWAP,
             "credential_files": CREDENTIAL_FILES,
+            "discover": DISCOVER,
+            "sealed": SEALED,
             "boot_paths": BOOT,
             "tcti": TCTI,
             "root": ROOT,

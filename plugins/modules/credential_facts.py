@@ -7,10 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: credential_facts
-short_description: Observe the files that hold credentials
+short_description: Observe the files that hold credentials, and find those that nobody declared
 version_added: 1.0.0
 description:
-  - Reads owner, group, mode and kind of each declared file. Contents are never read.
+  - Reads owner, group, mode, access control list, flags and kind of each declared file. Contents are never read.
+  - On request, O(discover), files are read in search of private keys, passwords and tokens that nobody declared. They
+    are told by their structure, and nothing of them is returned but the SHA-256 of the public half of a key.
   - A symbolic link is not followed.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
@@ -19,6 +21,8 @@ extends_documentation_fragment:
   - edgesec.hardening.attributes.facts_module
   - edgesec.hardening.observed.root
   - edgesec.hardening.observed.credential_files
+  - edgesec.hardening.observed.discover
+  - edgesec.hardening.observed.sealed
 seealso:
   - module: edgesec.hardening.compliance_facts
 """
@@ -32,6 +36,24 @@ EXAMPLES = r"""
         group: ssl-cert
         mode: "0640"
         required: true
+
+- name: Find the secrets that nobody declared, for half a minute at the most
+  edgesec.hardening.credential_facts:
+    discover:
+      cross_file_systems: true
+      exclude:
+        - /usr/share/doc
+      max_seconds: 30
+  register: found
+
+- name: Go on where that stopped
+  edgesec.hardening.credential_facts:
+    discover:
+      cross_file_systems: true
+      exclude:
+        - /usr/share/doc
+      cursor: "{{ found.ansible_facts.edgesec_credentials.discovered.cursor }}"
+  when: found.ansible_facts.edgesec_credentials.discovered.cursor is not none
 """
 
 RETURN = r"""
@@ -44,7 +66,7 @@ ansible_facts:
       description: The files, with what was declared of each and whether it is so.
       returned: success
       type: dict
-      sample: {"files": [{"path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600", "compliant": true}]}
+      sample: {"files": [{"path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600"}], "discovered": null}
       contains:
         schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
         files:
@@ -74,12 +96,88 @@ ansible_facts:
               type: str
             compliant: {type: bool, description: "Whether all is as declared."}
             reason: {type: str, description: "What is not."}
+        sealed:
+          description:
+            - Each secret of O(sealed), and whether its plaintext is there, its credential is, and its unit is given it.
+          type: list
+          elements: dict
+        discovered:
+          description: What the search found; V(none) when none was asked for.
+          type: dict
+          contains:
+            secrets:
+              description:
+                - The secrets that were found, each with its path and kind.
+                - The kinds are V(age), V(api_token), V(aws), V(azure), V(docker_auth), V(dsa), V(gcp),
+                  V(git_credentials), V(java_keystore), V(kubeconfig), V(netrc), V(openssh), V(pgp), V(pgpass),
+                  V(pkcs1_rsa), V(pkcs11_pin), V(pkcs12), V(pkcs8), V(putty), V(sec1_ec), V(shell_history), V(tss2),
+                  V(wifi) and V(wireguard).
+              type: list
+              elements: dict
+              contains:
+                path:
+                  description: Path of the file.
+                  type: str
+                kind:
+                  description: What was recognised.
+                  type: str
+                owner:
+                  description: Name of the user that the file belongs to.
+                  type: str
+                group:
+                  description: Name of the group that the file belongs to.
+                  type: str
+                mode:
+                  description: Permissions, as four octal digits.
+                  type: str
+                readers:
+                  description:
+                    - Who can read the file beside its owner and root. Directories on the way are not looked at.
+                    - V(none) where the access control list cannot be read.
+                  type: list
+                  elements: str
+                encrypted:
+                  description: Whether a passphrase is needed to use it; V(none) where that is not known.
+                  type: bool
+                protected:
+                  description: Whether only the TPM can use it.
+                  type: bool
+                on_encrypted_storage:
+                  description: Whether the file lies on dm-crypt or in memory; V(none) where that cannot be told.
+                  type: bool
+                fingerprint:
+                  description:
+                    - SHA-256 of the SubjectPublicKeyInfo of the key in DER, the same for every format.
+                    - V(none) where the file does not carry the public half.
+                  type: str
+            complete:
+              description: Whether the search came to its end and everything that it had to read could be read.
+              type: bool
+            cursor:
+              description: Where to go on when the search ran out of time or files.
+              type: str
+            looked_at:
+              description: How many directories and files were met, and how many files were opened.
+              type: dict
+            not_looked_at:
+              description:
+                - Numbers of files that were not opened for their name, for their size, since they could not be read or
+                  since they are excluded, directories too deep, and file systems that were not entered.
+              type: dict
         source: {type: str, description: "Where it was read."}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import CREDENTIAL_FILES, ROOT, files_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+    CREDENTIAL_FILES,
+    DISCOVER,
+    ROOT,
+    SEALED,
+    files_of,
+    search_of,
+    wanted_of,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import collect
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 
@@ -89,11 +187,18 @@ def main() -> None:
         argument_spec={
             "root": ROOT,
             "credential_files": CREDENTIAL_FILES,
+            "discover": DISCOVER,
+            "sealed": SEALED,
         },
         supports_check_mode=True,
     )
     try:
-        observed = collect(module.params["root"], files_of(module.params["credential_files"]))
+        observed = collect(
+            module.params["root"],
+            files_of(module.params["credential_files"]),
+            search_of(module.params["discover"]),
+            [wanted_of(each) for each in module.params["sealed"]],
+        )
     except EdgesecError as error:
         module.fail_json(msg=str(error))
     module.exit_json(ansible_facts={"edgesec_credentials": observed})

@@ -10,12 +10,14 @@ short_description: Bring the files that hold credentials to their owner, group a
 version_added: 1.0.0
 description:
   - Sets owner, group and mode of any number of files in one call. Contents are never read.
+  - An access control list (C(getfacl)) is removed, since it lets in others than the declared owner and group.
   - Files are opened without following symbolic links and changed through the open descriptor, so nothing can be put in
     their place meanwhile. Permissions are tightened before the owner changes.
   - Every file is looked at before the first one is changed. When one is refused that is required or named without a
     pattern, the module fails with all refusals, and nothing is changed.
   - Refused are symbolic links (also on the way to the file), files with further names (hard links), what is no regular
-    file, and files below a directory that somebody other than root and the wanted owner may write to (a directory
+    file, what has the flag C(immutable) or C(append-only) and would have to be changed, and files below a directory
+    that somebody other than root and the wanted owner may write to (a directory
     with the sticky bit is let pass, but then the file must belong to one of them already).
   - A file that a pattern matches and that is refused is left as it is, with a warning.
 author:
@@ -44,12 +46,12 @@ options:
         required: true
       owner:
         description:
-          - Name or number of the user.
+          - Name or number of the user. It has to exist where there is such a file.
         type: str
         default: root
       group:
         description:
-          - Name or number of the group.
+          - Name or number of the group. It has to exist where there is such a file.
         type: str
         default: root
       mode:
@@ -90,13 +92,13 @@ files:
       type: str
       sample: /etc/ssh/ssh_host_ed25519_key
     before:
-      description: Owner, group and mode as they were.
+      description: Owner, group and mode as they were, and whom else an access control list let in.
       type: dict
-      sample: {"owner": "root", "group": "root", "mode": "0644"}
+      sample: {"owner": "root", "group": "root", "mode": "0644", "acl": ["user:backup:r--"]}
     after:
       description: Owner, group and mode as declared.
       type: dict
-      sample: {"owner": "root", "group": "root", "mode": "0600"}
+      sample: {"owner": "root", "group": "root", "mode": "0600", "acl": []}
 checked:
   description: How many files were found and looked at, without those that were refused.
   returned: success

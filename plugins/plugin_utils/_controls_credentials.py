@@ -4,17 +4,21 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the files that hold credentials."""
+"""Controls of the files that hold credentials, declared ones and those that a search found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
+    FAIL,
     NOT_APPLICABLE,
     PASSED,
+    UNKNOWN,
     Control,
     Finding,
     combined,
@@ -24,10 +28,22 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     passed,
     unknown,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 AREA = "edgesec_credentials"
+# A report names so many secrets.
+MOST_NAMED = 20
 NOTHING = "none of the declared credential files exists"
+
+
+def _declared(policy: View) -> list[View]:
+    try:
+        sets = files_of_sets(policy.texts("credentials_sets"))
+    except EdgesecError as error:
+        raise Unseen(str(error)) from error
+    named = View({"files": sets}, "credentials_sets").children("files")
+    return policy.children("credentials_files") + named + policy.children("credentials_extra_files")
 
 
 def _each_file(facts: View, policy: View, check: Callable[[View], Optional[Finding]]) -> Finding:
@@ -35,7 +51,7 @@ def _each_file(facts: View, policy: View, check: Callable[[View], Optional[Findi
     observed = facts.child(AREA).children("files")
     paths = [file.text("path") for file in observed]
     findings = []
-    for declared in policy.children("credentials_files") + policy.children("credentials_extra_files"):
+    for declared in _declared(policy):
         pattern = declared.text("path")
         if not any(path == pattern or fnmatchcase(path, pattern) for path in paths):
             findings.append((pattern, unknown("it was not looked at")))
@@ -64,9 +80,14 @@ def _permissions(facts: View, policy: View) -> Finding:
         ]
         if file.text("mode") != declared.text("mode"):
             wrong.append(f"mode {file.text('mode')}, not {declared.text('mode')}")
+        others = file.texts("acl")
+        if others:
+            wrong.append(f"an access control list lets in {', '.join(others)}")
         if not wrong:
             return passed(file.text("mode"))
         refused = file.number("nlink") != 1 or file.maybe_text("unsafe_directory") is not None
+        if file.has("flags") and file.texts("flags"):
+            return failed(", ".join(wrong), f"Take away the flag {', '.join(file.texts('flags'))} first (chattr)")
         by_hand = "First do what credentials.files.regular and credentials.files.directories ask for"
         return failed(", ".join(wrong), by_hand if refused else None)
 
@@ -105,6 +126,68 @@ def _present(facts: View, policy: View) -> Finding:
     if finding.verdict == NOT_APPLICABLE:
         return not_applicable("no credential file is declared as required")
     return finding
+
+
+def _each_secret(facts: View, check: Callable[[View], Optional[Finding]]) -> Finding:
+    """A check of every secret that was found; None is for one that the control says nothing of."""
+    discovered = facts.child(AREA).maybe_child("discovered")
+    if discovered is None:
+        return not_applicable("credentials_discovery asks for no search")
+    findings = []
+    for secret in discovered.children("secrets"):
+        finding = guarded(lambda secret=secret: check(secret) or not_applicable(""))  # type: ignore[misc]
+        findings.append((f"{secret.text('path')} ({secret.text('kind')})", finding))
+    worst = sorted((each for each in findings if each[1].verdict in (FAIL, UNKNOWN)), key=lambda each: each[1].verdict)
+    if worst:
+        more = len(worst) - MOST_NAMED
+        result = combined(worst[:MOST_NAMED], NOTHING)
+        return result if more <= 0 else replace(result, actual=f"{result.actual}; and {more} more")
+    if not discovered.flag("complete"):
+        return unknown("the search did not see everything: it ran out of time or files, or could not read something")
+    return passed(f"{len(findings)} secret{'s' if len(findings) != 1 else ''}")
+
+
+def _closed(facts: View, _policy: View) -> Finding:
+    def check(secret: View) -> Optional[Finding]:
+        # What is declared is judged by what was declared, and what only the TPM can use needs no secrecy.
+        if secret.text("path") in declared or secret.flag("protected"):
+            return None
+        readers = secret.texts("readers")
+        return failed(f"can be read by {', '.join(readers)}") if readers else passed("closed")
+
+    declared = {file.text("path") for file in facts.child(AREA).children("files")}
+    return _each_secret(facts, check)
+
+
+def _encrypted(facts: View, _policy: View) -> Finding:
+    def check(secret: View) -> Optional[Finding]:
+        ways = [secret.maybe_flag(way) for way in ("encrypted", "protected", "on_encrypted_storage")]
+        if any(ways):
+            return passed("encrypted")
+        if None in ways:
+            raise Unseen("it is not known whether it is encrypted, nor on what it lies")
+        return failed("lies in clear on a disk that is not encrypted")
+
+    return _each_secret(facts, check)
+
+
+def _sealed(facts: View, policy: View) -> Finding:
+    findings = []
+    for declared in policy.children("credentials_at_rest"):
+        unit, name = declared.text("unit"), declared.text("name")
+
+        def one(unit: str = unit, name: str = name) -> Finding:
+            for seen in facts.child(AREA).children("sealed"):
+                if (seen.text("unit"), seen.text("name")) == (unit, name):
+                    if seen.flag("plaintext"):
+                        return failed(f"lies in clear at {seen.text('source')}")
+                    if not seen.flag("encrypted"):
+                        return failed("there is no credential")
+                    return passed("sealed") if seen.flag("loaded") else failed("the unit is not given it")
+            raise Unseen("it was not looked at")
+
+        findings.append((f"{unit} {name}", guarded(one)))
+    return combined(findings, "no secret is declared in credentials_at_rest")
 
 
 CONTROLS = (
@@ -151,5 +234,38 @@ CONTROLS = (
         topic="credential_files",
         source=AREA,
         check=_present,
+    ),
+    Control(
+        id="credentials.discovered.permissions",
+        title="Secrets that nobody declared can be read by their owner only",
+        recommendation="3.1.2.1.1",
+        expected="no group, no other user and no access control list that lets others read, within what was searched",
+        remedy="Remove what is not needed; declare the others in credentials_extra_files, and harden closes them",
+        role=None,
+        topic="credential_files",
+        source=AREA,
+        check=_closed,
+    ),
+    Control(
+        id="credentials.discovered.encrypted",
+        title="Secrets that a search finds are encrypted",
+        recommendation="3.1.2.3.3",
+        expected="a passphrase, the TPM, memory or an encrypted volume for each secret, within what was searched",
+        remedy="Move it to an encrypted volume, or seal it to the TPM; make a key anew that was ever in clear on flash",
+        role=None,
+        topic="encrypted_storage",
+        source=AREA,
+        check=_encrypted,
+    ),
+    Control(
+        id="credentials.at_rest.sealed",
+        title="Secrets of services are sealed to the TPM, and their plaintext is gone",
+        recommendation="3.1.2.1.1",
+        expected="an encrypted credential for each secret in credentials_at_rest, and no plaintext",
+        remedy="Run harden; on a board without a TPM keep the secret on an encrypted volume",
+        role="credentials",
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_sealed,
     ),
 )

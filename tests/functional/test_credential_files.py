@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.access import ACL, give, set_immutable
 from tests.module_runner import Result, run_module
 
 UID, GID = os.geteuid(), os.getegid()
@@ -183,6 +184,65 @@ def test_wrong_declarations_change_nothing(keys: Path, wanted: dict[str, Any], w
     before = states(keys)
     assert words in run(declared(keys / "a.key"), declared(keys / "b.key", **wanted)).error
     assert states(keys) == before
+
+
+def test_an_access_control_list_is_seen_and_removed(keys: Path) -> None:
+    """One that lets a further user in, below a mode that is as declared."""
+    path = keys / "b.key"
+    give(path, user=54321, permissions=4)
+    path.chmod(0o640)
+    assert os.getxattr(path, ACL)
+    file = declared(path, mode="0640")
+    before = states(keys)
+    predicted = run(file, check=True)
+    assert predicted.changed
+    assert states(keys) == before
+    done = run(file)
+    assert done.values["files"] == predicted.values["files"]
+    assert done.values["files"][0]["before"]["acl"] == ["user:54321:r--"]
+    assert "(user:54321:r--)" in done.values["diff"][0]["before"]
+    assert ACL not in os.listxattr(path)
+    assert path.stat().st_mode & 0o7777 == 0o640
+    for check in (True, False):
+        assert not run(file, check=check).changed
+
+
+@needs_root
+def test_an_access_control_list_comes_back_when_another_file_fails(keys: Path) -> None:
+    from ansible_collections.edgesec.hardening.plugins.module_utils import _declared_files
+
+    give(keys / "b.key", user=54321, permissions=4)
+    kept = os.getxattr(keys / "b.key", ACL), (keys / "b.key").stat().st_mode
+    plan = _declared_files.look(
+        _declared_files.declare([{**declared(keys / "*.*"), "owner": "1234", "required": True}])
+    )
+    (keys / "c.pub").unlink()
+    with pytest.raises(_declared_files.EdgesecError, match=r"c\.pub"):
+        plan.apply()
+    assert (os.getxattr(keys / "b.key", ACL), (keys / "b.key").stat().st_mode) == kept
+
+
+@needs_root
+def test_a_file_that_nobody_can_change_is_refused_and_named(keys: Path) -> None:
+    if not set_immutable(keys / "a.key", True):
+        pytest.skip("this file system has no flags")
+    try:
+        before = states(keys)
+        for check in (True, False):
+            error = run(declared(keys / "a.key"), check=check).error
+            assert "has the flag immutable" in error
+            assert f"chattr -i {keys / 'a.key'}" in error
+        assert states(keys) == before
+        assert not run(declared(keys / "a.key", mode="0644"), check=True).changed
+    finally:
+        set_immutable(keys / "a.key", False)
+
+
+def test_users_of_programs_that_are_not_installed_are_not_asked_for(keys: Path) -> None:
+    absent = declared(keys / "*.none", owner="nobody-of-that-name")
+    result = run(absent, declared(keys / "a.key"))
+    assert result.changed
+    assert result.values["absent"] == [str(keys / "*.none")]
 
 
 @needs_root

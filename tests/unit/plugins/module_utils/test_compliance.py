@@ -44,6 +44,8 @@ def test_every_area_of_a_bare_device_is_small_plain_data_with_its_source(tree: A
         "swap": [],
         "volumes": [],
         "credential_files": [],
+        "discover": None,
+        "sealed": [],
         "boot_paths": ["/boot"],
         "tcti": None,
         "root": tree.root,

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _credentials
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import Declared, collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._file_access import let_in
+from tests.access import give
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -82,6 +87,29 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert one(tmp_path, "/soft")["type"] == "symlink"
     assert one(tmp_path, "/dangling")["type"] == "symlink"
     assert "2 names" in one(tmp_path, "/hard")["reason"]
+
+
+def test_those_whom_an_access_control_list_lets_in_are_named(tmp_path: Path) -> None:
+    """Below a mode that is as declared."""
+    path = key(tmp_path, "a.key", 0o640)
+    give(path, user=54321, permissions=6)
+    path.chmod(0o640)
+    facts = one(tmp_path, "/a.key", Declared(OWNER, GROUP, "0640", False))
+    assert facts["acl"] == ["user:54321:r--"]
+    assert facts["reason"] == "an access control list lets in user:54321:r--"
+    path.chmod(0o600)
+    facts = one(tmp_path, "/a.key")
+    assert (facts["acl"], facts["compliant"]) == ([], True), "the mask lets nobody in"
+
+
+@given(st.binary(max_size=64))
+def test_any_access_control_list_is_read_or_refused(acl: bytes) -> None:
+    for data in (acl, b"\2\0\0\0" + acl):
+        try:
+            names = let_in(data)
+        except Malformed:
+            continue
+        assert all(name.startswith(("user:", "group:")) for name in names)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])

@@ -26,7 +26,10 @@ POLICY: dict[str, Any] = {
     "boot_console_ctrl_alt_del": True,
     "boot_console_panic": 30,
     "credentials_files": [{"path": "/etc/ssh/ssh_host_*_key"}],
+    "credentials_sets": [],
     "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
+    "credentials_at_rest": [],
+    "credentials_discovery": {},
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "encrypted_storage_ciphers": ["aes-xts-plain64"],
     "encrypted_storage_mount_options": ["nodev", "nosuid"],
@@ -62,6 +65,8 @@ def credential(path: str, mode: str) -> dict[str, Any]:
         "uid": 0,
         "gid": 0,
         "mode": mode,
+        "acl": [],
+        "flags": [],
         "nlink": 1,
         "unsafe_directory": None,
         "compliant": mode == "0600",
@@ -255,6 +260,8 @@ BEFORE: dict[str, Any] = {
     "edgesec_credentials": {
         "schema": 1,
         "files": [credential("/etc/edge/device.key", "0644"), credential("/etc/ssh/ssh_host_ed25519_key", "0600")],
+        "sealed": [],
+        "discovered": None,
     },
 }
 

@@ -123,6 +123,21 @@ def windows(facts: Facts) -> Facts:
 
 
 Change = Callable[[Facts], Any]
+
+
+def search(**how: Any) -> Facts:
+    """What a search found: one private key in clear, closed to others."""
+    secret = {
+        "path": "/srv/app/key.pem",
+        "kind": "pkcs8",
+        "readers": [],
+        "encrypted": False,
+        "protected": False,
+        "on_encrypted_storage": False,
+    }
+    return {"secrets": [{**secret, **how}], "complete": True}
+
+
 FAILURES: list[tuple[str, Change, str]] = [
     ("storage.writable.encrypted", lambda f: volume(f).update(mapping=None), "closed"),
     ("storage.writable.encrypted", lambda f: volume(f).update(mount=None), "not mounted"),
@@ -261,6 +276,21 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("platform.unlocker.installed", lambda f: f["edgesec_platform"]["unlocker"].update(installed=False), "not inst"),
     ("credentials.files.permissions", lambda f: f["edgesec_credentials"]["files"][0].update(mode="0640"), "0640"),
     ("credentials.files.permissions", lambda f: f["edgesec_credentials"]["files"][0].update(owner="pi"), "pi"),
+    (
+        "credentials.files.permissions",
+        lambda f: f["edgesec_credentials"]["files"][0].update(acl=["user:backup:r--"]),
+        "lets in user:backup:r--",
+    ),
+    (
+        "credentials.discovered.permissions",
+        lambda f: f["edgesec_credentials"].update(discovered=search(readers=["group:users", "everyone"])),
+        "/srv/app/key.pem (pkcs8): can be read by group:users, everyone",
+    ),
+    (
+        "credentials.discovered.encrypted",
+        lambda f: f["edgesec_credentials"].update(discovered=search()),
+        "/srv/app/key.pem (pkcs8): lies in clear",
+    ),
     ("credentials.files.regular", lambda f: f["edgesec_credentials"]["files"][0].update(type="symlink"), "symlink"),
     ("credentials.files.regular", lambda f: f["edgesec_credentials"]["files"][0].update(nlink=2), "2 names"),
     (
@@ -569,6 +599,76 @@ def test_a_credential_that_the_role_would_refuse_runs_no_role(after: Facts, poli
     found = entry(after, policy, "credentials.files.permissions")
     assert found["verdict"] == "fail"
     assert found["role"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"plaintext": True}, "lies in clear at /etc/app/key"),
+        ({"encrypted": False}, "there is no credential"),
+        ({"loaded": False}, "the unit is not given it"),
+        ({}, ""),
+    ],
+)
+def test_secrets_of_services(after: Facts, policy: Facts, change: Facts, words: str) -> None:
+    secret = {"unit": "app.service", "name": "key"}
+    policy["credentials_at_rest"] = [{**secret, "source": "/etc/app/key"}]
+    seen = {**secret, "plaintext": False, "encrypted": True, "loaded": True, "source": "/etc/app/key"}
+    after["edgesec_credentials"]["sealed"] = [{**seen, **change}]
+    found = entry(after, policy, "credentials.at_rest.sealed")
+    assert found["verdict"] == ("fail" if change else "pass")
+    assert words in found["actual"]
+    after["edgesec_credentials"]["sealed"] = []
+    assert entry(after, policy, "credentials.at_rest.sealed")["verdict"] == "unknown"
+
+
+DISCOVERED = ("credentials.discovered.permissions", "credentials.discovered.encrypted")
+
+
+def test_without_a_search_nothing_is_said_of_secrets_that_nobody_declared(after: Facts, policy: Facts) -> None:
+    for identifier in DISCOVERED:
+        assert entry(after, policy, identifier)["verdict"] == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    "how", [{"encrypted": True}, {"encrypted": None, "on_encrypted_storage": True}, {"protected": True}]
+)
+def test_a_secret_that_is_closed_and_encrypted_passes(after: Facts, policy: Facts, how: Facts) -> None:
+    after["edgesec_credentials"]["discovered"] = search(**how)
+    for identifier in DISCOVERED:
+        assert entry(after, policy, identifier)["verdict"] == "pass"
+    after["edgesec_credentials"]["discovered"]["complete"] = False
+    for identifier in DISCOVERED:
+        assert entry(after, policy, identifier)["verdict"] == "unknown"
+
+
+def test_what_is_not_known_of_a_secret_is_unknown(after: Facts, policy: Facts) -> None:
+    after["edgesec_credentials"]["discovered"] = search(encrypted=None, readers=None)
+    for identifier in DISCOVERED:
+        assert entry(after, policy, identifier)["verdict"] == "unknown"
+
+
+def test_a_secret_that_is_declared_is_judged_by_its_declaration(after: Facts, policy: Facts) -> None:
+    found = search(path="/etc/edge/device.key", readers=["group:edge"], encrypted=True)
+    after["edgesec_credentials"]["discovered"] = found
+    assert entry(after, policy, "credentials.discovered.permissions")["verdict"] == "pass"
+
+
+def test_a_report_does_not_name_thousands_of_secrets(after: Facts, policy: Facts) -> None:
+    after["edgesec_credentials"]["discovered"] = search()
+    after["edgesec_credentials"]["discovered"]["secrets"] *= 5000
+    for number, secret in enumerate(after["edgesec_credentials"]["discovered"]["secrets"]):
+        after["edgesec_credentials"]["discovered"]["secrets"][number] = {**secret, "path": f"/srv/{number}"}
+    found = entry(after, policy, "credentials.discovered.encrypted")
+    assert found["actual"].endswith("and 4980 more")
+    assert len(found["actual"]) < 2000
+
+
+def test_files_of_sets_are_demanded_like_others(after: Facts, policy: Facts) -> None:
+    policy["credentials_sets"] = ["mqtt"]
+    assert "/etc/mosquitto/*.key" in entry(after, policy, "credentials.files.permissions")["reason"]
+    policy["credentials_sets"] = ["no such set"]
+    assert "no such set" in entry(after, policy, "credentials.files.permissions")["reason"]
 
 
 def test_a_volume_without_a_mount_has_only_to_be_open(after: Facts, policy: Facts) -> None:

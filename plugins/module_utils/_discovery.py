@@ -1,0 +1,333 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Finding secrets that nobody declared: one walk over the device that ends in time and follows no link.
+
+Every directory and file is opened by its name below the open directory around it, so what is put in their place
+meanwhile leads nowhere else. What a secret is stays where it is: only what can be told of it is returned.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from operator import attrgetter
+from typing import Any, NamedTuple, Optional
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from ._errors import EdgesecError, Malformed
+from ._file_access import group_name, read_acl, readers, user_name
+from ._key_formats import BINARY_MAGICS
+from ._mountinfo import parse_mountinfo
+from ._observe import json_clean, read_text
+from ._secret_formats import HEAD, is_binary, may_hold_secrets, secrets_in
+from ._storage import place_of
+from ._unopened import MEDIA, PSEUDO, SOURCES
+
+SMALLEST = 9
+_DEEPEST = 200
+_MOST_NAMES = 20
+_MOST_SECRETS = 10_000
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Reading is not to be written down, on flash least of all. Only the owner and root may ask for that.
+_QUIETLY = os.O_NOATIME if os.geteuid() == 0 else 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where to look, and when to stop.
+
+    :ivar paths: directories to begin with, absolute.
+    :ivar exclude: shell patterns of absolute paths; what is below such a directory is left out, too.
+    :ivar exclude_file_systems: types of file systems that are not entered.
+    :ivar cross_file_systems: whether file systems that are mounted below C(paths) are entered.
+    :ivar max_seconds: after so many seconds the walk stops.
+    :ivar max_files: after so many files the walk stops.
+    :ivar max_size: larger files are not opened.
+    :ivar thorough: sources of programs and documents are opened, too.
+    :ivar cursor: where a walk that stopped is to go on, as its result had it.
+    """
+
+    paths: Sequence[str]
+    exclude: Sequence[str] = ()
+    exclude_file_systems: Sequence[str] = ()
+    cross_file_systems: bool = False
+    max_seconds: float = 60.0
+    max_files: int = 1_000_000
+    max_size: int = 128 * 1024
+    thorough: bool = False
+    cursor: Optional[str] = None
+
+
+class _Stop(Exception):
+    """The budget is used up."""
+
+
+class _Level(NamedTuple):
+    """A directory on the way from where the walk began to where it is."""
+
+    descriptor: int
+    path: str
+    device: int
+    entries: Iterator[os.DirEntry[str]]
+    after: tuple[str, ...]
+
+
+@dataclass
+class _Walk:
+    root: str
+    search: Search
+    deadline: float
+    secrets: list[dict[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    unentered: list[dict[str, Any]] = field(default_factory=list)
+    places: dict[int, Optional[bool]] = field(default_factory=dict)
+    last: str = ""
+
+    def __post_init__(self) -> None:
+        text = read_text(self.root, "/proc/self/mountinfo")
+        self.mounts = {mount.mount_point: mount.fstype for mount in parse_mountinfo(text or "")}
+        patterns = [translate(pattern) for pattern in self.search.exclude]
+        self.unopened = MEDIA if self.search.thorough else MEDIA | SOURCES
+        self.excluded = re.compile("|".join(patterns)).match if patterns else None
+
+    def below(self, start: str, after: tuple[str, ...]) -> None:
+        """Look at everything below a directory that comes behind a place in the order of names."""
+        stack: list[_Level] = []
+        top = self._enter(None, start, after)
+        stack.extend([top] if top else [])
+        try:
+            while stack:
+                level = stack[-1]
+                name = self._next_directory(level)
+                if name is None:
+                    os.close(stack.pop().descriptor)
+                    continue
+                below = level.after[1:] if level.after[:1] == (name,) else ()
+                if len(stack) >= _DEEPEST:
+                    self.counts["too_deep"] += 1
+                    continue
+                inner = self._enter(level, name, below)
+                if inner is not None:
+                    stack.append(inner)
+        finally:
+            for level in stack:
+                os.close(level.descriptor)
+
+    def _enter(self, outer: Optional[_Level], name: str, after: tuple[str, ...]) -> Optional[_Level]:
+        path = name if outer is None else f"{outer.path.rstrip('/')}/{name}"
+        try:
+            if outer is None:
+                descriptor = _open_start(self.root, name)
+            else:
+                descriptor = _open(name, _OPEN_DIRECTORY, outer.descriptor)
+        except OSError as error:
+            self._cannot_read(path, error)
+            return None
+        device = os.fstat(descriptor).st_dev
+        if not self._is_to_be_entered(outer, path, device):
+            os.close(descriptor)
+            return None
+        try:
+            with os.scandir(descriptor) as entries:
+                names = sorted(entries, key=attrgetter("name"))
+        except OSError as error:
+            os.close(descriptor)
+            self._cannot_read(path, error)
+            return None
+        self.counts["directories"] += 1
+        return _Level(descriptor, path, device, iter(names), after)
+
+    def _is_to_be_entered(self, outer: Optional[_Level], path: str, device: int) -> bool:
+        fstype = self.mounts.get(path)
+        if fstype is None and (outer is None or outer.device == device):
+            return True
+        if fstype in PSEUDO:
+            return False
+        if fstype in self.search.exclude_file_systems or (outer is not None and not self.search.cross_file_systems):
+            self.unentered.append({"path": path, "type": fstype})
+            return False
+        return True
+
+    def _next_directory(self, level: _Level) -> Optional[str]:
+        """Look at files until a directory comes; None after the last entry."""
+        counts, search, prefix = self.counts, self.search, level.path.rstrip("/") + "/"
+        for entry in level.entries:
+            name = entry.name
+            if level.after and name < level.after[0]:
+                continue
+            is_directory = entry.is_dir(follow_symlinks=False)
+            if level.after == (name,) and not is_directory:
+                continue
+            if self.excluded is not None and self.excluded(prefix + name):
+                counts["excluded"] += 1
+                continue
+            if is_directory:
+                return name
+            if not entry.is_file(follow_symlinks=False):
+                continue
+            if counts["files"] >= search.max_files or time.monotonic() > self.deadline:
+                raise _Stop
+            counts["files"] += 1
+            self.last = prefix + name
+            if "." in name and name.rpartition(".")[2].lower() in self.unopened:
+                counts["by_name"] += 1
+                continue
+            try:
+                size = entry.stat(follow_symlinks=False).st_size
+                if size > search.max_size:
+                    counts["too_large"] += 1
+                elif size >= SMALLEST:
+                    self._look(level, name, self.last)
+            except OSError as error:
+                self._cannot_read(self.last, error)
+        return None
+
+    def _look(self, level: _Level, name: str, path: str) -> None:
+        descriptor = _open(name, _OPEN, level.descriptor)
+        try:
+            self.counts["opened"] += 1
+            data = os.read(descriptor, HEAD)
+            binary = is_binary(data)
+            if len(data) == HEAD and (not binary or data.startswith(BINARY_MAGICS)):
+                data += os.read(descriptor, self.search.max_size)
+            if binary or may_hold_secrets(path, data):
+                self._found(level, descriptor, path, data)
+        finally:
+            os.close(descriptor)
+
+    def _found(self, level: _Level, descriptor: int, path: str, data: bytes) -> None:
+        secrets = secrets_in(path, data)
+        info = os.fstat(descriptor)
+        if not secrets or not stat.S_ISREG(info.st_mode):
+            return
+        if len(self.secrets) >= _MOST_SECRETS:
+            raise _Stop
+        try:
+            others = readers(info.st_mode, info.st_uid, info.st_gid, read_acl(descriptor))
+        except (OSError, Malformed):
+            others = None
+        for secret in secrets:
+            self.secrets.append(
+                {
+                    "path": path,
+                    "kind": secret.kind,
+                    "owner": user_name(info.st_uid),
+                    "group": group_name(info.st_gid),
+                    "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+                    "readers": others,
+                    "encrypted": secret.encrypted,
+                    "protected": secret.protected,
+                    "on_encrypted_storage": self._place(level),
+                    "fingerprint": secret.fingerprint,
+                }
+            )
+
+    def _place(self, level: _Level) -> Optional[bool]:
+        if level.device not in self.places:
+            try:
+                place = place_of(self.root, level.path)
+                self.places[level.device] = True if place["memory"] else place["encrypted"]
+            except EdgesecError:
+                self.places[level.device] = None
+        return self.places[level.device]
+
+    def _cannot_read(self, path: str, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            return
+        self.counts["unreadable"] += 1
+        if len(self.unreadable) < _MOST_NAMES:
+            self.unreadable.append(f"{path}: {error.strerror}")
+
+
+def discover(root: str, search: Search) -> dict[str, Any]:
+    """The part C(discovered) of the fact C(edgesec_credentials).
+
+    :raises EdgesecError: a path is not absolute, or the cursor is none.
+    """
+    for path in search.paths:
+        if os.path.normpath(path) != path or not path.startswith("/"):
+            raise EdgesecError(
+                f"the path {path!r}", "is not a plain absolute path", "Write it from / on without . and .."
+            )
+    walk = _Walk(root, search, time.monotonic() + search.max_seconds)
+    first, after = _place_of_cursor(search)
+    cursor = None
+    for number, start in enumerate(search.paths):
+        if number < first:
+            continue
+        walk.last = start
+        try:
+            walk.below(start, after if number == first else ())
+        except _Stop:
+            cursor = f"{number}:{quote_from_bytes(os.fsencode(walk.last))}"
+            break
+    counts = walk.counts
+    return dict(
+        json_clean(
+            {
+                "secrets": walk.secrets,
+                "complete": cursor is None and not counts["unreadable"] and not counts["too_deep"],
+                "cursor": cursor,
+                "looked_at": {name: counts[name] for name in ("directories", "files", "opened")},
+                "not_looked_at": {
+                    **{name: counts[name] for name in ("by_name", "excluded", "too_deep", "too_large", "unreadable")},
+                    "file_systems": walk.unentered,
+                    "unreadable_paths": walk.unreadable,
+                },
+                "source": list(search.paths),
+            }
+        )
+    )
+
+
+def _place_of_cursor(search: Search) -> tuple[int, tuple[str, ...]]:
+    if search.cursor is None:
+        return 0, ()
+    number, colon, quoted = search.cursor.partition(":")
+    path = os.fsdecode(unquote_to_bytes(quoted))
+    if not colon or not number.isdecimal() or int(number) >= len(search.paths):
+        raise _wrong_cursor(search.cursor)
+    start = search.paths[int(number)]
+    if path == start:
+        return int(number), ()
+    if not path.startswith(start.rstrip("/") + "/"):
+        raise _wrong_cursor(search.cursor)
+    return int(number), tuple(os.path.relpath(path, start).split("/"))
+
+
+def _wrong_cursor(cursor: str) -> EdgesecError:
+    return EdgesecError(
+        f"the cursor {cursor!r}", "is not of a search of these paths", "Begin anew, without one, or with the same paths"
+    )
+
+
+def _open_start(root: str, path: str) -> int:
+    """Open the directory to begin with; below the root no link is followed on the way."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for name in path.split("/"):
+        if name:
+            outer = descriptor
+            try:
+                descriptor = _open(name, _OPEN_DIRECTORY, outer)
+            finally:
+                os.close(outer)
+    return descriptor
+
+
+def _open(name: str, flags: int, directory: int) -> int:
+    try:
+        return os.open(name, flags | _QUIETLY, dir_fd=directory)
+    except PermissionError:
+        return os.open(name, flags, dir_fd=directory)

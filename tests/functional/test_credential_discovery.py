@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The search for secrets that nobody declared, on a tree of real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import Search, discover
+from tests.access import give
+from tests.forest import plant
+from tests.module_runner import run_module
+from tests.planted import Planted, secrets
+
+KEY = next(each for each in secrets() if each.name == "key.pem")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+
+
+def search(root: Path, **wanted: Any) -> dict[str, Any]:
+    return discover(str(root), Search(**{"paths": ("/",), **wanted}))
+
+
+def paths(found: dict[str, Any]) -> list[str]:
+    return [secret["path"] for secret in found["secrets"]]
+
+
+def put(path: Path, planted: Planted = KEY, mode: int = 0o600) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(planted.data)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture(name="keys")
+def _keys(tmp_path: Path) -> Path:
+    for name in ("a/one.pem", "a/b/two.pem", "c.pem", "d/e/f/three.pem"):
+        put(tmp_path / name)
+    return tmp_path
+
+
+def test_of_thousands_of_files_those_with_secrets_are_found_and_no_others(tmp_path: Path) -> None:
+    forest = plant(tmp_path, files=3000, secrets=200, look_alikes=200)
+    before = {path: path.lstat()[:9] for path in tmp_path.rglob("*")}
+    found = search(tmp_path, thorough=True)
+    assert {(secret["path"], secret["kind"]) for secret in found["secrets"]} == forest
+    assert len(forest) == 200
+    assert len({kind for _path, kind in forest}) >= 15
+    assert found["complete"] is True
+    assert {path: path.lstat()[:9] for path in tmp_path.rglob("*")} == before
+    whole = json.dumps(found)
+    for planted in secrets():
+        for line in planted.data.splitlines():
+            assert len(line) < 24 or line.decode("latin-1") not in whole
+
+
+def test_a_quick_search_leaves_out_sources_and_says_so(tmp_path: Path) -> None:
+    put(tmp_path / "key.pem")
+    put(tmp_path / "app.py")
+    put(tmp_path / "picture.png")
+    found = search(tmp_path)
+    assert paths(found) == ["/key.pem"]
+    assert found["not_looked_at"]["by_name"] == 2
+    found = search(tmp_path, thorough=True)
+    assert paths(found) == ["/app.py", "/key.pem"]
+    assert found["not_looked_at"]["by_name"] == 1
+
+
+def test_what_is_told_of_a_secret(tmp_path: Path) -> None:
+    put(tmp_path / "key.pem", mode=0o644)
+    (secret,) = search(tmp_path)["secrets"]
+    info = (tmp_path / "key.pem").stat()
+    public = subprocess.run(
+        ["openssl", "pkey", "-in", str(tmp_path / "key.pem"), "-pubout", "-outform", "DER"],
+        capture_output=True,
+        check=True,
+    )
+    digest = subprocess.run(["sha256sum"], input=public.stdout, capture_output=True, check=True).stdout.split()[0]
+    assert (secret["kind"], secret["mode"], secret["encrypted"]) == ("pkcs8", "0644", False)
+    assert secret["fingerprint"] == digest.decode()
+    assert secret["readers"][-1] == "everyone"
+    assert (info.st_mode & 0o777, len(secret["readers"])) == (0o644, 2)
+
+
+@needs_root
+def test_those_whom_an_access_control_list_lets_in_are_readers(tmp_path: Path) -> None:
+    path = put(tmp_path / "key.pem")
+    give(path, user=pwd.getpwnam("nobody").pw_uid, permissions=4)
+    (secret,) = search(tmp_path)["secrets"]
+    assert "user:nobody" in secret["readers"]
+
+
+def test_links_pipes_and_devices_are_not_followed_nor_opened(tmp_path: Path) -> None:
+    put(tmp_path / "outside" / "key.pem")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "file.pem").symlink_to(tmp_path / "outside" / "key.pem")
+    (inside / "directory").symlink_to(tmp_path / "outside")
+    (inside / "loop").symlink_to(inside)
+    os.mkfifo(inside / "pipe.pem")
+    found = search(tmp_path, paths=("/inside",))
+    assert found["secrets"] == []
+    assert found["looked_at"] == {"directories": 1, "files": 0, "opened": 0}
+
+
+def test_a_start_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
+    put(tmp_path / "real" / "key.pem")
+    (tmp_path / "link").symlink_to("real")
+    found = search(tmp_path, paths=("/link",))
+    assert (found["secrets"], found["complete"], found["not_looked_at"]["unreadable"]) == ([], False, 1)
+
+
+def test_a_search_goes_on_where_it_stopped(keys: Path) -> None:
+    whole = paths(search(keys))
+    seen: list[str] = []
+    cursor = None
+    for _turn in range(10):
+        found = search(keys, max_files=1, cursor=cursor)
+        seen += paths(found)
+        cursor = found["cursor"]
+        assert found["complete"] is (cursor is None)
+        if cursor is None:
+            break
+    assert seen == whole
+    assert len(whole) == 4
+
+
+def test_a_search_over_several_paths_goes_on_in_the_right_one(keys: Path) -> None:
+    starts = ("/d", "/a")
+    first = search(keys, paths=starts, max_files=2)
+    rest = search(keys, paths=starts, cursor=first["cursor"])
+    assert paths(first) + paths(rest) == ["/d/e/f/three.pem", "/a/b/two.pem", "/a/one.pem"]
+    assert rest["complete"] is True
+
+
+def test_no_time_is_left(keys: Path) -> None:
+    found = search(keys, max_seconds=0)
+    assert (found["secrets"], found["complete"]) == ([], False)
+    assert len(paths(search(keys, cursor=found["cursor"]))) == 4
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "7:/", "-1:/a", "0:/elsewhere", "0"])
+def test_a_cursor_of_another_search_is_refused(keys: Path, cursor: str) -> None:
+    arguments = {"root": str(keys), "discover": {"paths": ["/a"], "cursor": cursor}}
+    assert "is not of a search of these paths" in run_module("credential_facts", arguments).error
+
+
+def test_what_is_excluded_is_counted(keys: Path) -> None:
+    found = search(keys, exclude=("/a/b", "/*/three.pem"))
+    assert paths(found) == ["/a/one.pem", "/c.pem"]
+    assert found["not_looked_at"]["excluded"] == 2
+    assert found["complete"] is True
+
+
+def test_large_files_are_counted_and_not_opened(tmp_path: Path) -> None:
+    put(tmp_path / "key.pem")
+    (tmp_path / "log").write_bytes(b"x\n" * 100_000 + KEY.data)
+    found = search(tmp_path)
+    assert paths(found) == ["/key.pem"]
+    assert found["not_looked_at"]["too_large"] == 1
+    assert paths(search(tmp_path, max_size=1 << 20)) == ["/key.pem", "/log"]
+
+
+def test_a_secret_far_down_in_a_text_is_found(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_bytes(b"a = 1\n" * 15_000 + KEY.data)
+    assert paths(search(tmp_path)) == ["/settings"]
+
+
+def test_names_that_are_no_text_and_very_deep_trees(tmp_path: Path) -> None:
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/k\xff.pem")))
+    deep = tmp_path
+    for _level in range(210):
+        deep /= "d"
+        deep.mkdir()
+    found = search(tmp_path)
+    assert paths(found) == ["/k?.pem"]
+    assert (found["not_looked_at"]["too_deep"], found["complete"]) == (1, False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_what_cannot_be_read_is_named_and_the_search_is_not_complete(keys: Path) -> None:
+    (keys / "c.pem").chmod(0)
+    found = search(keys)
+    assert found["complete"] is False
+    assert found["not_looked_at"]["unreadable_paths"] == ["/c.pem: Permission denied"]
+
+
+def test_the_kernels_file_systems_are_not_entered_and_others_are_listed() -> None:
+    found = discover("/", Search(paths=("/proc", "/dev"), max_seconds=5))
+    assert found["looked_at"]["files"] == 0
+    assert all(each["path"].startswith(("/proc", "/dev")) for each in found["not_looked_at"]["file_systems"])
+
+
+@pytest.fixture(name="swapped")
+def _swapped(tmp_path: Path) -> Iterator[Path]:
+    """A file and a directory that are links to the outside, and back, as often as can be."""
+    put(tmp_path / "outside" / "key.pem")
+    inside = tmp_path / "inside"
+    for number in range(40):
+        put(inside / f"{number:02}", Planted("x", b"no secret at all\n"))
+    (inside / "20d").mkdir()
+    (tmp_path / "file").symlink_to(tmp_path / "outside" / "key.pem")
+    (tmp_path / "directory").symlink_to(tmp_path / "outside")
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            for name, link in (("20", "file"), ("20d", "directory")):
+                os.rename(inside / name, tmp_path / "aside")
+                os.symlink(os.readlink(tmp_path / link), inside / name)
+                os.unlink(inside / name)
+                os.rename(tmp_path / "aside", inside / name)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    yield tmp_path
+    done.set()
+    thread.join()
+
+
+def test_links_that_are_swapped_in_meanwhile_lead_nowhere(swapped: Path) -> None:
+    times = (swapped / "outside" / "key.pem").stat()
+    for _run in range(150):
+        assert search(swapped, paths=("/inside",))["secrets"] == []
+    after = (swapped / "outside" / "key.pem").stat()
+    assert (after.st_atime_ns, after.st_ctime_ns) == (times.st_atime_ns, times.st_ctime_ns)
+
+
+def test_by_the_modules_only_on_request(keys: Path) -> None:
+    facts = run_module("credential_facts", {"root": str(keys)}).values["ansible_facts"]["edgesec_credentials"]
+    assert facts["discovered"] is None
+    for module in ("credential_facts", "compliance_facts"):
+        arguments = {"root": str(keys), "discover": {"exclude": ["/d"]}}
+        if module == "compliance_facts":
+            arguments["gather_subset"] = ["credentials"]
+        result = run_module(module, arguments)
+        found = result.values["ansible_facts"]["edgesec_credentials"]["discovered"]
+        assert paths(found) == ["/a/b/two.pem", "/a/one.pem", "/c.pem"]
+        assert stat.S_IMODE((keys / "c.pem").stat().st_mode) == 0o600
+
+
+def test_a_path_that_is_not_plain_is_refused(keys: Path) -> None:
+    for path in ("etc", "/a/../etc", "/a/"):
+        error = run_module("credential_facts", {"root": str(keys), "discover": {"paths": [path]}}).error
+        assert "is not a plain absolute path" in error
