@@ -94,6 +94,14 @@ ansible_facts:
             unsafe_directory:
               description: The directory by which others could replace it, V(none) where there is none.
               type: str
+            acl:
+              description: Users and groups that an access control list lets in beside owner and group.
+              type: list
+              elements: str
+            flags:
+              description: V(immutable) and V(append_only), where the file has these attributes.
+              type: list
+              elements: str
             compliant: {type: bool, description: "Whether all is as declared."}
             reason: {type: str, description: "What is not."}
         sealed:
@@ -101,6 +109,15 @@ ansible_facts:
             - Each secret of O(sealed), and whether its plaintext is there, its credential is, and its unit is given it.
           type: list
           elements: dict
+          contains:
+            unit: {type: str, description: "The unit that is given it."}
+            name: {type: str, description: "Name of the credential."}
+            plaintext:
+              description: Whether the plaintext is still there; V(none) where that cannot be told.
+              type: bool
+            encrypted: {type: bool, description: "Whether the encrypted credential is there."}
+            loaded: {type: bool, description: "Whether the drop-in of the unit is as it should be."}
+            source: {type: str, description: "Where the plaintext was."}
         discovered:
           description: What the search found; V(none) when none was asked for.
           type: dict
@@ -157,13 +174,27 @@ ansible_facts:
               description: Where to go on when the search ran out of time or files.
               type: str
             looked_at:
-              description: How many directories and files were met, and how many files were opened.
+              description: What was met.
               type: dict
+              contains:
+                directories: {type: int, description: "Directories."}
+                files: {type: int, description: "Files."}
+                opened: {type: int, description: "Files that were opened."}
             not_looked_at:
-              description:
-                - Numbers of files that were not opened for their name, for their size, since they could not be read or
-                  since they are excluded, directories too deep, and file systems that were not entered.
+              description: What was met and not looked into.
               type: dict
+              contains:
+                by_name: {type: int, description: "Files whose name is that of something else."}
+                excluded: {type: int, description: "Files and directories that O(discover) excludes."}
+                too_deep: {type: int, description: "Directories below more others than are followed."}
+                too_large: {type: int, description: "Files larger than any such secret."}
+                unreadable: {type: int, description: "Files and directories that could not be read."}
+                file_systems:
+                  description: File systems that were not entered, by mount point.
+                  type: list
+                  elements: str
+                unreadable_paths: {type: list, elements: str, description: "The first of those that could not be read."}
+            source: {type: list, elements: str, description: "Where the search began."}
         source: {type: str, description: "Where it was read."}
 """
 
