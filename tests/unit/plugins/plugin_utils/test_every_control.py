@@ -22,7 +22,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Vie
 from tests.unit.plugins.plugin_utils import conftest
 from tests.unit.plugins.plugin_utils.test_judge import FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import FAILURES as KEY_FILE_FAILURES
-from tests.unit.plugins.plugin_utils.test_judge_key_file import opened
+from tests.unit.plugins.plugin_utils.test_judge_key_file import without_tpm
 
 Facts = dict[str, Any]
 Path = tuple[Any, ...]
@@ -66,8 +66,8 @@ def expired(control: str) -> Change:
     return change
 
 
-def on_a_key_file(facts: Facts, policy: Facts) -> None:
-    opened.__wrapped__(facts, policy)
+def of_facts(change: Callable[[Facts], Any]) -> Change:
+    return lambda facts, _policy: change(facts)
 
 
 # What has to be changed of the hardened device of the other tests, so that a control passes.
@@ -80,8 +80,8 @@ PASSES: dict[str, Change] = {
     "storage.crypttab.options_honoured": lambda f, _p: f["edgesec_storage"]["crypttab"].append(
         {"line": 2, "target": "root", "reader": "cryptsetup-initramfs", "ignored_options": []}
     ),
-    "storage.key_file.enrolled": on_a_key_file,
-    "storage.key_file.unattended": on_a_key_file,
+    "storage.key_file.enrolled": without_tpm,
+    "storage.key_file.unattended": without_tpm,
     "hardware.secure_element.api": declared("hardware.secure_element.api"),
     "hardware.tee.running": lambda f, _p: hardware(f)["tee"].update(kind="optee", devices=["tee0"]),
     "hardware.boot_guard.enforced": lambda f, _p: hardware(f).update(
@@ -107,10 +107,7 @@ FAILS: dict[str, Change] = {
     "code.packages.signed": lambda f, _p: code(f)["apt"]["lax_options"].append(
         "/etc/apt/apt.conf: AllowUnauthenticated"
     ),
-    **{
-        identifier: (lambda f, _p, change=change: change(f))
-        for identifier, change, _words in reversed((*FAILURES, *KEY_FILE_FAILURES))
-    },
+    **{identifier: of_facts(change) for identifier, change, _words in reversed((*FAILURES, *KEY_FILE_FAILURES))},
 }
 
 
@@ -134,7 +131,7 @@ def verdict(facts: Any, policy: Any, identifier: str) -> str:
     return str(entry(facts, policy, identifier)["verdict"])
 
 
-class Watched(dict):  # type: ignore[type-arg]
+class Watched(dict[Any, Any]):
     """A mapping that notes which of its keys are looked for."""
 
     def __init__(self, data: Facts, path: Path, seen: set[Path]) -> None:
@@ -228,7 +225,8 @@ def test_no_control_passes_without_the_facts_that_it_reads(identifier: str) -> N
         for path in read:
             for change in (drop, retype):
                 assert verdict(changed(facts, path, change), policy, identifier) != "pass", (change, path)
-    for nothing in ({}, None, [], {CONTROL[identifier].source: None}, {CONTROL[identifier].source: {}}):
+    nothings: list[Any] = [{}, None, [], {CONTROL[identifier].source: None}, {CONTROL[identifier].source: {}}]
+    for nothing in nothings:
         assert verdict(nothing, conftest.POLICY, identifier) != "pass"
 
 
@@ -280,10 +278,11 @@ def test_hostile_facts_are_judged_and_printed(data: st.DataObject) -> None:
     for _time in range(data.draw(st.integers(1, 4))):
         places = list(keys_of(facts))
         if places:
-            value = data.draw(HOSTILE)
-            facts = changed(
-                facts, data.draw(st.sampled_from(places)), lambda inner, key, v=value: inner.update({key: v})
-            )
+            *above, key = data.draw(st.sampled_from(places))
+            inner: Any = facts
+            for part in above:
+                inner = inner[part]
+            inner[key] = data.draw(HOSTILE)
     judgement = judge(facts, policy, TODAY)
     assert [each["id"] for each in judgement["controls"]] == list(CONTROL)
     for each in judgement["controls"]:

@@ -20,6 +20,11 @@ Facts = dict[str, Any]
 @pytest.fixture
 def opened(after: Facts, policy: Facts) -> Facts:
     """A hardened board without a TPM, with the policy that asks for that."""
+    return without_tpm(after, policy)
+
+
+def without_tpm(after: Facts, policy: Facts) -> Facts:
+    """Make that of a hardened board with a TPM."""
     policy.update(
         encrypted_storage_unlock="keyfile-on-token", encrypted_storage_token={"device": "/dev/disk/by-label/EDGEKEY"}
     )
