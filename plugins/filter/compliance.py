@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._fail_on import violations
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import preflight
@@ -19,6 +20,13 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import co
 def _policy(overrides: Any) -> dict[str, Any]:
     try:
         return policy(overrides)
+    except EdgesecError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def _violations(judgement: Any, fail_on: str, unknown: bool = True) -> list[str]:
+    try:
+        return violations(judgement, fail_on, unknown)
     except EdgesecError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -35,4 +43,5 @@ class FilterModule:
             "judge": judge,
             "policy": _policy,
             "preflight": preflight,
+            "violations": _violations,
         }
