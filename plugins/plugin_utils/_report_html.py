@@ -112,7 +112,7 @@ def _cell(found: Any, number: Callable[[str], int]) -> list[int] | None:
             found.severity,
             found.evidence,
             waiver,
-        )  # fmt: skip
+        )
     ]
 
 

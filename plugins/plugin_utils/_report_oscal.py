@@ -16,7 +16,7 @@ import json
 import re
 from collections import defaultdict
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import FAIL, UNKNOWN
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import (

@@ -173,7 +173,7 @@
   });
   byId("close").addEventListener("click", () => byId("details").close());
   byId("details").addEventListener("close", () => opener?.focus());
-  byId("filters").addEventListener("input", filter);
+  for (const name of ["input", "change"]) byId("filters").addEventListener(name, filter);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => { first -= PAGE; show(); });
   byId("next").addEventListener("click", () => { first += PAGE; show(); });
