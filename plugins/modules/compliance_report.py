@@ -10,8 +10,8 @@ module: compliance_report
 short_description: Report on a fleet
 version_added: 1.0.0
 description:
-  - Writes one report on many hosts, in one or more formats, out of what the role P(edgesec.hardening.compliance#role) has
-    judged in the same play. Hosts that could not be judged are in it, with the reason.
+  - Writes one report on many hosts, in one or more formats, out of what the role P(edgesec.hardening.compliance#role)
+    has judged in the same play. Hosts that could not be judged are in it, with the reason.
   - Or reads a report that was saved as JSON, and writes it in other formats.
   - It works on the controller, and does nothing on any host. Run it once in a play.
   - Files have mode 0600, and a directory that is made has mode 0700. Each is replaced whole.
@@ -130,7 +130,7 @@ fleet_summary:
       type: dict
   sample:
     hosts:
-      - {name: gw-001, status: unreachable, reason: Failed to connect to the host via ssh, level: "", fail: [], unknown: []}
+      - {name: gw-001, status: unreachable, reason: Connection refused, level: "", fail: [], unknown: []}
     since: ""
     changes: {}
 """

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -20,16 +21,24 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import written
-from tests.fleet import HOSTILE, fleet, large_fleet
+from tests.fleet import HOSTILE, TODAY, YESTERDAY, fleet, judgement, large_fleet
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1400,1000"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,960",
+)
 # Where somebody wants a picture of the page: a file name.
 PICTURE = os.environ.get("EDGESEC_REPORT_PICTURE")
 
@@ -105,7 +114,7 @@ def test_the_fleet_is_a_table_with_a_cell_for_each_verdict(small: Page) -> None:
     report = fleet()
     assert len(small.hosts()) == len(report.hosts)
     assert small.hosts()[:3] == ["gw-001 (L2)", "gw-002 (L1)", "gw-003"]
-    assert [each.text for each in small.all("#map thead th")][0] == "Host"
+    assert small.one("#map thead th").text == "Host"
     assert len(small.all("#map thead th")) == len(report.controls) + 1
     cells = small.all("#map tbody tr:nth-child(2) td")
     assert [cell.text[0] for cell in cells[:5]] == ["\u2713", "\u2717", "?", "\u2013", "w"]
@@ -220,7 +229,16 @@ def test_a_fleet_without_hosts_is_a_page_as_well(page: Page) -> None:
 
 
 @pytest.mark.skipif(PICTURE is None, reason="EDGESEC_REPORT_PICTURE names no file")
-def test_a_picture_is_taken(small: Page) -> None:
+def test_a_picture_is_taken(page: Page) -> None:
+    """That of docs/reports.md: EDGESEC_REPORT_PICTURE=$PWD/docs/images/report.png pytest -k picture FILE."""
     assert PICTURE is not None
-    small.browser.execute_script("document.querySelector('#map tbody td').scrollIntoView({block: 'center'})")
-    assert small.browser.save_screenshot(PICTURE)
+    often = ("pass", "pass", "fail", "pass", "pass", "not_applicable", "pass", "pass", "unknown", "pass", "waived")
+    hosts: dict[str, Any] = {
+        f"gw-{number:03}": {"compliance_judgement": judgement(often[number:] + ("pass",) * number)}
+        for number in range(1, 11)
+    }
+    hosts["gw-011"] = {"compliance_problem": {"status": "unreachable", "reason": "Connection timed out"}}
+    before = dict(hosts, **{"gw-004": {"compliance_judgement": judgement(("pass", "fail"))}})
+    page.open(fleet_report(hosts, TODAY, fleet_report(before, YESTERDAY)))
+    page.browser.execute_script("document.getElementById('map-heading').scrollIntoView()")
+    assert page.browser.save_screenshot(PICTURE)

@@ -56,7 +56,9 @@ def test_sarif_has_what_somebody_has_to_look_at() -> None:
     kinds = {(result["kind"], "suppressions" in result) for result in of_host}
     assert kinds == {("fail", False), ("fail", True), ("open", False)}
     assert all(run["tool"]["driver"]["rules"][each["ruleIndex"]]["id"] == each["ruleId"] for each in run["results"])
-    assert {each["baselineState"] for each in of_host if each["kind"] == "fail" and "suppressions" not in each} == {"new"}
+    assert {each["baselineState"] for each in of_host if each["kind"] == "fail" and "suppressions" not in each} == {
+        "new"
+    }
     told = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
     assert "gw-003: unreachable: Connection refused" in told
     assert run["invocations"][0]["executionSuccessful"] is False
