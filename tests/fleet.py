@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
+
+from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue import CONTROLS, mapping_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report
@@ -98,3 +101,25 @@ def large_fleet(hosts: int) -> Report:
 def alone(report: Report) -> Report:
     """The report without its comparison."""
     return dataclasses.replace(report, changes=None)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([*HOSTILE, *VERDICTS]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+_SMALL = judgement(VERDICTS)
+_SMALL["controls"] = _SMALL["controls"][:5]
+_FIELDS = [*_SMALL["controls"][0], "severity", "evidence", "waiver"]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Any:
+    """A judgement in which something is not as it should be, or something else altogether."""
+    changed = copy.deepcopy(_SMALL)
+    for _count in range(draw(st.integers(1, 4))):
+        control = draw(st.sampled_from(changed["controls"]))
+        control[draw(st.sampled_from(_FIELDS))] = draw(anything)
+    if draw(st.booleans()):
+        changed["host_level"][draw(st.sampled_from(["level", "why", "not_covered"]))] = draw(anything)
+    return draw(st.sampled_from([changed, changed, changed, {**changed, "controls": draw(anything)}]))

