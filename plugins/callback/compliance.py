@@ -12,9 +12,9 @@ version_added: 1.0.0
 author:
   - The edgesec.hardening contributors (@edgesec)
 description:
-  - Shows the table of the fleet that P(edgesec.hardening.compliance_report#module) made once more, below all other
+  - Shows the table of the fleet that M(edgesec.hardening.compliance_report) made once more, below all other
     output, in colour and as wide as the terminal. It does so in check mode as well.
-  - The playbook P(edgesec.hardening.audit#playbook) shows the table without it, in plain text of 100 columns.
+  - The playbook C(edgesec.hardening.audit) shows the table without it, in plain text of 100 columns.
 requirements:
   - It is enabled in C(callbacks_enabled) of ansible.cfg, or in the environment variable C(ANSIBLE_CALLBACKS_ENABLED).
 """

@@ -21,7 +21,7 @@ def write(report: Report) -> str:
     """The report as metrics, all of them gauges."""
     priorities = {control.id: control.priority for control in report.controls}
     made = datetime.fromisoformat(report.made_at).timestamp()
-    families = {
+    families: dict[str, tuple[str, list[Sample]]] = {
         "edgesec_compliance_report_timestamp_seconds": ("When the report was made.", [({}, made)]),
         "edgesec_compliance_host_judged": (
             "Whether the host could be reached and judged.",
