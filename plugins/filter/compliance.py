@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._fail_on import violations
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._on_device import local_facts, metrics
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
@@ -32,6 +33,13 @@ def _credential_sets(names: Any) -> list[dict[str, Any]]:
         raise AnsibleFilterError(str(error)) from error
 
 
+def _violations(judgement: Any, fail_on: str, unknown: bool = True) -> list[str]:
+    try:
+        return violations(judgement, fail_on, unknown)
+    except EdgesecError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
 class FilterModule:
     """Judging devices by the facts of this collection."""
 
@@ -47,4 +55,5 @@ class FilterModule:
             "local_facts": local_facts,
             "policy": _policy,
             "preflight": preflight,
+            "violations": _violations,
         }

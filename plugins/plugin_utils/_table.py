@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     FAIL,
@@ -24,6 +24,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
 WIDTH = 100
 _SHORT = {PASSED: "pass", FAIL: "FAIL", UNKNOWN: "unknown", NOT_APPLICABLE: "n/a", WAIVED: "waived"}
 _GAP = "  "
+T = TypeVar("T")
 
 
 def table(judgement: Mapping[str, Any]) -> list[str]:
@@ -39,8 +40,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     earlier = {each["id"]: each for each in before["controls"]}
     later = {each["id"]: each for each in after["controls"]}
     rows = []
-    for identifier in dict.fromkeys((*earlier, *later)):
-        first, second = earlier.get(identifier), later.get(identifier)
+    for identifier, first, second in paired(earlier, later):
         shown = second or first or {}
         rows.append(
             (
@@ -68,12 +68,12 @@ def _seen(control: Mapping[str, Any]) -> str:
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as they need be; the last one takes what is left of the line, and wraps."""
-    widths = [max(len(_printable(row[column])) for row in (head, *rows)) for column in range(len(head) - 1)]
+    widths = [max(len(printable(row[column])) for row in (head, *rows)) for column in range(len(head) - 1)]
     left = sum(widths) + len(_GAP) * len(widths)
     lines = []
     for row in (head, *rows):
-        pieces = wrap(_printable(row[-1]), WIDTH - left) or [""]
-        start = _GAP.join(_printable(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True))
+        pieces = wrap(printable(row[-1]), WIDTH - left) or [""]
+        start = _GAP.join(printable(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True))
         lines.append(f"{start}{_GAP}{pieces[0]}".rstrip())
         lines += [" " * left + piece for piece in pieces[1:]]
         if row is head:
@@ -81,8 +81,15 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _printable(text: str) -> str:
+def paired(before: Mapping[str, T], after: Mapping[str, T]) -> list[tuple[str, T | None, T | None]]:
+    """What two mappings have under each name, None where one has nothing."""
+    return [(name, before.get(name), after.get(name)) for name in dict.fromkeys((*before, *after))]
+
+
+def printable(text: str) -> str:
     """The text without control characters: what a device reports must not steer the terminal."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -92,9 +99,9 @@ def _summary(controls: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _level(level: Mapping[str, Any]) -> list[str]:
-    lines = wrap(_printable(f"Protection level {level['level']}: {level['why']}"), WIDTH)
+    lines = wrap(printable(f"Protection level {level['level']}: {level['why']}"), WIDTH)
     if level["not_covered"]:
         lines.append("Not covered:")
     for gap in level["not_covered"]:
-        lines += wrap(_printable(gap), WIDTH, initial_indent="  - ", subsequent_indent="    ")
+        lines += wrap(printable(gap), WIDTH, initial_indent="  - ", subsequent_indent="    ")
     return lines

@@ -48,16 +48,24 @@ def variables(image: Path, key: Path) -> dict[str, Any]:
     }
 
 
+GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh", "ansible_ssh_retries": 0}
+
+
 def audit(directory: Path, hosts: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
     inventory = directory / "inventory.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+    return play(directory, "audit", "-i", str(inventory), *arguments)
+
+
+def play(directory: Path, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "edgesec.hardening.audit", *arguments],
+        [Path(sys.executable).with_name("ansible-playbook"), f"edgesec.hardening.{playbook}", *arguments],
         env={
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_INJECT_FACT_VARS": "False",
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CALLBACKS_ENABLED": "edgesec.hardening.compliance",
         },
         cwd=directory,
         stdin=subprocess.DEVNULL,
@@ -95,16 +103,117 @@ def test_check_mode_judges_as_well_and_writes_no_report(tmp_path: Path, variable
     done = audit(tmp_path, {"gw-001": variables}, "--check", "--diff")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "storage.writable.encrypted" in done.stdout
+    assert "1 host: 1 L0" in done.stdout.split("PLAY RECAP")[1]
     assert not (tmp_path / "edgesec-reports").exists()
 
 
-def test_an_unreachable_device_does_not_hide_the_others(tmp_path: Path, variables: dict[str, Any]) -> None:
-    gone = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh", "ansible_ssh_retries": 0}
-    done = audit(tmp_path, {"gw-001": variables, "gw-002": gone})
-    assert done.returncode == 4
-    assert (tmp_path / "edgesec-reports" / "gw-001.json").exists()
-    assert not (tmp_path / "edgesec-reports" / "gw-002.json").exists()
-    assert "unreachable=1" in done.stdout
+def fleet_report(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "edgesec-reports" / "fleet" / "report.json").read_text())
+    return found
+
+
+def test_a_device_that_cannot_be_reached_or_judged_is_in_the_report(tmp_path: Path, variables: dict[str, Any]) -> None:
+    wrong = {**variables, "encrypted_storage_unlock": "magic"}
+    done = audit(tmp_path, {"gw-001": variables, "gw-002": GONE, "gw-003": wrong})
+    assert done.returncode == 2
+    reports = tmp_path / "edgesec-reports"
+    assert (reports / "gw-001.json").exists()
+    assert not (reports / "gw-002.json").exists()
+    hosts = {host["name"]: host for host in fleet_report(tmp_path)["hosts"]}
+    assert {name: host["status"] for name, host in hosts.items()} == {
+        "gw-001": "judged",
+        "gw-002": "unreachable",
+        "gw-003": "failed",
+    }
+    assert "Connection refused" in hosts["gw-002"]["reason"]
+    assert "magic" in hosts["gw-003"]["reason"]
+    recap = done.stdout.split("PLAY RECAP")[1]
+    assert [line.split()[0] for line in recap.splitlines() if "failed=1" in line] == ["gw-002", "gw-003"]
+    # The callback's table is the last thing that is shown.
+    assert "3 hosts: 1 L0, 1 failed, 1 unreachable" in recap.split("COMPLIANCE")[1]
+    assert stat.S_IMODE((reports / "fleet").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (reports / "fleet").iterdir()} == {0o600}
+
+
+def test_a_fleet_of_which_nothing_can_be_reached_has_a_report(tmp_path: Path) -> None:
+    done = audit(tmp_path, {"gw-001": GONE, "gw-002": GONE})
+    assert done.returncode == 2
+    assert [host["status"] for host in fleet_report(tmp_path)["hosts"]] == ["unreachable", "unreachable"]
+
+
+def test_the_policy_says_what_fails_the_play(tmp_path: Path, variables: dict[str, Any], key: Path) -> None:
+    hosts = {"gw-001": variables, "gw-002": {**variables, "credentials_files": []}}
+    done = audit(tmp_path, hosts, "-e", "compliance_fail_on=required", "-e", "compliance_report_formats=json")
+    assert done.returncode == 2
+    recap = done.stdout.split("PLAY RECAP")[1]
+    assert [line.split()[0] for line in recap.splitlines() if "failed=1" in line] == ["gw-001"]
+    assert "credentials.files.permissions" in done.stderr + done.stdout.split("Fail where a control does not pass")[1]
+    assert [path.name for path in (tmp_path / "edgesec-reports" / "fleet").iterdir()] == ["report.json"]
+
+    # Mended, the next report says so, and the play passes.
+    key.chmod(0o600)
+    done = audit(tmp_path, hosts, "-e", "compliance_fail_on=required")
+    assert done.returncode == 0, done.stdout + done.stderr
+    moved = {(each["host"], each["control"], each["after"]) for each in fleet_report(tmp_path)["changes"]["verdicts"]}
+    assert moved == {("gw-001", "credentials.files.permissions", "pass")}
+    assert "1 mended" in done.stdout
+
+
+def test_a_saved_report_is_written_in_other_formats(tmp_path: Path, variables: dict[str, Any]) -> None:
+    assert audit(tmp_path, {"gw-001": variables}).returncode == 0
+    saved = tmp_path / "edgesec-reports" / "fleet" / "report.json"
+    kept = saved.read_bytes()
+    named = ("-e", f"compliance_saved_report={saved}", "-e", "compliance_report_formats=csv,oscal")
+    done = play(tmp_path, "report", *named)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in saved.parent.iterdir()} == {
+        "report.json",
+        "report.html",
+        "report.csv",
+        "report.oscal.json",
+    }
+    assert saved.read_bytes() == kept
+    assert play(tmp_path, "report").returncode == 2
+    done = play(tmp_path, "report", *named, "-e", "compliance_report_formats=asff")
+    assert done.returncode == 2
+    assert "needs an AWS account" in done.stdout + done.stderr
+
+
+def test_two_hundred_devices_are_one_report(tmp_path: Path) -> None:
+    judged = tmp_path / "play.yml"
+    play_text = [
+        {
+            "hosts": "all",
+            "gather_facts": False,
+            "tasks": [
+                {"ansible.builtin.set_fact": {"compliance_judgement": "{{ {} | edgesec.hardening.judge({}) }}"}},
+                {
+                    "edgesec.hardening.compliance_report": {
+                        "directory": str(tmp_path / "fleet"),
+                        "hosts": "{{ ansible_play_hosts_all }}",
+                    },
+                    "run_once": True,
+                    "register": "report",
+                },
+                {"ansible.builtin.debug": {"msg": "{{ report.table[-1] }}"}, "run_once": True},
+            ],
+        }
+    ]
+    judged.write_text(json.dumps(play_text))
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {f"gw-{number:03}": {} for number in range(200)}}}))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, judged],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "200 hosts: 200 L0" in done.stdout
+    assert len(json.loads((tmp_path / "fleet" / "report.json").read_text())["hosts"]) == 200
 
 
 @pytest.mark.parametrize(

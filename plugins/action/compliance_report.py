@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report, saved_report
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet_table import fleet_table, summary
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import AWS, FORMATS, written
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import now
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import WIDTH
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._written import write_files
+
+
+class ActionModule(ActionBase):
+    """Reports on the fleet, on the controller alone."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Called by ansible-core."""
+        super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            argument_spec={
+                "directory": {"type": "path", "required": True},
+                "hosts": {"type": "list", "elements": "str"},
+                "saved": {"type": "path"},
+                "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": ["json", "html"]},
+                "baseline": {"type": "path"},
+                "aws_account": {"type": "str", "default": ""},
+                "aws_region": {"type": "str", "default": ""},
+            },
+            mutually_exclusive=[("hosts", "saved")],
+            required_one_of=[("hosts", "saved")],
+        )
+        try:
+            return self._report(arguments, (task_vars or {}).get("hostvars", {}))
+        except EdgesecError as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def _report(self, arguments: dict[str, Any], hostvars: Any) -> dict[str, Any]:
+        if AWS in arguments["formats"] and not (arguments["aws_account"] and arguments["aws_region"]):
+            raise EdgesecError(
+                "the format asff", "needs an AWS account and its region", "Set aws_account and aws_region"
+            )
+        directory = Path(arguments["directory"])
+        before = arguments["baseline"] or directory / FORMATS["json"].file
+        # A baseline that somebody names has to be there; the last report need not.
+        baseline = saved_report(Path(before)) if arguments["baseline"] or Path(before).is_file() else None
+        if arguments["saved"]:
+            report = saved_report(Path(arguments["saved"]), baseline if arguments["baseline"] else None)
+        else:
+            report = fleet_report({name: hostvars[name] for name in arguments["hosts"]}, now(), baseline)
+        files: dict[str, bytes] = {}
+        if not self._task.check_mode:
+            files = {
+                FORMATS[name].file: written(report, name, arguments["aws_account"], arguments["aws_region"])
+                for name in arguments["formats"]
+            }
+            write_files(directory, files)
+        seen = summary(report)
+        return {
+            # No device is changed, and a report is new each time.
+            "changed": False,
+            "files": [str(directory / name) for name in files],
+            "fleet_summary": seen,
+            "table": [text for text, _tone in fleet_table(seen, WIDTH)],
+        }

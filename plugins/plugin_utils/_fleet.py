@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The report on a fleet out of the variables of its hosts, or out of a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils import _report_json
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._changes import changes
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import (
+    FAILED,
+    STATUSES,
+    Host,
+    Report,
+    controls_of,
+    host_of,
+    text_of,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import collection_version
+
+
+def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline: Report | None = None) -> Report:
+    """The report on hosts.
+
+    :param hosts: by name the variables C(compliance_judgement) and, where a host could not be judged,
+        C(compliance_problem) with its C(status) and C(reason).
+    :param made_at: ISO 8601 with a zone.
+    :param baseline: an earlier report to compare with.
+    """
+    judgements, found = [], []
+    for name, variables in hosts.items():
+        problem = variables.get("compliance_problem") or {}
+        judgement = None if problem else variables.get("compliance_judgement")
+        if judgement is not None:
+            judgements.append(judgement)
+            found.append(host_of(name, judgement))
+        else:
+            found.append(_not_judged(name, problem))
+    return _compared(Report(made_at, collection_version(), controls_of(judgements), tuple(found)), baseline)
+
+
+def saved_report(path: Path, baseline: Report | None = None) -> Report:
+    """A report that was written as JSON.
+
+    :param baseline: an earlier report to compare with, in place of the one that it was compared with then.
+    :raises EdgesecError: the file cannot be read, or is something else.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EdgesecError(
+            f"the report {path}", f"cannot be read: {error.strerror}", "Name the report.json of an earlier run"
+        ) from error
+    return _compared(_report_json.read(data, f"the report {path}"), baseline)
+
+
+def _not_judged(name: str, problem: Mapping[str, Any]) -> Host:
+    status = problem.get("status")
+    reason = text_of(problem.get("reason")).strip() or "no reason was given"
+    return Host(text_of(name), status if status in STATUSES[1:] else FAILED, reason)
+
+
+def _compared(report: Report, baseline: Report | None) -> Report:
+    return dataclasses.replace(report, changes=changes(baseline, report)) if baseline else report
