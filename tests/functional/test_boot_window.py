@@ -10,99 +10,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH, find_tool
+from ansible_collections.edgesec.hardening.plugins.module_utils._cli import find_tool
+from tests.functional.boot_device import HOOK, PROGRAM, RESTRICTED, STATE, Device, Packages, find, wait_until
 from tests.functional.conftest import mount_namespace
 from tests.functional.namespace import Namespace
-from tests.module_runner import Result, run_module
-
-PROGRAM = "/usr/lib/edgesec/boot-window"
-STATE = "/run/edgesec/boot-window/state.json"
-HOOK = "/etc/dpkg/dpkg.cfg.d/edgesec-boot-window"
-RESTRICTED = "ro,nosuid,nodev,noexec"
-
-# Directories of the device that the program writes to, in memory; what else is there leads to where it was.
-_OWN_DIRECTORIES = """
-set -e
-mount -t ramfs ramfs /run
-mount --rbind /usr/lib /mnt
-mkdir /run/lib /run/etc
-cp -a /etc/. /run/etc 2>/dev/null || true
-for each in /mnt/* /mnt/.[!.]*; do ln -s "$each" /run/lib; done
-mount --bind /run/lib /usr/lib
-mount --bind /run/etc /etc
-rm -rf /etc/edgesec /etc/fstab
-mkdir -p /etc/dpkg/dpkg.cfg.d
-"""
-
-
-class Device:
-    """A device in a mount namespace, with two boot file systems that are read-only."""
-
-    def __init__(self, directory: Path, space: Namespace) -> None:
-        self.space = space
-        self.directory = directory
-        self.boot = directory / "boot"
-        self.efi = directory / "efi"
-        space.run("sh", "-c", _OWN_DIRECTORIES)
-        for path in (self.boot, self.efi):
-            path.mkdir()
-            space.run("mount", "-t", "ramfs", "-o", RESTRICTED, "ramfs", str(path))
-
-    def install(self, *, check: bool = False, **arguments: Any) -> Result:
-        given = {"paths": [str(self.boot), str(self.efi)], **arguments}
-        return run_module("boot_window", given, check=check, within=self.space.enter)
-
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.space.enter, PROGRAM, *arguments], capture_output=True, text=True, check=False, timeout=60
-        )
-
-    def do(self, *arguments: str) -> str:
-        done = self.call(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start(self, script: str) -> subprocess.Popen[str]:
-        """A process that says when it is ready, and then waits for its end."""
-        process = subprocess.Popen(
-            [*self.space.enter, "sh", "-c", f"{script}\necho ready; read -r _"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    def is_read_only(self, path: Path) -> bool:
-        return "ro" in self.space.options(path)
-
-    def are_closed(self) -> bool:
-        return self.is_read_only(self.boot) and self.is_read_only(self.efi)
-
-    def state(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.space.run("cat", STATE))
-        return document
-
-    def kill_watcher(self) -> None:
-        wait_until(lambda: self.state()["watcher"] is not None)
-        os.kill(self.state()["watcher"]["pid"], signal.SIGKILL)
-
-    def write(self, path: str, text: str) -> None:
-        subprocess.run([*self.space.enter, "sh", "-c", f"cat >{path}"], input=text, text=True, check=True)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
-        time.sleep(0.05)
+from tests.module_runner import run_module
 
 
 @pytest.fixture(name="bare")
@@ -154,7 +72,7 @@ def test_check_do_check_do_and_out_again(bare: Device) -> None:
     assert find(bare, HOOK)
     gone = bare.install(state="absent")
     assert gone.changed
-    assert [each["before"] != "" and each["after"] == "" for each in gone.values["diff"]]
+    assert all(each["before"] != "" and each["after"] == "" for each in gone.values["diff"])
     assert not find(bare, HOOK)
     assert not find(bare, "/etc/edgesec/boot-mounts.json")
     assert not bare.install(state="absent").changed
@@ -164,10 +82,6 @@ def test_check_do_check_do_and_out_again(bare: Device) -> None:
 
 def test_without_boot_file_systems_there_is_nothing_to_install(bare: Device) -> None:
     assert not bare.install(paths=[str(bare.directory)]).changed
-
-
-def find(device: Device, path: str) -> bool:
-    return subprocess.run([*device.space.enter, "test", "-e", path], check=False).returncode == 0
 
 
 def test_it_is_open_until_the_last_holder_is_killed(device: Device, holders: list[subprocess.Popen[str]]) -> None:
@@ -352,48 +266,6 @@ def test_facts_tell_of_hooks_and_window(device: Device, holders: list[subprocess
     device.do("open", "--holder", str(holders[0].pid), "--reason", "dpkg install")
     opened = facts()
     assert (opened["open"], opened["holders"]) == (True, [f"dpkg install (process {holders[0].pid})"])
-
-
-class Packages:
-    """A real dpkg with a database of its own, and a package with a file for the boot file system."""
-
-    def __init__(self, device: Device, directory: Path) -> None:
-        self.device = device
-        self.directory = directory
-        for name in ("root", "database/info", "database/updates", "database/triggers", "package/DEBIAN"):
-            (self.directory / name).mkdir(parents=True)
-        for name in ("status", "available"):
-            (self.directory / "database" / name).touch()
-        self.file = device.boot / "kernel"
-        self.waits = self.directory / "waits"
-
-    def build(self, *, touches_boot: bool = True) -> Path:
-        package = self.directory / "package"
-        control = "Package: kernel\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.com>\nDescription: x\n"
-        (package / "DEBIAN/control").write_text(control)
-        scripts = {
-            "postinst": f"echo new >{self.file}\nif [ -e {self.waits} ]; then echo waits; sleep 600; fi",
-            "prerm": f"rm {self.file}",
-        }
-        for name, script in scripts.items():
-            path = package / "DEBIAN" / name
-            path.write_text(f"#!/bin/sh\nset -e\n{script if touches_boot else ':'}\n")
-            path.chmod(0o755)
-        archive = self.directory / "kernel.deb"
-        subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "--build", str(package), str(archive)], check=True, capture_output=True
-        )
-        return archive
-
-    def argv(self, *action: str) -> list[str]:
-        options = [
-            *(f"--admindir={self.directory}/database", f"--instdir={self.directory}/root", "--log=/dev/null"),
-            *("--force-script-chrootless", "--force-not-root"),
-        ]
-        return [*self.device.space.enter, "env", f"PATH={SEARCH_PATH}", "dpkg", *options, *action]
-
-    def run(self, *action: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.argv(*action), capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.fixture(name="packages")
