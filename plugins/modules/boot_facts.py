@@ -58,7 +58,7 @@ ansible_facts:
             V(firmware), which names the partition it booted from).
           type: list
           elements: dict
-          sample: [{"path": "/boot/efi", "found_by": ["firmware", "fstab", "mount table"], "source": "/dev/vda1"}]
+          sample: [{"path": "/boot/efi", "found_by": ["firmware", "mount table"], "source": "/dev/vda1"}]
         firmware_keys:
           description: C(PK), C(KEK), C(db) and C(dbx), each with whether it is C(present), its size in C(bytes), its
             C(certificates) (subject, SHA-256, owner, and whether its name is that of a C(test_key)), and how many
@@ -78,8 +78,8 @@ ansible_facts:
           elements: dict
           sample: [{"role": "firmware entry", "path": "/boot/efi/EFI/debian/shimx64.efi", "signed": true}]
         measured:
-          description: Whether there is an event C(log), and the PCRs of the SHA-256 bank to which it leads (C(agree)) and
-            does not (C(differ)). Both are V(none) where that could not be told, with the C(reason).
+          description: Whether there is an event C(log), and the PCRs of the SHA-256 bank to which it leads (C(agree))
+            and does not (C(differ)). Both are V(none) where that could not be told, with the C(reason).
           type: dict
           sample: {"log": true, "agree": [0, 1, 2, 3, 4, 5, 6, 7, 9], "differ": [11], "reason": null}
         dangers:
@@ -112,9 +112,9 @@ ansible_facts:
           elements: dict
           sample: [{"device": "/dev/mmcblk0", "offset": "0x400000", "size": "0x4000"}]
         console:
-          description: C(editors) of loader menus, and whether they are C(open); C(shells), which of the units for a boot
-            that failed give one; C(debug_shell_masked), C(ctrl_alt_del_burst), C(panic_seconds) and C(panic_on_oops).
-            In a C(container) it is that of the host.
+          description: C(editors) of loader menus, and whether they are C(open); C(shells), which of the units for a
+            boot that failed give one; C(debug_shell_masked), C(ctrl_alt_del_burst), C(panic_seconds) and
+            C(panic_on_oops). In a C(container) it is that of the host.
           type: dict
           sample: {"container": false, "debug_shell_masked": true, "ctrl_alt_del_burst": "none", "panic_seconds": 30}
 """
