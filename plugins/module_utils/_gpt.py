@@ -27,12 +27,12 @@ class Header(NamedTuple):
     """Where the entries of a table stand: in bytes from the begin of the disk."""
 
     at: int
-    count: int
+    entries: int
     size: int
 
     @property
     def length(self) -> int:
-        return self.count * self.size
+        return self.entries * self.size
 
 
 def header(block: bytes, block_size: int) -> Header:
