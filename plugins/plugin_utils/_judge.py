@@ -133,7 +133,7 @@ def _entry(control: Control, found: Finding, policy: View, site: View, today: st
 
 def _with_declaration(control: Control, finding: Finding, policy: View) -> Finding:
     """What the owner says counts where nothing was measured, and shows as what it is."""
-    if not control.declarable or finding.evidence == MEASURED:
+    if not control.declarable or finding.evidence == MEASURED or finding.verdict not in (FAIL, UNKNOWN):
         return finding
     try:
         said = _part(policy, DECLARATIONS).child(control.id)

@@ -233,6 +233,12 @@ def test_what_was_measured_outweighs_what_is_declared(after: Facts, policy: Fact
     assert (found["verdict"], found["evidence"]) == ("fail", "measured")
 
 
+def test_what_does_not_apply_is_not_declared_either(after: Facts, policy: Facts) -> None:
+    said = {"hardware.boot_guard.enforced": {"by": "me", "reason": "it is AMD's, with another mechanism"}}
+    found = entry(after, {**policy, "compliance_declared": said}, "hardware.boot_guard.enforced")
+    assert found["verdict"] == "not_applicable"
+
+
 def test_what_is_possible_is_not_compliant(after: Facts, policy: Facts) -> None:
     after["edgesec_platform"]["hardware"]["soc"]["compatible"] = ["xlnx,zynqmp-zcu102", "xlnx,zynqmp"]
     found = entry(after, policy, "hardware.puf.used")
