@@ -5,7 +5,8 @@
 """The boot layout `grub`: Debian's signed shim, GRUB and kernel, with a boot partition, as Debian installs them.
 
 What only a running system can do, grub-install and grub-mkconfig, the device does itself in its first boot. That one is
-started by a line of our own in the ESP, which grub-install replaces.
+started by a configuration of our own in the ESP, whose place that of grub-install takes: in the directory where the
+signed GRUB looks first (2.12: beside itself), and in that where it looks next.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ RequiresMountsFor=/boot/efi
 [Service]
 Type=oneshot
 ExecStart=grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram
+ExecStart=-cp /boot/efi/EFI/BOOT/grub.cfg /boot/efi/EFI/debian/grub.cfg
 ExecStart=update-grub
 ExecStart=sync
 
