@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What shim, GRUB and the kernel of Debian 13 measured on the virtual device, and the boot with its next kernel."""
+"""What shim, GRUB and the kernel of Debian 13 measured on the virtual device, and the boot with its next kernel.
+
+The fixtures hold the log and the PCRs of one boot, digests of the files that it read, and the PCRs that the TPM had after
+another: with the next kernel of Debian's security updates and its initrd, and with_next_kernel() of grub.cfg.
+"""
 
 from __future__ import annotations
 
