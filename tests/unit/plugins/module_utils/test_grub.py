@@ -4,8 +4,8 @@
 
 """What shim, GRUB and the kernel of Debian 13 measured on the virtual device, and the boot with its next kernel.
 
-The fixtures hold the log and the PCRs of one boot, digests of the files that it read, and the PCRs that the TPM had after
-another: with the next kernel of Debian's security updates and its initrd, and with_next_kernel() of grub.cfg.
+The fixtures hold the log and the PCRs of one boot, digests of the files that it read, and the PCRs that the TPM had
+after another: with the next kernel of Debian's security updates, its initrd, and with_next_kernel() of grub.cfg.
 """
 
 from __future__ import annotations
