@@ -4,8 +4,9 @@
 
 """A measured boot, laid out by the documents: firmware, shim and GRUB or systemd-stub, and their event log.
 
-The PCRs are extended here, apart from the code under test. For systemd-stub tests/fixtures holds a log of the virtual
-device as well. For shim and GRUB there is only this, after the GRUB manual ("Measured Boot") and shim's README.tpm.
+The PCRs are extended here, apart from the code under test. tests/fixtures holds logs of the virtual device as well, one
+of systemd-stub and one of shim and GRUB; what varies between boots is laid out here, after the GRUB manual ("Measured
+Boot") and shim's README.tpm.
 """
 
 from __future__ import annotations

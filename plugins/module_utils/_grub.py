@@ -8,21 +8,26 @@
 
 Source: the GRUB manual, "Measured Boot": every command is measured as it is executed, with its variables expanded. So
 the commands of this boot are taken from the log and renamed; what is new in grub.cfg must be explained by the renaming,
-or stand inside of a menu entry that was measured as one command. No boot of this kind was run on the virtual device:
-the tests hold logs that were written by the manual.
+or stand inside of a menu entry that was measured as one command.
+
+Seen on the virtual device with Debian 13 (GRUB 2.12, shim 16.1; tests/fixtures/grub.eventlog.b64): a menu entry or
+submenu is one command, without its quotes and with its block as grub.cfg has it, line for line; one that stands inside
+of an C(if) too, as that for the firmware's settings does. What is inside of a submenu is not measured beside that. The
+kernel's own event of the initrd has the digest of the file that GRUB read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Optional
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Union
 
 from ._errors import Refused
 
 COMMAND, KERNEL_COMMAND_LINE = "grub_cmd: ", "kernel_cmdline: "
 PREFIXES = (COMMAND, KERNEL_COMMAND_LINE, "module_cmdline: ")
 BLOCKS = ("menuentry ", "submenu ")
+_TITLE = re.compile(r"(\w+ )'([^']*)' ")
 
 _REMEDY = "Approve the boot state once it runs instead"
 Rename = Callable[[str], str]
@@ -61,7 +66,7 @@ def next_commands(commands: Sequence[str], path: str, old: str, new: str, rename
     if blocks and rename(blocks[0].body) != new_blocks[0].body:
         raise Refused(path, "has another first menu entry than the names of the kernels explain", _REMEDY)
     bodies = {block.body: after.body for block, after in zip(blocks, new_blocks)}
-    return [_next_command(command, bodies, rename) for command in commands]
+    return [_next_command(command, rest, bodies, rename) for command in commands]
 
 
 def first_entry_names(configuration: str, name: str) -> bool:
@@ -70,51 +75,51 @@ def first_entry_names(configuration: str, name: str) -> bool:
     return bool(blocks) and renaming({name: ""})(blocks[0].body) != blocks[0].body
 
 
-def reverted(new: str, release: str, back: Rename) -> str:
-    """What grub.cfg was before a kernel was added, if nothing else was changed; its digest tells whether it was so.
+def as_measured(new: str, commands: Sequence[str]) -> str:
+    """What grub.cfg was, if nothing but what is inside of its menu entries was changed; its digest tells if it was so.
 
-    :param release: of the kernel that was added.
-    :param back: from the new names to the old ones.
+    :param new: what it is.
+    :param commands: that were measured, with their prefixes.
     """
-    names_it = renaming({release: ""})
-    kept: list[str] = []
-    block, nested, number = False, None, 0
-    for line in new.splitlines(keepends=True):
-        if line.startswith(BLOCKS):
-            block, number = True, number + 1
-        elif line.startswith("\tmenuentry ") and block:
-            nested = len(kept)
-        kept.append(back(line) if block and number == 1 else line)
-        if line.rstrip("\n") == "\t}" and nested is not None:
-            if names_it("".join(kept[nested:])) != "".join(kept[nested:]):
-                del kept[nested:]
-            nested = None
-        if line.rstrip("\n") == "}":
-            block = False
-    return "".join(kept)
+    measured = [command[len(COMMAND) :] for command in commands if command.startswith(COMMAND)]
+    text: list[str] = []
+    for part in _parts(new):
+        if isinstance(part, _Block):
+            title = _TITLE.match(part.head)
+            start = title.expand(r"\1\2 ") if title else part.head
+            block = next((each for each in measured if each.startswith(start)), "")
+            text.append(part.head + (block[block.find("{\n") :] if "{\n" in block else part.body) + "\n")
+        else:
+            text.append(part)
+    return "".join(text)
 
 
-def _next_command(command: str, bodies: Mapping[str, str], rename: Rename) -> str:
+def _next_command(command: str, rest: str, bodies: Mapping[str, str], rename: Rename) -> str:
     if not command[len(COMMAND) :].startswith(BLOCKS) or not command.startswith(COMMAND):
         return rename(command)
-    body = _body_of(command, bodies)
-    if body is None:
-        raise Refused("the event log", f"has a menu entry that is not in grub.cfg: {command[:80]!r}", _REMEDY)
-    return rename(command[: -len(body)]) + bodies[body]
-
-
-def _body_of(command: str, bodies: Mapping[str, str]) -> Optional[str]:
-    return next((body for body in bodies if command.endswith(body)), None)
+    body = next((body for body in bodies if command.endswith(body)), None)
+    if body is not None:
+        return rename(command[: -len(body)]) + bodies[body]
+    block = command[command.find("{") :]
+    # An entry inside of an "if", which is what it was but for the names.
+    if block.startswith("{") and block in rest:
+        return rename(command)
+    raise Refused("the event log", f"has a menu entry that is not in grub.cfg: {command[:80]!r}", _REMEDY)
 
 
 def _split(configuration: str) -> tuple[str, list[_Block]]:
-    """What stands outside of the blocks at the top level, and these; in the form in which grub-mkconfig writes them."""
-    rest: list[str] = []
-    blocks: list[_Block] = []
+    """What stands outside of the blocks at the top level, and these."""
+    parts = list(_parts(configuration))
+    rest = "".join(part for part in parts if isinstance(part, str))
+    return rest, [part for part in parts if isinstance(part, _Block)]
+
+
+def _parts(configuration: str) -> Iterator[Union[str, _Block]]:
+    """Lines, and blocks at the top level, in the form in which grub-mkconfig writes them."""
     lines = iter(configuration.splitlines(keepends=True))
     for line in lines:
         if not line.startswith(BLOCKS):
-            rest.append(line)
+            yield line
             continue
         head, _brace, body = line.rpartition("{")
         collected = [body]
@@ -122,5 +127,4 @@ def _split(configuration: str) -> tuple[str, list[_Block]]:
             collected.append(inner)
             if inner.rstrip("\n") == "}":
                 break
-        blocks.append(_Block(head, "{" + "".join(collected).rstrip("\n")))
-    return "".join(rest), blocks
+        yield _Block(head, "{" + "".join(collected).rstrip("\n"))

@@ -17,12 +17,11 @@ from typing import Any, Optional
 from . import _event_log as log
 from ._boot_file import BootFile, read_boot_file
 from ._errors import Refused
-from ._event_data import text
 from ._event_log import Event
-from ._grub import KERNEL_COMMAND_LINE, Rename, renaming, reverted
+from ._grub import KERNEL_COMMAND_LINE, Rename, as_measured, renaming
 from ._observe import names_in, read_bytes, under
 from ._pcrs import shown_pcrs
-from ._prediction import BANK, Replacement, name_in_log, new_names, predict
+from ._prediction import BANK, Replacement, commands_of, name_in_log, new_names, predict
 
 # A unified kernel image with a large initrd has about 150 MiB.
 _LARGEST_FILE = 1 << 30
@@ -90,6 +89,7 @@ class _Finder:
     def __init__(self, root: str, events: Sequence[Event], boot_paths: Sequence[str]) -> None:
         self._root = root
         self._events = events
+        self._commands = commands_of(events)
         self._places = ["", *sorted(set(boot_paths))]
         self._read: dict[str, Optional[BootFile]] = {}
 
@@ -98,11 +98,10 @@ class _Finder:
         found = [Replacement("", self._named(old), self._named(new)) for old, new in named]
         self._require_measured([each.old for each in found if each.old is not None])
         known = {digest for each in found if each.old is not None for digest in each.old.forms.values()}
-        names = new_names(found) or self._newest_kernel()
-        rename, back = renaming(names), renaming({new: old for old, new in names.items()})
+        rename = renaming(new_names(found) or self._newest_kernel())
         for name, digest in dict.fromkeys(self._measured_files()):
             if digest not in known:
-                found += self._replacement(name, digest, rename, back, list(names.values()))
+                found += self._replacement(name, digest, rename)
         return found
 
     def _measured_files(self) -> Iterator[tuple[str, bytes]]:
@@ -111,19 +110,16 @@ class _Finder:
             if name:
                 yield name, event.digests.get(BANK, b"")
 
-    def _replacement(
-        self, name: str, digest: bytes, rename: Rename, back: Rename, releases: Sequence[str]
-    ) -> Iterator[Replacement]:
+    def _replacement(self, name: str, digest: bytes, rename: Rename) -> Iterator[Replacement]:
         here = self._file(name, digest)
         old = here if here is not None and digest in here.forms.values() else None
         new = here if rename(name) == name else self._file(rename(name), b"")
         if new is None:
             return
-        for release in releases:
-            if old is None and new.content:
-                before = reverted(new.content.decode("utf-8", "surrogateescape"), release, back)
-                was = read_boot_file(new.path, before.encode("utf-8", "surrogateescape"))
-                old = was if was.digest == digest else None
+        if old is None and new.content:
+            before = as_measured(new.content.decode("utf-8", "surrogateescape"), self._commands)
+            was = read_boot_file(new.path, before.encode("utf-8", "surrogateescape"))
+            old = was if was.digest == digest else None
         yield Replacement(name, old, new)
 
     def _named(self, path: str) -> BootFile:
@@ -144,8 +140,7 @@ class _Finder:
 
     def _newest_kernel(self) -> dict[str, str]:
         """For GRUB: the release that booted and the newest one that is installed, where that is another."""
-        for event in self._events:
-            command = text(event.data) if event.type == log.IPL else ""
+        for command in self._commands:
             words = command[len(KERNEL_COMMAND_LINE) :].split(" ")
             directory, name = posixpath.split(_DEVICE.sub("", words[0]))
             if not command.startswith(KERNEL_COMMAND_LINE) or not name.startswith(_KERNEL):

@@ -43,6 +43,7 @@ _STAYS = (
 )
 _INSIDE_GRUB = "(memdisk)"
 _MOK_LISTS = ("MokList", "MokListX", "MokListTrusted", "MokSBState", "MokDBState")
+_MENU = tuple(COMMAND + block for block in BLOCKS)
 _OBSERVE = "Approve the boot state once it runs instead, or leave this PCR out"
 
 
@@ -122,7 +123,12 @@ class _Successors:
 
     def __init__(self, events: Sequence[Event], files: Sequence[Replacement]) -> None:
         self._files = files
-        self._commands = [text(event.data) for event in events if event.pcr == _COMMANDS and event.type == log.IPL]
+        self._read: dict[bytes, set[str]] = {}
+        for event in events:
+            name = name_in_log(event)
+            if name and event.type == log.IPL:
+                self._read.setdefault(event.digests[BANK], set()).add(name)
+        self._commands = commands_of(events)
         names = new_names(files)
         rename = renaming(names)
         self._next = {command: rename(command) for command in self._commands}
@@ -184,12 +190,16 @@ class _Successors:
                 f"it cannot be told how {described(event)} will be measured of what takes its place",
                 _OBSERVE,
             )
-        if found:
-            return found.pop()
-        form = "image" if event.type == log.EFI_BOOT_SERVICES_APPLICATION else "file"
-        name = name_in_log(event)
-        gone = [each.new for each in self._files if each.old is None and name and each.name == name]
-        return gone[0].forms.get(form) if gone else None
+        return found.pop() if found else self._of_file_that_is_gone(event)
+
+    def _of_file_that_is_gone(self, event: Event) -> Optional[bytes]:
+        """The same for a file that is known by its name alone, as an initrd is that was made anew in its place."""
+        image = event.type == log.EFI_BOOT_SERVICES_APPLICATION
+        # What the kernel measures of its initrd has the digest of the file that GRUB read, and does not name it.
+        names = {name_in_log(event)} if image else self._read.get(event.digests[BANK], set())
+        gone = [each.new for each in self._files if each.old is None and each.name and each.name in names]
+        found = {each.forms["image" if image else "file"] for each in gone if image <= each.is_image}
+        return found.pop() if len(found) == 1 else None
 
     def _load_options(self, digest: bytes) -> set[Optional[bytes]]:
         """Of the command line that GRUB hands to the kernel, as it will be."""
@@ -234,6 +244,11 @@ def new_names(files: Iterable[Replacement]) -> dict[str, str]:
     return {old: new for old, new in names.items() if old != new}
 
 
+def commands_of(events: Iterable[Event]) -> list[str]:
+    """What GRUB measured of its commands, with their prefixes."""
+    return [text(event.data) for event in events if event.pcr == _COMMANDS and event.type == log.IPL]
+
+
 def name_in_log(event: Event) -> Optional[str]:
     """How the log names the file that was measured, where it does."""
     if event.type == log.EFI_BOOT_SERVICES_APPLICATION:
@@ -261,7 +276,7 @@ def _assumptions(pcrs: Sequence[int], files: Sequence[Replacement], events: Sequ
             yield f"{each.new.path} measures what it starts in the same way as what booted in its place."
     if any(text(event.data).startswith(_INSIDE_GRUB) for event in events if event.type == log.IPL):
         yield "What GRUB reads from inside of its own image stays."
-    if any(command_of(event).startswith(BLOCKS) for event in events):
+    if any(command.startswith(_MENU) for command in commands_of(events)):
         yield "GRUB starts the menu entry that stands where the one stood that booted."
 
 
@@ -272,12 +287,6 @@ def _same_program(each: Replacement) -> bool:
         and each.new.code is not None
         and ((each.old.code, each.old.forms.get("kernel")) == (each.new.code, each.new.forms.get("kernel")))
     )
-
-
-def command_of(event: Event) -> str:
-    """The command that GRUB measured, or nothing."""
-    command = text(event.data) if event.type == log.IPL and event.pcr == _COMMANDS else ""
-    return command[len(COMMAND) :] if command.startswith(COMMAND) else ""
 
 
 def _command_digest(command: str, prefix: str) -> bytes:

@@ -58,8 +58,10 @@ options:
         type: path
         required: true
 notes:
-  - Prediction was run with unified kernel images on a virtual device. For shim and GRUB it follows their documentation,
-    and was tested on event logs that were written by it.
+  - Prediction was run on a virtual device, with unified kernel images, and with shim and GRUB 2.12 of Debian 13, where
+    the boot with another kernel, initrd and menu had the PCRs that were predicted.
+  - With GRUB, a grub.cfg that differs outside of its menu entries, or in the first of them by more than the name of the
+    kernel, is refused.
 seealso:
   - module: edgesec.hardening.boot_facts
   - module: edgesec.hardening.tpm_keyslot

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -33,15 +34,22 @@ def _minutes(item: pytest.Item) -> float:
     return float(marker.args[0]) if marker else 0
 
 
-@pytest.fixture(scope="session")
-def booted() -> Iterator[Device]:
+@contextlib.contextmanager
+def claimed(*words: str, layout: str = "uki") -> Iterator[Device]:
+    """A device of this worker's own, whose name has these words in it."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    name = f"pytest-{worker}" if worker else "pytest"
+    name = "-".join(["pytest", *words, *([worker] if worker else [])])
     # else two runs of pytest at once would take each other's device
     with cache.lock(name):
-        device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]))
+        device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]), layout)
         yield device
         device.destroy()
+
+
+@pytest.fixture(scope="session")
+def booted() -> Iterator[Device]:
+    with claimed() as device:
+        yield device
 
 
 @pytest.fixture(scope="module")

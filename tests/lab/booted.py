@@ -15,19 +15,24 @@ from .device import Device
 CLEAN = "clean"
 
 
-def boot(name: str, suite: str = "trixie") -> Device:
+def boot(name: str, suite: str = "trixie", *, layout: str = "uki") -> Device:
     """Make the device `name` anew and return it running, as its image is right after its first boot.
+
+    With GRUB it is the second: GRUB and its menu are installed in the first.
 
     Its snapshot CLEAN leads back there.
     """
     # a snapshot of a running machine is for the QEMU and the processor that it was taken on
-    key = cache.key(image.build(suite).name, accelerator.fingerprint(), cache.sources("qemu.py", "state.py", "tpm.py"))
+    made_by = cache.sources("qemu.py", "state.py", "tpm.py")
+    key = cache.key(image.build(suite, layout).name, accelerator.fingerprint(), made_by)
 
     def make(directory: Path) -> None:
         first = Device(f"first-{key}")
         try:
-            first.build(suite, fresh=True)
+            first.build(suite, layout=layout, fresh=True)
             first.start()
+            if layout == "grub":
+                first.reboot()
             first.snapshot(CLEAN)
             first.power_cut()
             replace_directory(first.directory, directory)

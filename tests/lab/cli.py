@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from . import host, rootfs
+from . import host, image, rootfs
 from .device import Device, devices
 from .errors import LabError
 from .progress import say
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
     build = command("build", "build the image (cached) and make the device from it")
     build.add_argument("--suite", choices=rootfs.SUITES, default=rootfs.SUITES[0], help="Debian release")
+    build.add_argument("--layout", choices=image.LAYOUTS, default=image.LAYOUTS[0], help="what boots it")
     build.add_argument("--fresh", action="store_true", help="throw away the device that is there")
     start = command("start", "boot, and wait until the system is up")
     start.add_argument("--memory", type=int, metavar="MIB", help=f"default: as before, at first {MEMORY}")
@@ -99,7 +100,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         return 0
     match options.command:
         case "build":
-            device.build(options.suite, fresh=options.fresh)
+            device.build(options.suite, layout=options.layout, fresh=options.fresh)
         case "start":
             aes = False if options.no_aes else None
             seconds = device.start(memory=options.memory, tpm=not options.no_tpm, aes=aes, port=options.port)
@@ -119,7 +120,7 @@ def _list() -> None:
     for device in devices():
         status = device.status()
         power = f"running, port {status['port']}" if status["running"] else "off"
-        print(f"{device.name}: {status['suite']}, {power}")
+        print(f"{device.name}: {status['suite']}, {status['layout']}, {power}")
 
 
 def _ssh(device: Device, options: argparse.Namespace) -> int:

@@ -48,19 +48,20 @@ class Device:
         """Whether the machine is powered on."""
         return self._power.pid is not None
 
-    def build(self, suite: str = "trixie", *, fresh: bool = False) -> None:
+    def build(self, suite: str = "trixie", *, layout: str = "uki", fresh: bool = False) -> None:
         """Build the image where it is not cached, and make the device from it where there is none.
 
+        :param layout: how it boots, one of `image.LAYOUTS`.
         :param fresh: throw away the device that is there.
         :raises LabError: the device was made from another image and `fresh` is not set.
         """
-        origin = image.build(suite)
+        origin = image.build(suite, layout)
         with self._lock():
             if fresh:
                 self._power.off()
                 shutil.rmtree(self.directory, ignore_errors=True)
             if not self.exists:
-                self._make(suite, origin)
+                self._make(suite, layout, origin)
             elif self._state().image != origin.name:
                 raise LabError(
                     f"device {self.name}",
@@ -68,7 +69,7 @@ class Device:
                     "Destroy it, or build with --fresh; its disk will be lost",
                 )
 
-    def _make(self, suite: str, origin: Path) -> None:
+    def _make(self, suite: str, layout: str, origin: Path) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
         (self.directory / "run").mkdir(parents=True)
         self.directory.chmod(0o700)
@@ -78,7 +79,7 @@ class Device:
         (self.directory / "known_hosts").write_text(ssh.known_hosts((origin / "host.pub").read_text()))
         backing = ["-b", f"../../images/{origin.name}/disk.img", "-F", "raw"]
         run.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, "disk.qcow2"], cwd=self.directory)
-        State(suite, origin.name).write(self.directory)
+        State(suite, origin.name, layout).write(self.directory)
 
     def copy(self, origin: Path) -> None:
         """Replace this device by a copy of one that is off, given by its directory."""
@@ -275,7 +276,7 @@ class Device:
 
     @property
     def keys(self) -> Path:
-        """The directory with its Secure Boot keys."""
+        """The directory with the Secure Boot keys of a device that boots a kernel image of its own."""
         return self.directory / "keys"
 
     @property
@@ -296,13 +297,13 @@ class Device:
         with self._lock():
             self._require_power(False)
             target = self.directory / "disk.raw"
-            host.require_space(self.directory, image.DISK_SIZE)
+            host.require_space(self.directory, image.disk_size(self._state().layout))
             run.run(["qemu-img", "convert", "-O", "raw", "disk.qcow2", target.name], cwd=self.directory)
             return target
 
     def read_partition(self, name: str = "data") -> bytes:
         """The raw content of a partition (esp, root, data) of a powered-off device."""
-        place = image.partition(name)
+        place = image.partition(name, self._state().layout)
         with self.raw_disk().open("rb") as disk:
             disk.seek(place.start * image.MIB)
             return disk.read(place.size * image.MIB)

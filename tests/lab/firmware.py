@@ -70,13 +70,21 @@ def self_signed(name: str, *, rsa: bool) -> tuple[bytes, bytes]:
     return private, certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def make_variables(keys: Path, target: Path) -> None:
-    """Write an OVMF variable store (qcow2) with the keys of `keys` enrolled and Secure Boot on."""
+def own_keys(keys: Path) -> list[str]:
+    """Options of virt-fw-vars that enrol the keys of `keys`."""
+    options = ["--set-pk", OWNER, str(keys / "PK.crt"), "--add-kek", OWNER, str(keys / "KEK.crt")]
+    return [*options, "--add-db", OWNER, str(keys / "db.crt")]
+
+
+# Options of virt-fw-vars that enrol what computers are sold with: Microsoft's keys, which verify shim.
+MICROSOFT_KEYS = ["--enroll-microsoft", "--microsoft-db", "all"]
+
+
+def make_variables(enrolment: list[str], target: Path) -> None:
+    """Write an OVMF variable store (qcow2) with keys enrolled, by options of virt-fw-vars, and Secure Boot on."""
     raw = target.with_suffix(".raw")
     argv = [sys.executable, "-m", "virt.firmware.vars", "--input", str(host.OVMF_VARS), "--output", str(raw)]
-    argv += ["--set-pk", OWNER, str(keys / "PK.crt"), "--add-kek", OWNER, str(keys / "KEK.crt")]
-    argv += ["--add-db", OWNER, str(keys / "db.crt"), "--sb"]
-    run(argv)
+    run([*argv, *enrolment, "--sb"])
     # qcow2, since a snapshot of the machine must hold the variables too
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(target)])
     raw.unlink()

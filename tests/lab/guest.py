@@ -43,12 +43,11 @@ _PACKAGES = (
 # A part of systemd in older releases.
 _PACKAGES_OF = {"trixie": ("systemd-cryptsetup",)}
 
+ROOT = "root=PARTLABEL=root ro"
 # efi=debug keeps the kernel out of memory that the firmware uses before it starts a kernel. Without it, an emulated
 # reboot crawls or hangs in the firmware: QEMU 7 is slow at writing to pages in which a kernel once ran code.
-COMMAND_LINE = (
-    "root=PARTLABEL=root ro console=ttyS0 quiet panic=10 efi=debug 8250.nr_uarts=1 "
-    "systemd.show_status=1 systemd.ssh_auto=no"
-)
+OPTIONS = "console=ttyS0 quiet panic=10 efi=debug 8250.nr_uarts=1 systemd.show_status=1 systemd.ssh_auto=no"
+COMMAND_LINE = f"{ROOT} {OPTIONS}"
 
 EDGE_UID = 1000
 
@@ -141,7 +140,9 @@ class File:
     gid: int = 0
 
 
-def files(authorized_key: str, host_key: bytes, tls_key: bytes, tls_certificate: bytes, machine_id: str) -> list[File]:
+def files(
+    authorized_key: str, host_key: bytes, tls_key: bytes, tls_certificate: bytes, machine_id: str, *, mounts: str = ""
+) -> list[File]:
     """The files of one image.
 
     :param authorized_key: public SSH key that may log in as root and as edge.
@@ -149,9 +150,10 @@ def files(authorized_key: str, host_key: bytes, tls_key: bytes, tls_certificate:
     :param tls_key: private key (PEM), put in place deliberately readable by everyone.
     :param tls_certificate: its certificate (PEM).
     :param machine_id: 32 hexadecimal digits.
+    :param mounts: lines of fstab for what is mounted between the root and the ESP.
     """
     key = authorized_key.encode()
-    fstab = b"PARTLABEL=root / ext4 defaults 0 1\nPARTLABEL=esp /boot/efi vfat umask=0077 0 2\n"
+    fstab = f"PARTLABEL=root / ext4 defaults 0 1\n{mounts}PARTLABEL=esp /boot/efi vfat umask=0077 0 2\n"
     network = b"[Match]\nType=ether\n\n[Network]\nDHCP=ipv4\n"
     # modules for hardware that this machine does not have, or has and does not use
     modules = b"".join(b"blacklist %s\n" % name for name in (b"ahci", b"kvm_amd", b"kvm_intel"))
@@ -160,7 +162,7 @@ def files(authorized_key: str, host_key: bytes, tls_key: bytes, tls_certificate:
         File("etc/.updated", b""),
         File("var/.updated", b""),
         File("etc/modprobe.d/edge.conf", modules),
-        File("etc/fstab", fstab),
+        File("etc/fstab", fstab.encode()),
         File("etc/hostname", b"edge\n"),
         File("etc/hosts", b"127.0.0.1 localhost\n127.0.1.1 edge\n"),
         File("etc/machine-id", f"{machine_id}\n".encode(), 0o444),

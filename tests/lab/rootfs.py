@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shlex
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,3 +64,22 @@ def argv(suite: str, packages: Sequence[str], setup: str, customize: str, target
     if customize:
         words += [f'--customize-hook=chroot "$1" /bin/sh -eu -c {shlex.quote(customize)}']
     return [*words, suite, str(target), mirror]
+
+
+def contents(tar: Path, *patterns: str) -> dict[str, tuple[str, bytes]]:
+    """Name and content of the files in a root file system that patterns are for; the last of several of one pattern.
+
+    :raises LabError: there is none for one of them.
+    """
+    found = {}
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            for pattern in patterns:
+                if member.isreg() and fnmatch.fnmatchcase(name, pattern):
+                    handle = archive.extractfile(member)
+                    found[pattern] = (name, handle.read() if handle else b"")
+    missing = set(patterns) - set(found)
+    if missing:
+        raise LabError(str(tar), f"has no {min(missing)}")
+    return found

@@ -18,6 +18,7 @@ class State:
     """How a device was made and how it was last started.
 
     :param suite: Debian release.
+    :param layout: how it boots, one of `image.LAYOUTS`.
     :param image: name of the image that its disk stands on.
     :param memory: MiB.
     :param tpm: whether it was started with a TPM.
@@ -29,6 +30,7 @@ class State:
 
     suite: str
     image: str
+    layout: str = "uki"
     memory: int = MEMORY
     tpm: bool = True
     aes: bool = True

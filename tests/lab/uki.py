@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from .errors import LabError
 
+# In the root file system.
+STUB = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 _SECTION = struct.Struct("<8sIIIIIIHHI")
 _INITIALISED, _READ = 0x40, 0x40000000
 

@@ -32,8 +32,14 @@ def test_equal_parts_have_equal_keys_and_others_do_not() -> None:
     assert cache.key("trixie", ["a", "b"]) != cache.key("trixie", ["ab"])
 
 
-def test_the_image_of_another_release_has_another_name() -> None:
-    assert image.cache_name("trixie") != image.cache_name("bookworm")
+def test_the_image_of_another_release_or_layout_has_another_name() -> None:
+    names = {image.cache_name(suite, layout) for suite in ("trixie", "bookworm") for layout in image.LAYOUTS}
+    assert len(names) == 4
+
+
+def test_an_unknown_layout_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(LabError, match=r"lilo.*uki, grub"):
+        image.build("trixie", "lilo")
 
 
 def test_what_was_half_built_is_never_taken_for_whole() -> None:
@@ -62,13 +68,19 @@ def test_two_builds_at_once_build_once() -> None:
     assert len(built) == 1
 
 
-def test_partitions_follow_each_other_within_the_disk() -> None:
+@pytest.mark.parametrize("layout", image.LAYOUTS)
+def test_partitions_follow_each_other_within_the_disk(layout: str) -> None:
     end = 1
-    for partition in image.LAYOUT:
+    for partition in image.PARTITIONS[layout]:
         assert partition.start >= end
         end = partition.start + partition.size
-    assert end < image.DISK_SIZE
-    assert "name=data" in image.sfdisk_script()
+    assert end < image.disk_size(layout)
+    assert "name=data" in image.sfdisk_script(layout)
+
+
+def test_the_partitions_that_tests_use_are_the_same_in_every_layout() -> None:
+    sizes = {layout: {each.name: each.size for each in image.PARTITIONS[layout]} for layout in image.LAYOUTS}
+    assert sizes["grub"] == {**sizes["uki"], "boot": 256}
 
 
 def test_everything_listens_on_the_loopback_interface_alone() -> None:

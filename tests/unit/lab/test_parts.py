@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Device, LabError, guest, host, qemu, rootfs, ssh
+from tests.lab import Device, LabError, grub, guest, host, qemu, rootfs, ssh
 from tests.lab.copies import replace_directory
 from tests.lab.process import Process
 from tests.lab.state import State
@@ -86,6 +86,39 @@ def test_the_weak_spots_are_weak_and_the_keys_are_not(tmp_path: Path) -> None:
 def test_the_boot_partition_is_writable_before_hardening() -> None:
     (fstab,) = [file for file in guest.files("", b"", b"", b"", "") if file.path == "etc/fstab"]
     assert b"PARTLABEL=esp /boot/efi vfat umask=0077 0 2\n" in (fstab.content or b"")
+
+
+def test_the_boot_partition_of_grub_is_mounted_before_the_esp_within_it() -> None:
+    (fstab,) = [file for file in guest.files("", b"", b"", b"", "", mounts=grub.MOUNTS) if file.path == "etc/fstab"]
+    assert [line.split()[1] for line in (fstab.content or b"").decode().splitlines()] == ["/", "/boot", "/boot/efi"]
+
+
+def test_the_device_with_grub_gets_its_kernel_apart_so_that_there_is_a_newer_one() -> None:
+    assert "shim-signed" in grub.packages("trixie")
+    assert not [name for name in grub.packages("trixie") if name.startswith("linux-image")]
+
+
+def tar_of(path: Path, files: dict[str, bytes]) -> Path:
+    guest.archive([guest.File(name, content) for name, content in files.items()], path)
+    return path
+
+
+SIGNED = {
+    "./usr/lib/shim/shimx64.efi.signed": b"shim",
+    "./usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed": b"grub",
+}
+
+
+def test_the_first_boot_starts_the_kernel_that_is_installed(tmp_path: Path) -> None:
+    found = grub.on_esp(tar_of(tmp_path / "root.tar", {**SIGNED, "./boot/vmlinuz-6.12.1": b"kernel"}))
+    assert found["EFI/BOOT/BOOTX64.EFI"] == b"shim"
+    assert found["EFI/BOOT/grubx64.efi"] == b"grub"
+    assert b"linux /vmlinuz-6.12.1 root=PARTLABEL=root ro console=ttyS0" in found["EFI/debian/grub.cfg"]
+
+
+def test_a_root_file_system_that_lacks_what_boots_it_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"has no boot/vmlinuz-\*"):
+        grub.on_esp(tar_of(tmp_path / "root.tar", SIGNED))
 
 
 def test_only_packages_that_a_release_has_are_asked_for() -> None:
