@@ -41,7 +41,7 @@ def claimed(*words: str, layout: str = "uki") -> Iterator[Device]:
     name = "-".join(["pytest", *words, *([worker] if worker else [])])
     # else two runs of pytest at once would take each other's device
     with cache.lock(name):
-        device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]), layout)
+        device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]), layout=layout)
         yield device
         device.destroy()
 
