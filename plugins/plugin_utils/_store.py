@@ -12,7 +12,7 @@ certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NA
 key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in), C(recovery/retired/), C(headers/UUID.cms),
 C(headers/UUID.adopted.cms) (as it was before it was adopted), C(volumes/UUID.json) (when what was done),
 C(approvals/ID.json) (the boot states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far the
-revocation counter was signed for), and C(decommission/), signed records.
+revocation counter was signed for), C(secrets/NAME.cms), and C(decommission/), signed records.
 Everything is written whole and is on the disk before the call returns: a device changes only after that.
 """
 
@@ -180,7 +180,16 @@ class FleetStore:
         self._files.remove(_rekeyed(host, uuid))
         self.note(host, uuid, "volume key rotated")
 
-    # -- headers, approvals, what was done
+    # -- other secrets, headers, approvals, what was done
+
+    def put_secret(self, host: str, name: str, secret: bytes) -> None:
+        """Escrow another secret of a host."""
+        self._files.put(f"{_host(host)}/secrets/{safe(name)}.cms", self._encrypted(secret))
+
+    def secret(self, host: str, name: str) -> bytes | None:
+        """Another secret of a host, decrypted, or None where it is not escrowed here."""
+        envelope = self._files.find(f"{_host(host)}/secrets/{safe(name)}.cms")
+        return None if envelope is None else self._decrypted(envelope, f"the secret {name} of {host}")
 
     def put_header(self, host: str, uuid: str, backup: bytes) -> None:
         """Escrow a header backup (gzip of what C(cryptsetup luksHeaderRestore) takes)."""
