@@ -90,6 +90,17 @@ def token_named(library: Library, place: Place) -> Optional[Token]:
     return found[0] if found else None
 
 
+def named(library: Library, place: Place) -> Token:
+    """The token of the key.
+
+    :raises TokenError: there is none of its label, or several.
+    """
+    token = token_named(library, place)
+    if token is None:
+        raise missing(library, place)
+    return token
+
+
 def missing(library: Library, place: Place) -> TokenError:
     """The error for a token that is not there."""
     labels = ", ".join(sorted(token.label for token in library.tokens() if token.initialized)) or "none"

@@ -43,7 +43,7 @@ def prove(endpoint: Endpoint, place: Place, label: str, certificate: str, pin: b
     subject = f"the TLS server {endpoint.host}:{endpoint.port}"
     if find_tool("gnutls-cli") is None:
         raise TokenError("tool_missing", "gnutls-cli", "is not installed", "Install it (on Debian: gnutls-bin)")
-    uri = f"pkcs11:token={quote(place.token, safe='')};object={quote(label, safe='')};type=private?pin-source=file:"
+    uri = f"pkcs11:token={quote(place.token, safe='')};object={quote(label, safe='')};type=private?pin-source="
     try:
         run(
             [

@@ -55,7 +55,7 @@ class Identity:
     endpoint: Optional[Endpoint]
 
     @property
-    def record(self) -> str:
+    def record_path(self) -> str:
         """Path of what was read back from the token."""
         return f"{self.certificate}.json"
 
@@ -121,7 +121,7 @@ def look(library: Library, identity: Identity, now: float) -> Status:
         return Status("settle", "a change of the key was interrupted", kind, token, certificate)
     if identity.pin_file and not _is_as_wanted(identity.pin_file, identity.owner):
         return Status("settle", f"{identity.pin_file} is missing, or others can read it", kind, token, certificate)
-    if not os.path.exists(identity.record):
+    if not os.path.exists(identity.record_path):
         return Status("settle", "the attributes of the key were not read back yet", kind, token, certificate)
     return Status("", "", kind, token, certificate)
 
@@ -136,9 +136,7 @@ def begin(library: Library, identity: Identity, status: Status, pin: bytes, so_p
         if so_pin is None:
             raise element.missing(library, place)
         library.initialize(element.empty_slot(library, place), place.token, so_pin, pin)
-        token = element.token_named(library, place)
-        if token is None:
-            raise element.missing(library, place)
+        token = element.named(library, place)
     with library.session(token, pin) as session:
         settle(session, identity)
     if identity.pin_file:
@@ -186,10 +184,10 @@ def ask(session: Session, identity: Identity) -> str:
     return request(identity.common_name, spki, lambda data: element.sign(session, private, spki, data))
 
 
-def install(library: Library, identity: Identity, token: Token, pin: bytes, pem: bytes, now: float) -> Certificate:
-    """Put a certificate in its place, proven first, and destroy the key before it last.
+def checked(library: Library, identity: Identity, token: Token, pem: bytes, now: float) -> tuple[Certificate, str]:
+    """A certificate that was issued, and the label of the key that it is for.
 
-    :raises TokenError: it is not that of a key of ours, not valid, or the server did not accept it.
+    :raises TokenError: it is not that of a key of ours, or not valid now.
     """
     key, name = identity.place.key, "the new certificate"
     certificate = parse_certificate(pem, name)
@@ -201,28 +199,35 @@ def install(library: Library, identity: Identity, token: Token, pin: bytes, pem:
             "See the clocks of device and controller",
         )
     with library.session(token) as session:
-        labels = [
-            label
-            for label in (key + NEXT, key)
-            for public in [element.public_key(session, label)]
-            if public is not None and public.spki == certificate.public_key
-        ]
-    if not labels:
-        raise TokenError("certificate_wrong", name, f"is not that of the key {key}", "Have the CA use the request")
-    if identity.endpoint is not None:
-        with tempfile.NamedTemporaryFile(prefix="edgesec-", suffix=".pem") as proven:
-            proven.write(pem)
-            proven.flush()
-            prove(identity.endpoint, identity.place, labels[0], proven.name, pin)
-    with library.session(token, pin) as session:
-        replaces = labels[0] == key + NEXT
-        if replaces:
-            element.rename(session, key, key + OLD)
-            element.rename(session, key + NEXT, key)
-        _make_directory(identity.certificate)
-        write_atomic(identity.certificate, pem, 0o644, os.geteuid(), os.getegid())
-        settle(session, identity)
-    return certificate
+        for label in (key + NEXT, key):
+            public = element.public_key(session, label)
+            if public is not None and public.spki == certificate.public_key:
+                return certificate, label
+    raise TokenError("certificate_wrong", name, f"is not that of the key {key}", "Have the CA use the request")
+
+
+def prove_to_server(identity: Identity, label: str, pem: bytes, pin: bytes) -> None:
+    """Have the server accept a certificate, if one is named. The library must not be in use: some tokens serve one.
+
+    :raises TokenError: it did not.
+    """
+    if identity.endpoint is None:
+        return
+    with tempfile.NamedTemporaryFile(prefix="edgesec-", suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        prove(identity.endpoint, identity.place, label, file.name, pin)
+
+
+def install(session: Session, identity: Identity, label: str, pem: bytes) -> None:
+    """Put a proven certificate in its place, and destroy the key before it last."""
+    key = identity.place.key
+    if label != key:
+        element.rename(session, key, key + OLD)
+        element.rename(session, label, key)
+    _make_directory(identity.certificate)
+    write_atomic(identity.certificate, pem, 0o644, os.geteuid(), os.getegid())
+    settle(session, identity)
 
 
 def record(session: Session, identity: Identity, kind: str) -> dict[str, Optional[bool]]:
@@ -242,7 +247,7 @@ def record(session: Session, identity: Identity, kind: str) -> dict[str, Optiona
         "attributes": seen,
         "read_at": int(time.time()),
     }
-    write_atomic(identity.record, json.dumps(document).encode() + b"\n", 0o644, os.geteuid(), os.getegid())
+    write_atomic(identity.record_path, json.dumps(document).encode() + b"\n", 0o644, os.geteuid(), os.getegid())
     return seen
 
 

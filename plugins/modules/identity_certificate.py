@@ -218,16 +218,18 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
-from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import Library, TokenError
-from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, Place, opened
+from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
+from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, Place, named, opened
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._handshake import Endpoint
 from ansible_collections.edgesec.hardening.plugins.module_utils._identity import (
     Identity,
     ask,
     begin,
+    checked,
     install,
     look,
+    prove_to_server,
     record,
 )
 
@@ -251,28 +253,33 @@ def identity_of(params: dict[str, object]) -> Identity:
     )
 
 
-def run(module: AnsibleModule, library: Library) -> dict[str, object]:
+def run(module: AnsibleModule) -> dict[str, object]:
     params, now = module.params, time.time()
     identity = identity_of(params)
-    status = look(library, identity, now)
-    result = {**status.as_result(), "changed": bool(status.action), "needs_key": bool(status.action)}
-    if status.action:
-        result["diff"] = {"before": f"{status.why}\n", "after": f"key {identity.place.key} with a valid certificate\n"}
-    if module.check_mode or not status.action or params["pin"] is None:
-        return result
-    pin = params["pin"].encode()
-    so_pin = params["so_pin"].encode() if params["so_pin"] is not None else None
-    token = begin(library, identity, status, pin, so_pin)
-    if params["issued"] is not None:
-        certificate = install(library, identity, token, pin, params["issued"].encode(), now)
-        result.update(not_after=certificate.not_after, fingerprint=certificate.fingerprint)
-    request = params["issued"] is None and look(library, identity, now).action == "request"
-    with library.session(token, pin) as session:
-        if request:
-            result["csr"] = ask(session, identity)
-        else:
-            result["attributes"] = record(session, identity, status.kind)
-    return {**result, "needs_key": False}
+    with opened(identity.place) as library:
+        status = look(library, identity, now)
+        result = {**status.as_result(), "changed": bool(status.action), "needs_key": bool(status.action)}
+        if status.action:
+            after = f"key {identity.place.key} with a valid certificate\n"
+            result["diff"] = {"before": f"{status.why}\n", "after": after}
+        if module.check_mode or not status.action or params["pin"] is None:
+            return result
+        pin = params["pin"].encode()
+        result["needs_key"] = False
+        token = begin(library, identity, status, pin, params["so_pin"].encode() if params["so_pin"] else None)
+        if params["issued"] is None:
+            request = look(library, identity, now).action == "request"
+            with library.session(token, pin) as session:
+                if request:
+                    return {**result, "csr": ask(session, identity)}
+                return {**result, "attributes": record(session, identity, status.kind)}
+        issued = params["issued"].encode()
+        certificate, label = checked(library, identity, token, issued, now)
+    prove_to_server(identity, label, issued, pin)
+    with opened(identity.place) as library, library.session(named(library, identity.place), pin) as session:
+        install(session, identity, label, issued)
+        result["attributes"] = record(session, identity, status.kind)
+    return {**result, "not_after": certificate.not_after, "fingerprint": certificate.fingerprint}
 
 
 def main() -> None:
@@ -314,9 +321,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        place = Place(*(module.params[name] for name in ("library", "environment", "token", "key")))
-        with opened(place) as library:
-            result = run(module, library)
+        result = run(module)
     except TokenError as error:
         module.fail_json(msg=str(error), reason=error.reason)
     except EdgesecError as error:

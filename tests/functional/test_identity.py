@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -23,10 +24,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptoki as p11
 from ansible_collections.edgesec.hardening.plugins.module_utils import _element as element
-from ansible_collections.edgesec.hardening.plugins.module_utils._element import Place
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import load_request, new_ca
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import issue, issued_by_command, load_request, new_ca
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from tests.functional.conftest import SoftwareTpm
 from tests.functional.soft_token import MODULE as SOFTHSM
@@ -35,6 +35,7 @@ from tests.module_runner import Result, run_module
 from tests.setup.collection import COLLECTIONS
 
 TPM_LIBRARY = "/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so"
+LIST_NAMES = "org.freedesktop.DBus.ListNames"
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
 ROLE = """\
 - hosts: all
@@ -51,6 +52,53 @@ with element.opened(place) as library:
         {what}
 """
 LABELS = "print(json.dumps(sorted(session.attribute(h, p11.LABEL).decode() for h in session.find({p11.CLASS: 3}))))"
+
+
+PIN, SO_PIN = "271828-of-user", "31415926-of-so"
+CA = new_ca()
+
+
+class Server:
+    """A TLS server on loopback that asks for a certificate of the CA; it keeps whose it accepted."""
+
+    def __init__(self, directory: Path, accepts: bytes) -> None:
+        key, trusted = directory / "server.key", directory / "clients.pem"
+        self.certificate = directory / "server.pem"
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+                *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+                *("-keyout", str(key), "-out", str(self.certificate)),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        trusted.write_bytes(accepts)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.certificate, key)
+        self.context.load_verify_locations(trusted)
+        self.context.verify_mode = ssl.CERT_REQUIRED
+        self.accepted: list[dict[str, Any]] = []
+        self.socket = socket.create_server(("localhost", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def endpoint(self) -> dict[str, Any]:
+        return {"host": "localhost", "port": self.socket.getsockname()[1], "ca": str(self.certificate)}
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _address = self.socket.accept()
+            except OSError:
+                return
+            with closing(client):
+                try:
+                    with self.context.wrap_socket(client, server_side=True) as tls:
+                        self.accepted.append(tls.getpeercert() or {})
+                        tls.unwrap()
+                except OSError:
+                    pass
 
 
 class Board:
@@ -121,11 +169,25 @@ class Board:
     def module(self, check: bool = False, **more: Any) -> Result:
         return run_module("identity_certificate", {**self.arguments, **more}, check=check)
 
-    def inside(self, what: str, pin: str = "", key: str = "device") -> str:
+    def ask(self, **more: Any) -> str:
+        """Have the device ask for a certificate, as the action does."""
+        result = self.module(pin=PIN, so_pin=SO_PIN, **more)
+        assert result.changed
+        return str(result.values["csr"])
+
+    def issue(self, request: str, days: int = 365) -> str:
+        return issue(load_request(request, HOST), *CA, days, name="test")
+
+    def give(self, days: int = 365, **more: Any) -> None:
+        """Give the device its key and certificate."""
+        issued = self.issue(self.ask(**more), days)
+        assert self.module(pin=PIN, issued=issued, **more).changed
+
+    def inside(self, what: str) -> str:
         """Do something in a session with the token."""
-        place = json.dumps([self.library, self.environment, "edgesec", key])
+        place = json.dumps([self.library, self.environment, "edgesec", "device"])
         done = subprocess.run(
-            [sys.executable, "-c", LOOK.replace("{what}", what), place, pin or self.pin],
+            [sys.executable, "-c", LOOK.replace("{what}", what), place, PIN],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             capture_output=True,
             text=True,
@@ -147,15 +209,39 @@ def soft(tmp_path: Path) -> Board:
 
 
 @pytest.fixture
-def board(tmp_path: Path, tpm: SoftwareTpm) -> Board:
+def manager(tpm: SoftwareTpm, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The TCTI of a resource manager before the TPM, as /dev/tpmrm0 is on a device."""
+    if not os.path.exists("/usr/sbin/tpm2-abrmd"):
+        pytest.skip("tpm2-abrmd is not installed")
+    # Unlike /dev/tpmrm0, a bare swtpm keeps what a program that ends has loaded.
+    bus = subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--print-address=1"], stdout=subprocess.PIPE)
+    assert bus.stdout is not None
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.stdout.readline().decode().strip())
+    allowed = ["--allow-root"] if os.geteuid() == 0 else []
+    daemon = subprocess.Popen(["/usr/sbin/tpm2-abrmd", "--session", *allowed, f"--tcti={tpm.tcti}"])
+    for _attempt in range(100):
+        listed = ["dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", LIST_NAMES]
+        if b"com.intel.tss2.Tabrmd" in subprocess.run(listed, capture_output=True, check=True).stdout:
+            break
+        time.sleep(0.05)
+    yield "tabrmd:bus_type=session"
+    for process in (daemon, bus):
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def board(tmp_path: Path, manager: str) -> Board:
     if not os.path.exists(TPM_LIBRARY):
         pytest.skip("libtpm2-pkcs11-1 is not installed")
     (tmp_path / "store-of-tpm").mkdir()
-    return Board(
-        tmp_path,
-        TPM_LIBRARY,
-        {"TPM2_PKCS11_STORE": str(tmp_path / "store-of-tpm"), "TPM2_PKCS11_TCTI": tpm.tcti, "TSS2_LOG": "all+NONE"},
-    )
+    environment = {
+        "TPM2_PKCS11_STORE": str(tmp_path / "store-of-tpm"),
+        "TPM2_PKCS11_TCTI": manager,
+        "TSS2_LOG": "all+NONE",
+        "DBUS_SESSION_BUS_ADDRESS": os.environ["DBUS_SESSION_BUS_ADDRESS"],
+    }
+    return Board(tmp_path, TPM_LIBRARY, environment)
 
 
 def test_check_do_check_again_do_again(soft: Board) -> None:
@@ -166,7 +252,6 @@ def test_check_do_check_again_do_again(soft: Board) -> None:
         assert soft.certificate.exists() == (options != ("--check", "--diff"))
         if soft.certificate.exists():
             assert soft.pin not in done.stdout + done.stderr
-    assert soft.labels() == ["device"]
     assert soft.pin_file.read_text() == soft.pin
     assert soft.pin_file.stat().st_mode & 0o7777 == 0o600
     names = soft.issued.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -178,3 +263,152 @@ def test_check_do_check_again_do_again(soft: Board) -> None:
     record = json.loads(Path(f"{soft.certificate}.json").read_text())
     assert record["token_kind"] == "software"
     assert record["attributes"] == {name: wanted for name, (_number, wanted) in element.WANTED.items()}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path, CA[0])
+    yield made
+    made.socket.close()
+
+
+@pytest.mark.parametrize("key_type", ["ec-p256", "rsa-2048"])
+def test_a_key_in_a_tpm_is_accepted_by_a_server_and_renewed(board: Board, server: Server, key_type: str) -> None:
+    wanted = {"endpoint": server.endpoint, "key_type": key_type}
+    board.give(days=10, renew_before_days=5, **wanted)
+    assert [dict(field[0] for field in seen["subject"]) for seen in server.accepted] == [{"commonName": HOST}]
+    assert board.labels() == ["device"]
+    first = board.issued
+    assert isinstance(first.public_key(), ec.EllipticCurvePublicKey) == (key_type == "ec-p256")
+
+    assert not board.module(renew_before_days=5, **wanted).changed
+    probed = board.module(renew_before_days=30, check=True, **wanted)
+    assert probed.changed
+    assert probed.values["why"].startswith("the certificate expires on")
+    request = board.ask(renew_before_days=30, **wanted)
+    assert board.labels() == ["device", "device.next"]
+    assert board.ask(renew_before_days=30, **wanted) != "", "asked again, it uses the key that it has made"
+    assert board.labels() == ["device", "device.next"]
+    issued = board.issue(request)
+    assert board.module(pin=PIN, issued=issued, renew_before_days=30, **wanted).changed
+    assert board.labels() == ["device"]
+    assert board.issued.public_key() != first.public_key()
+    assert [int(seen["serialNumber"], 16) for seen in server.accepted] == [first.serial_number, board.issued.serial_number]
+    assert not board.module(renew_before_days=30, **wanted).changed
+
+
+def test_a_server_that_refuses_leaves_the_old_key_in_use(soft: Board, tmp_path: Path) -> None:
+    soft.give(days=10, renew_before_days=5)
+    before = soft.certificate.read_bytes()
+    stranger = Server(tmp_path, new_ca()[0])
+    wanted = {"endpoint": stranger.endpoint}
+    issued = soft.issue(soft.ask(**wanted))
+    refused = soft.module(pin=PIN, issued=issued, **wanted)
+    assert "did not accept the new certificate" in refused.error
+    assert refused.values["reason"] == "handshake"
+    assert (soft.certificate.read_bytes(), soft.labels()) == (before, ["device", "device.next"])
+    stranger.socket.close()
+
+
+RENAMES = "element.rename(session, 'device', 'device.old')", "element.rename(session, 'device.next', 'device')"
+
+
+@pytest.mark.parametrize("renamed", [1, 2])
+def test_a_change_that_was_interrupted_before_the_certificate_is_undone(soft: Board, renamed: int) -> None:
+    soft.give(days=10, renew_before_days=5)
+    before = soft.certificate.read_bytes()
+    soft.ask()
+    soft.inside("; ".join(RENAMES[:renamed]))
+    assert soft.module(check=True, renew_before_days=5).values["why"] == "a change of the key was interrupted"
+    assert soft.module(pin=PIN, renew_before_days=5).changed
+    assert soft.certificate.read_bytes() == before
+    assert soft.labels() == ["device", "device.next"]
+    assert not soft.module(renew_before_days=5).changed
+    issued = soft.issue(soft.ask())
+    assert soft.module(pin=PIN, issued=issued).changed
+    assert soft.labels() == ["device"]
+
+
+def test_a_change_that_was_interrupted_after_the_certificate_is_finished(soft: Board) -> None:
+    soft.give(days=10, renew_before_days=5)
+    issued = soft.issue(soft.ask())
+    soft.inside("; ".join(RENAMES))
+    soft.certificate.write_text(issued)
+    assert soft.module(check=True).values["action"] == "settle"
+    assert soft.module(pin=PIN).changed
+    assert soft.labels() == ["device"]
+    assert not soft.module().changed
+
+
+def test_a_wrong_pin_is_tried_once(board: Board) -> None:
+    board.give()
+    tries = []
+    for _each in range(6):
+        refused = board.module(pin="271829", renew_before_days=400)
+        assert refused.error
+        tries.append(refused.values["reason"])
+    # The TPM locks after three; were a PIN tried twice, it would lock sooner.
+    assert tries[:3] == ["pin_wrong"] * 3
+    assert tries[-1] == "pin_locked"
+    assert "271829" not in board.module(pin="271829", renew_before_days=400).error
+
+
+def test_a_key_that_was_outside_its_token_is_refused(soft: Board) -> None:
+    soft.ask()
+    made = """
+        element.destroy(session, 'device')
+        from os import urandom
+        both = {p11.TOKEN: True, p11.LABEL: b'device', p11.ID: b'1'}
+        session.generate(p11.EC_KEY_PAIR_GEN, {**both, p11.EC_PARAMS: element.P256},
+                         {**both, p11.SIGN: True, p11.SENSITIVE: False, p11.EXTRACTABLE: True})
+"""
+    soft.inside("\n        ".join(line.strip() for line in made.strip().splitlines()))
+    refused = soft.module(pin=PIN)
+    assert "extractable is true" in refused.error
+    assert refused.values["reason"] == "key_extractable"
+    assert not soft.certificate.exists()
+
+
+def test_a_certificate_of_another_key_or_time_is_refused_and_one_in_place_is_replaced(soft: Board) -> None:
+    soft.give()
+    good = soft.certificate.read_bytes()
+    soft.ask(renew_before_days=400)
+    stranger = new_ca()[0].decode()
+    refused = soft.module(pin=PIN, issued=stranger, renew_before_days=400)
+    assert refused.error
+    assert refused.values["reason"] == "certificate_wrong"
+    assert soft.certificate.read_bytes() == good
+
+    soft.certificate.write_text(stranger)
+    probed = soft.module(check=True)
+    assert probed.values["why"] == "the certificate is that of another key"
+    soft.give()
+    assert not soft.module().changed
+
+
+def test_a_token_that_is_missing_and_a_library_that_is_none(soft: Board) -> None:
+    soft.give()
+    gone = soft.module(token="other", pin=PIN)
+    assert "is not there" in gone.error
+    assert "edgesec" in gone.error
+    assert gone.values["reason"] == "token_missing"
+    for library in ("/nowhere.so", "/etc/passwd"):
+        assert soft.module(library=library).values["reason"] == "library"
+
+
+def test_a_program_of_the_operators_issues_the_certificate(soft: Board, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(CA[0])
+    (tmp_path / "ca.key").write_bytes(CA[1])
+    request = load_request(soft.ask(), HOST)
+    command = [
+        *("openssl", "x509", "-req", "-in", "/dev/stdin", "-days", "30"),
+        *("-CA", str(tmp_path / "ca.pem"), "-CAkey", str(tmp_path / "ca.key"), "-CAcreateserial"),
+    ]
+    assert soft.module(pin=PIN, issued=issued_by_command(command, request, HOST)).changed
+    soft.issued.verify_directly_issued_by(x509.load_pem_x509_certificate(CA[0]))
+    assert soft.issued.not_valid_after_utc > datetime.now(UTC)
+    for wrong, seen in ((["false"], "ended with 1"), (["cat"], "printed no certificate"), (["/none"], "cannot be run")):
+        with pytest.raises(EdgesecError, match=seen):
+            issued_by_command(wrong, request, HOST)
+    with pytest.raises(EdgesecError, match="another key"):
+        issued_by_command(["cat", str(tmp_path / "ca.pem")], request, HOST)
