@@ -175,7 +175,9 @@ class Library:
             listed = POINTER(_FunctionList)()
             found = loaded.C_GetFunctionList(byref(listed))
         except (OSError, AttributeError) as error:
-            raise TokenError("library", self._subject, f"cannot be loaded: {error}", "Install or name another") from None
+            raise TokenError(
+                "library", self._subject, f"cannot be loaded: {error}", "Install or name another"
+            ) from None
         if found != _OK or not listed:
             raise CallFailed(self._subject, "C_GetFunctionList", found)
         self._functions = listed.contents.functions
@@ -211,7 +213,9 @@ class Library:
         # The slot may have got another id; the label is ours.
         made = [each for each in self.tokens() if each.initialized and each.label == label]
         if len(made) != 1:
-            raise TokenError("token", f"the token {label}", f"is there {len(made)} times after it was made", "Remove it")
+            raise TokenError(
+                "token", f"the token {label}", f"is there {len(made)} times after it was made", "Remove it"
+            )
         with self._opened(made[0], writable=True) as session:
             self._login(made[0], session, _SO, so_pin)
             self._call("C_InitPIN", session, c_char_p(pin), c_ulong(len(pin)))

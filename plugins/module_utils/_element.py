@@ -86,7 +86,9 @@ def token_named(library: Library, place: Place) -> Optional[Token]:
     """
     found = [token for token in library.tokens() if token.initialized and token.label == place.token]
     if len(found) > 1:
-        raise TokenError("token", f"the token {place.token}", f"is there {len(found)} times", "Give labels of their own")
+        raise TokenError(
+            "token", f"the token {place.token}", f"is there {len(found)} times", "Give labels of their own"
+        )
     return found[0] if found else None
 
 
@@ -179,9 +181,7 @@ def make(session: Session, label: str, key_type: str) -> None:
         return
     size = {p11.MODULUS_BITS: int(key_type.split("-")[1]), p11.PUBLIC_EXPONENT: b"\x01\x00\x01"}
     # Greengrass decrypts the secrets of its secret manager with it.
-    session.generate(
-        p11.RSA_PKCS_KEY_PAIR_GEN, {**public, **size, p11.ENCRYPT: True}, {**private, p11.DECRYPT: True}
-    )
+    session.generate(p11.RSA_PKCS_KEY_PAIR_GEN, {**public, **size, p11.ENCRYPT: True}, {**private, p11.DECRYPT: True})
 
 
 def attributes(session: Session, private: int) -> dict[str, Optional[bool]]:

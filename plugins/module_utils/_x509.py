@@ -131,16 +131,16 @@ def request(common_name: str, public_key: bytes, sign: Callable[[bytes], bytes])
     :param common_name: also asked for as a DNS name, where it can be one.
     :param sign: SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5, by the key that is asked for.
     """
-    subject = encode(
-        SEQUENCE, encode(SET, encode(SEQUENCE, _COMMON_NAME, encode(UTF8_STRING, common_name.encode())))
-    )
+    subject = encode(SEQUENCE, encode(SET, encode(SEQUENCE, _COMMON_NAME, encode(UTF8_STRING, common_name.encode()))))
     attributes = b""
     if _HOST_NAME.fullmatch(common_name):
         names = encode(SEQUENCE, encode(_DNS_NAME, common_name.encode()))
         extension = encode(SEQUENCE, _SUBJECT_ALT_NAME, encode(OCTET_STRING, names))
         attributes = encode(SEQUENCE, _EXTENSION_REQUEST, encode(SET, encode(SEQUENCE, extension)))
     wanted = encode(SEQUENCE, unsigned(0), subject, public_key, encode(CONTEXT_0, attributes))
-    algorithm = encode(SEQUENCE, _SHA256_WITH_RSA, _NULL) if is_rsa(public_key) else encode(SEQUENCE, _ECDSA_WITH_SHA256)
+    algorithm = (
+        encode(SEQUENCE, _SHA256_WITH_RSA, _NULL) if is_rsa(public_key) else encode(SEQUENCE, _ECDSA_WITH_SHA256)
+    )
     der = encode(SEQUENCE, wanted, algorithm, bits(sign(wanted)))
     text = base64.b64encode(der).decode()
     lines = [text[at : at + 64] for at in range(0, len(text), 64)]

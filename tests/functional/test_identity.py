@@ -26,7 +26,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _element as element
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import issue, issued_by_command, load_request, new_ca
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
+    issue,
+    issued_by_command,
+    load_request,
+    new_ca,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from tests.functional.conftest import SoftwareTpm
 from tests.functional.soft_token import MODULE as SOFTHSM
@@ -293,7 +298,10 @@ def test_a_key_in_a_tpm_is_accepted_by_a_server_and_renewed(board: Board, server
     assert board.module(pin=PIN, issued=issued, renew_before_days=30, **wanted).changed
     assert board.labels() == ["device"]
     assert board.issued.public_key() != first.public_key()
-    assert [int(seen["serialNumber"], 16) for seen in server.accepted] == [first.serial_number, board.issued.serial_number]
+    assert [int(seen["serialNumber"], 16) for seen in server.accepted] == [
+        first.serial_number,
+        board.issued.serial_number,
+    ]
     assert not board.module(renew_before_days=30, **wanted).changed
 
 
