@@ -385,7 +385,7 @@ def _attributes(template: Template) -> tuple[ctypes.Array[_Attribute], list[obje
         else:
             held, length = ctypes.create_string_buffer(value, len(value)), len(value)
         kept.append(held)
-        array[at] = _Attribute(kind, ctypes.cast(byref(held), c_void_p), length)  # type: ignore[arg-type]
+        array[at] = _Attribute(kind, ctypes.cast(byref(held), c_void_p), length)
     return array, kept
 
 

@@ -7,7 +7,7 @@
 """The identity of a device: a key pair in a token, and a certificate beside it that commits which key is in use.
 
 While a key is replaced, the token holds C(KEY.next) and C(KEY.old). Whatever interrupts that, the certificate in its
-place says which of them is the key: :func:`settle` goes forward where it is that of the new key, and back where it is not.
+place says which of them is the key: :func:`settle` goes forward where it is that of the new key, and back otherwise.
 """
 
 from __future__ import annotations

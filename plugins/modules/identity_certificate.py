@@ -141,8 +141,10 @@ options:
       - The certificate, and those that it was issued by, in PEM. It comes from the controller.
     type: str
 notes:
-  - Whoever is root on the device can use the key, with the PIN or by the programs that have it. It cannot be taken away.
-  - A wrong PIN of a TPM's token is counted by the TPM's protection against dictionary attacks, which all its users share.
+  - Whoever is root on the device can use the key, with the PIN or by the programs that have it. They cannot take it
+    away.
+  - A wrong PIN of a TPM's token is counted by the TPM's protection against dictionary attacks, which all users of the
+    TPM share.
 seealso:
   - module: edgesec.hardening.identity_facts
 """

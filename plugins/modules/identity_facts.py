@@ -10,8 +10,8 @@ module: identity_facts
 short_description: Observe the key and the certificate of a device
 version_added: 1.0.0
 description:
-  - Reads the certificate of the device, and what its token told of the key when M(edgesec.hardening.identity_certificate)
-    last used it.
+  - Reads the certificate of the device, and what its token told of the key when
+    M(edgesec.hardening.identity_certificate) last used it.
   - The token itself is used where O(identity.probe) asks for it, and nowhere else.
 author:
   - "The edgesec.hardening contributors (@edgesec)"

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._element import (
     HARDWARE,
@@ -87,7 +87,7 @@ def _valid(identity: View, policy: View) -> Finding:
     if not certificate.flag("exists"):
         return failed(f"{certificate.text('path')}: {certificate.text('reason')}")
     now, end = identity.number("now"), certificate.number("not_after")
-    date = datetime.fromtimestamp(end, timezone.utc).strftime("%Y-%m-%d")
+    date = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")
     if now < certificate.number("not_before"):
         return failed("not valid yet by the clock of the device", "Set the clock of the device")
     if now >= end:

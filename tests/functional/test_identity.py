@@ -420,3 +420,33 @@ def test_a_program_of_the_operators_issues_the_certificate(soft: Board, tmp_path
             issued_by_command(wrong, request, HOST)
     with pytest.raises(EdgesecError, match="another key"):
         issued_by_command(["cat", str(tmp_path / "ca.pem")], request, HOST)
+
+
+def facts(board: Board, probe: bool = True, **changes: Any) -> dict[str, Any]:
+    named = ("library", "environment", "certificate", "pin_file")
+    identity = {**{name: board.arguments[name] for name in named}, "probe": probe, **changes}
+    found: dict[str, Any] = run_module("identity_facts", {"identity": identity}).values["ansible_facts"]
+    return dict(found["edgesec_identity"])
+
+
+@pytest.mark.parametrize("which", ["soft", "board"])
+def test_facts_are_the_same_from_the_record_and_from_the_token(which: str, request: pytest.FixtureRequest) -> None:
+    board: Board = request.getfixturevalue(which)
+    board.give()
+    recorded, live = facts(board, probe=False), facts(board)
+    assert (recorded["error"], live["error"]) == (None, None)
+    assert (recorded["key"]["live"], live["key"]["live"]) == (False, True)
+    for name in ("token_kind", "public_key", "attributes"):
+        assert recorded["key"][name] == live["key"][name], name
+    # A TPM that the kernel does not drive may be any program that listens; one behind a resource manager is the host's.
+    assert live["key"]["token_kind"] == ("software" if which == "soft" else "virtual_tpm")
+    assert live["key"]["public_key"] == live["certificate"]["public_key"]
+    assert live["certificate"]["not_after"] == board.issued.not_valid_after_utc.timestamp()
+
+    board.pin_file.write_text("271829")
+    assert facts(board)["error"]["reason"] == "pin_wrong"
+    board.pin_file.unlink()
+    assert facts(board)["error"]["reason"] == "pin_missing"
+    board.pin_file.write_text(PIN)
+    assert facts(board, token="other")["error"]["reason"] == "token_missing"
+    assert facts(board, library="/nowhere.so")["error"]["reason"] == "library"
