@@ -64,8 +64,9 @@ class ActionModule(SecretAction):
         known = {each: store.secret(self.host, name) for each, name in names.items()}
         if not self.probed["token_exists"]:
             for each in [each for each, pin in known.items() if pin is None]:
-                known[each] = secrets.token_hex(PIN_BYTES).encode()
-                store.put_secret(self.host, names[each], known[each])
+                made = secrets.token_hex(PIN_BYTES).encode()
+                store.put_secret(self.host, names[each], made)
+                known[each] = made
         pin, so_pin = known["pin"], known["so_pin"]
         if pin is None:
             raise EdgesecError(

@@ -173,13 +173,19 @@ def private_key(session: Session, label: str, public: PublicKey) -> int:
 def make(session: Session, label: str, key_type: str) -> None:
     """Make a key pair in the token, which it never leaves."""
     key_id = os.urandom(8)
-    both = {p11.TOKEN: True, p11.LABEL: label.encode(), p11.ID: key_id}
-    private = {**both, p11.PRIVATE: True, p11.SENSITIVE: True, p11.EXTRACTABLE: False, p11.SIGN: True}
-    public = {**both, p11.VERIFY: True}
+    both: dict[int, p11.Value] = {p11.TOKEN: True, p11.LABEL: label.encode(), p11.ID: key_id}
+    private: dict[int, p11.Value] = {
+        **both,
+        p11.PRIVATE: True,
+        p11.SENSITIVE: True,
+        p11.EXTRACTABLE: False,
+        p11.SIGN: True,
+    }
+    public: dict[int, p11.Value] = {**both, p11.VERIFY: True}
     if key_type == "ec-p256":
         session.generate(p11.EC_KEY_PAIR_GEN, {**public, p11.EC_PARAMS: P256}, private)
         return
-    size = {p11.MODULUS_BITS: int(key_type.split("-")[1]), p11.PUBLIC_EXPONENT: b"\x01\x00\x01"}
+    size: dict[int, p11.Value] = {p11.MODULUS_BITS: int(key_type.split("-")[1]), p11.PUBLIC_EXPONENT: b"\x01\x00\x01"}
     # Greengrass decrypts the secrets of its secret manager with it.
     session.generate(p11.RSA_PKCS_KEY_PAIR_GEN, {**public, **size, p11.ENCRYPT: True}, {**private, p11.DECRYPT: True})
 

@@ -216,6 +216,7 @@ reason:
 
 import pwd
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -236,7 +237,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._identity import
 )
 
 
-def identity_of(params: dict[str, object]) -> Identity:
+def identity_of(params: dict[str, Any]) -> Identity:
     try:
         user = pwd.getpwnam(params["pin_owner"])
     except KeyError:
@@ -255,7 +256,7 @@ def identity_of(params: dict[str, object]) -> Identity:
     )
 
 
-def run(module: AnsibleModule) -> dict[str, object]:
+def run(module: AnsibleModule) -> dict[str, Any]:
     params, now = module.params, time.time()
     identity = identity_of(params)
     with opened(identity.place) as library:

@@ -279,7 +279,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.parametrize("key_type", ["ec-p256", "rsa-2048"])
 def test_a_key_in_a_tpm_is_accepted_by_a_server_and_renewed(board: Board, server: Server, key_type: str) -> None:
-    wanted = {"endpoint": server.endpoint, "key_type": key_type}
+    wanted: dict[str, Any] = {"endpoint": server.endpoint, "key_type": key_type}
     board.give(days=10, renew_before_days=5, **wanted)
     assert [dict(field[0] for field in seen["subject"]) for seen in server.accepted] == [{"commonName": HOST}]
     assert board.labels() == ["device"]
@@ -309,7 +309,7 @@ def test_a_server_that_refuses_leaves_the_old_key_in_use(soft: Board, tmp_path: 
     soft.give(days=10, renew_before_days=5)
     before = soft.certificate.read_bytes()
     stranger = Server(tmp_path, new_ca()[0])
-    wanted = {"endpoint": stranger.endpoint}
+    wanted: dict[str, Any] = {"endpoint": stranger.endpoint}
     issued = soft.issue(soft.ask(**wanted))
     refused = soft.module(pin=PIN, issued=issued, **wanted)
     assert "did not accept the new certificate" in refused.error
