@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 from . import _cryptoki as p11
 from ._cryptoki import Library, Session, Token, TokenError
@@ -63,6 +63,12 @@ class PublicKey:
     handle: int
     key_id: bytes
     spki: bytes
+
+
+def place_of(parameters: Mapping[str, Any]) -> Place:
+    """The place that parameters C(library), C(environment), C(token) and C(key) name."""
+    environment = {str(name): str(value) for name, value in parameters["environment"].items()}
+    return Place(parameters["library"], environment, parameters["token"], parameters["key"])
 
 
 @contextmanager

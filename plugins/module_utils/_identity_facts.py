@@ -20,7 +20,6 @@ from typing import Any, Optional
 
 from . import _element as element
 from ._cryptoki import TokenError
-from ._element import Place
 from ._errors import Malformed
 from ._observe import read_bytes, read_text
 from ._x509 import Certificate, parse_certificate
@@ -99,7 +98,7 @@ def _flag(value: object) -> Optional[bool]:
 
 
 def _in_token(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    place = Place(given["library"], given["environment"], given["token"], given["key"])
+    place = element.place_of(given)
     pin = (read_bytes(root, given["pin_file"], _MOST_PIN_BYTES) or b"") if given["pin_file"] else b""
     if not pin:
         raise TokenError("pin_missing", f"the PIN file {given['pin_file']!r}", "cannot be read", "Run harden")

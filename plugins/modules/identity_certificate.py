@@ -222,7 +222,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
 from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
-from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, Place, named, opened
+from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, named, opened, place_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._handshake import Endpoint
 from ansible_collections.edgesec.hardening.plugins.module_utils._identity import (
@@ -245,7 +245,7 @@ def identity_of(params: dict[str, Any]) -> Identity:
             f"the user {params['pin_owner']}", "is not known on the device", "Create it, or correct pin_owner"
         ) from None
     return Identity(
-        place=Place(params["library"], params["environment"], params["token"], params["key"]),
+        place=place_of(params),
         key_type=params["key_type"],
         common_name=params["common_name"],
         certificate=params["certificate"],
