@@ -11,9 +11,8 @@ first use; C(policy/public.pem); C(policy/known/), the public keys of the operat
 something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery key),
 C(recovery/UUID.next.cms) (the one of a rotation), C(recovery/retired/), C(headers/UUID.cms),
 C(headers/UUID.adopted.cms) (as found), C(volumes/UUID.json) (when what was done), C(approvals/ID.json) (the boot
-states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far the revocation counter was signed
-for), C(secrets/NAME.cms), and C(decommission/), signed records. All is written whole, and is on the disk before a
-device changes.
+states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far its counter was signed for),
+C(secrets/NAME.cms), and C(decommission/), signed records. All is written whole, and on the disk before a device changes.
 """
 
 from __future__ import annotations
