@@ -12,7 +12,7 @@ something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/) C(recovery/U
 C(recovery/UUID.next.cms) (the one of a rotation), C(recovery/retired/), C(headers/UUID.cms),
 C(headers/UUID.adopted.cms) (as found), C(volumes/UUID.json) (when what was done), C(approvals/ID.json) (the boot
 states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far its counter was signed for),
-C(secrets/NAME.cms), and C(decommission/), signed records. All is written whole, and on the disk before a device changes.
+C(secrets/NAME.cms), and C(decommission/), signed records. All is on the disk before a device changes.
 """
 
 from __future__ import annotations
