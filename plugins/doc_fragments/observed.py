@@ -214,6 +214,46 @@ options:
         default: []
 """
 
+    IDENTITY = r"""
+options:
+  identity:
+    description:
+      - Where the key and the certificate of the device are, as in M(edgesec.hardening.identity_certificate).
+    type: dict
+    default: {}
+    suboptions:
+      library:
+        description: Absolute path of the PKCS#11 library. Empty where the device is to have no identity.
+        type: str
+        default: ""
+      environment:
+        description: Variables that the library reads.
+        type: dict
+        default: {}
+      token:
+        description: Label of the token.
+        type: str
+        default: edgesec
+      key:
+        description: Label of the key pair.
+        type: str
+        default: device
+      certificate:
+        description: Path of the certificate.
+        type: path
+        default: /etc/edgesec/identity/device.pem
+      pin_file:
+        description: Path of the PIN, for O(identity.probe).
+        type: str
+        default: /etc/edgesec/identity/pin
+      probe:
+        description:
+          - Whether to log in to the token, read the attributes of the key, and have it sign. A wrong PIN is tried once
+            each time.
+        type: bool
+        default: false
+"""
+
     BOOT_PATHS = r"""
 options:
   boot_paths:

@@ -88,6 +88,19 @@ KEYED_VOLUME = {
     "recovery_key": {"type": "str", "no_log": True},
     **ESCROW,
 }
+IDENTITY = {
+    "type": "dict",
+    "default": {},
+    "options": {
+        "library": {"type": "str", "default": ""},
+        "environment": {"type": "dict", "default": {}},
+        "token": {"type": "str", "default": "edgesec", "no_log": False},
+        "key": {"type": "str", "default": "device", "no_log": False},
+        "certificate": {"type": "path", "default": "/etc/edgesec/identity/device.pem"},
+        "pin_file": {"type": "str", "default": "/etc/edgesec/identity/pin", "no_log": False},
+        "probe": {"type": "bool", "default": False},
+    },
+}
 CREDENTIAL_FILES = {
     "type": "list",
     "elements": "dict",

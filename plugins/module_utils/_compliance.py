@@ -15,6 +15,7 @@ from ._arguments import files_of, search_of, swaps_of, volumes_of, wanted_of
 from ._boot import collect as collect_boot
 from ._credentials import collect as collect_credentials
 from ._errors import EdgesecError
+from ._identity_facts import collect as collect_identity
 from ._platform import collect as collect_platform
 from ._tpm import collect as collect_tpm
 from ._volatile import collect as collect_storage
@@ -30,6 +31,7 @@ _AREAS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
         search_of(given["discover"]),
         [wanted_of(each) for each in given["sealed"]],
     ),
+    "identity": lambda given: collect_identity(given["root"], given["identity"]),
     "storage": lambda given: collect_storage(given["root"], volumes_of(given["volumes"]), swaps_of(given["swap"])),
     "tpm": lambda given: collect_tpm(given["root"], volumes_of(given["volumes"]), given["tcti"]),
 }

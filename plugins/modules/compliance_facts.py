@@ -24,12 +24,13 @@ extends_documentation_fragment:
   - edgesec.hardening.observed.discover
   - edgesec.hardening.observed.sealed
   - edgesec.hardening.observed.boot_paths
+  - edgesec.hardening.observed.identity
   - edgesec.hardening.observed.tcti
 options:
   gather_subset:
     description:
       - Areas to observe. V(all) names every one, and an area with a V(!) before it is left out.
-      - Areas are V(boot), V(credentials), V(platform), V(storage) and V(tpm).
+      - Areas are V(boot), V(credentials), V(identity), V(platform), V(storage) and V(tpm).
     type: list
     elements: str
     default: [all]
@@ -68,6 +69,10 @@ ansible_facts:
       description: As from M(edgesec.hardening.credential_facts).
       returned: when the area is in O(gather_subset)
       type: dict
+    edgesec_identity:
+      description: As from M(edgesec.hardening.identity_facts).
+      returned: when the area is in O(gather_subset)
+      type: dict
     edgesec_platform:
       description: As from M(edgesec.hardening.platform_facts).
       returned: when the area is in O(gather_subset)
@@ -88,6 +93,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     BOOT,
     CREDENTIAL_FILES,
     DISCOVER,
+    IDENTITY,
     ROOT,
     SEALED,
     SWAP,
@@ -108,6 +114,7 @@ def main() -> None:
             "discover": DISCOVER,
             "sealed": SEALED,
             "boot_paths": BOOT,
+            "identity": IDENTITY,
             "tcti": TCTI,
             "root": ROOT,
         },

@@ -20,6 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_code i
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_console import CONTROLS as CONSOLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_credentials import CONTROLS as CREDENTIALS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_hardware import CONTROLS as HARDWARE
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_identity import CONTROLS as IDENTITY
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_key_file import CONTROLS as KEY_FILE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_luks import CONTROLS as LUKS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
@@ -27,7 +28,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storag
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import CONTROLS as TPM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volatile import CONTROLS as VOLATILE
 
-_ORDER = ("storage", "boot", "tpm", "credentials", "platform", "hardware", "code")
+_ORDER = ("storage", "boot", "tpm", "credentials", "identity", "platform", "hardware", "code")
 CONTROLS: tuple[Control, ...] = tuple(
     sorted(
         (
@@ -40,6 +41,7 @@ CONTROLS: tuple[Control, ...] = tuple(
             *CONSOLE,
             *TPM,
             *CREDENTIALS,
+            *IDENTITY,
             *PLATFORM,
             *HARDWARE,
             *CODE,
@@ -69,6 +71,13 @@ TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
         "nistir_8259a": ("Data Protection",),
         "etsi_en_303_645": ("5.4-1",),
         "iec_62443_4_2": ("CR 4.1", "CR 1.5(1)"),
+        "cra_annex_i": ("I.2(d)", "I.2(e)"),
+    },
+    "device_identity": {
+        "nist_800_53": ("IA-3(1)", "IA-5(2)", "IA-7", "SC-12(3)"),
+        "nistir_8259a": ("Device Identification", "Data Protection"),
+        "etsi_en_303_645": ("5.4-1", "5.4-2", "5.4-4"),
+        "iec_62443_4_2": ("CR 1.5(1)", "CR 1.9(1)", "CR 1.14"),
         "cra_annex_i": ("I.2(d)", "I.2(e)"),
     },
     "secure_boot": {

@@ -7,13 +7,12 @@
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
 Layout: C(policy/key.pem), where the operator names no other, C(escrow/certificate.pem) and C(escrow/key.pem), made on
-first use; C(policy/public.pem); C(policy/known/), the public keys of the operator's; C(escrow/recipients/), every
-certificate that something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery
-key), C(recovery/UUID.next.cms) (the one that a rotation is bringing in), C(recovery/retired/), C(headers/UUID.cms),
-C(headers/UUID.adopted.cms) (as it was before it was adopted), C(volumes/UUID.json) (when what was done),
-C(approvals/ID.json) (the boot states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far the
-revocation counter was signed for), and C(decommission/), signed records.
-Everything is written whole and is on the disk before the call returns: a device changes only after that.
+first use; C(policy/public.pem); C(policy/known/), the public keys of the operator's; C(escrow/recipients/), whom
+something was encrypted to; C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery key),
+C(recovery/UUID.next.cms) (the one of a rotation), C(recovery/retired/), C(headers/UUID.cms),
+C(headers/UUID.adopted.cms) (as found), C(volumes/UUID.json) (when what was done), C(approvals/ID.json) (the boot
+states in which its volumes open), C(approvals/retired/), C(counters/UUID) (how far its counter was signed for),
+C(secrets/NAME.cms), and C(decommission/), signed records. All is on the disk before a device changes.
 """
 
 from __future__ import annotations
@@ -180,7 +179,16 @@ class FleetStore:
         self._files.remove(_rekeyed(host, uuid))
         self.note(host, uuid, "volume key rotated")
 
-    # -- headers, approvals, what was done
+    # -- headers, approvals, what was done, other secrets
+
+    def put_secret(self, host: str, name: str, secret: bytes) -> None:
+        """Escrow another secret of a host."""
+        self._files.put(f"{_host(host)}/secrets/{safe(name)}.cms", self._encrypted(secret))
+
+    def secret(self, host: str, name: str) -> bytes | None:
+        """Another secret of a host, decrypted, or None where it is not escrowed here."""
+        envelope = self._files.find(f"{_host(host)}/secrets/{safe(name)}.cms")
+        return None if envelope is None else self._decrypted(envelope, f"the secret {name} of {host}")
 
     def put_header(self, host: str, uuid: str, backup: bytes) -> None:
         """Escrow a header backup (gzip of what C(cryptsetup luksHeaderRestore) takes)."""

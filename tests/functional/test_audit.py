@@ -91,7 +91,7 @@ def test_a_device_is_judged_and_left_as_it_is(
     assert document["host_level"]["level"] == "L0"
     assert document["facts"]["edgesec_storage"]["volumes"][0]["blank"] is True
     assert set(document["facts"]) == {
-        f"edgesec_{area}" for area in ("boot", "credentials", "platform", "storage", "tpm")
+        f"edgesec_{area}" for area in ("boot", "credentials", "identity", "platform", "storage", "tpm")
     }
     assert "FAIL     storage.writable.encrypted" in done.stdout
     assert "a secret that" not in report.read_text() + done.stdout

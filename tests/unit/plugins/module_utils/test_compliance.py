@@ -15,7 +15,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._compliance impo
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from tests.setup.facts_page import MODULES, documented
 
-ALL = ["platform", "boot", "credentials", "storage", "tpm"]
+ALL = ["platform", "boot", "credentials", "identity", "storage", "tpm"]
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ ALL = ["platform", "boot", "credentials", "storage", "tpm"]
     [
         (["all"], ALL),
         ([], ALL),
-        (["!tpm"], ["platform", "boot", "credentials", "storage"]),
+        (["!tpm"], ["platform", "boot", "credentials", "identity", "storage"]),
         (["boot", "tpm"], ["boot", "tpm"]),
-        (["all", "!boot", "!storage"], ["platform", "credentials", "tpm"]),
+        (["all", "!boot", "!storage"], ["platform", "credentials", "identity", "tpm"]),
         (["!all"], []),
     ],
 )
@@ -47,6 +47,7 @@ def test_every_area_of_a_bare_device_is_small_plain_data_with_its_source(tree: A
         "discover": None,
         "sealed": [],
         "boot_paths": ["/boot"],
+        "identity": {},
         "tcti": None,
         "root": tree.root,
     }
@@ -107,6 +108,7 @@ def with_volumes(tree: Any, luks2: Callable[..., bytes], count: int) -> dict[str
             "volumes": volumes,
             "credential_files": [{**key, "mode": "0600", "required": True} for key in keys],
             "boot_paths": ["/boot"],
+            "identity": {},
             "tcti": None,
             "root": tree.root,
         }

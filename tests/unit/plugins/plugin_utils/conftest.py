@@ -30,6 +30,7 @@ POLICY: dict[str, Any] = {
     "credentials_extra_files": [{"path": "/etc/edge/device.key"}],
     "credentials_at_rest": [],
     "credentials_discovery": {},
+    "device_identity_renew_before_days": 30,
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "encrypted_storage_ciphers": ["aes-xts-plain64"],
     "encrypted_storage_mount_options": ["nodev", "nosuid"],
@@ -75,6 +76,36 @@ def credential(path: str, mode: str) -> dict[str, Any]:
 
 
 BEFORE: dict[str, Any] = {
+    "edgesec_identity": {
+        "schema": 1,
+        "declared": True,
+        "now": 1_800_000_000,
+        "certificate": {
+            "path": "/etc/edgesec/identity/device.pem",
+            "exists": True,
+            "reason": None,
+            "serial": "01",
+            "fingerprint": "f" * 64,
+            "not_before": 1_790_000_000,
+            "not_after": 1_830_000_000,
+            "public_key": "a" * 64,
+        },
+        "key": {
+            "token_kind": "tpm",
+            "public_key": "a" * 64,
+            "attributes": {
+                "sensitive": True,
+                "always_sensitive": True,
+                "extractable": False,
+                "never_extractable": True,
+                "local": True,
+            },
+            "read_at": 1_799_000_000,
+            "live": False,
+        },
+        "error": None,
+        "source": "the certificate and its record",
+    },
     "edgesec_platform": {
         "schema": 1,
         "distribution": {

@@ -21,6 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import ta
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 from tests.unit.plugins.plugin_utils import conftest
 from tests.unit.plugins.plugin_utils.test_judge import FAILURES
+from tests.unit.plugins.plugin_utils.test_judge_identity import FAILURES as IDENTITY_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import FAILURES as KEY_FILE_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import without_tpm
 
@@ -107,7 +108,10 @@ FAILS: dict[str, Change] = {
     "code.packages.signed": lambda f, _p: code(f)["apt"]["lax_options"].append(
         "/etc/apt/apt.conf: AllowUnauthenticated"
     ),
-    **{identifier: of_facts(change) for identifier, change, _words in reversed((*FAILURES, *KEY_FILE_FAILURES))},
+    **{
+        identifier: of_facts(change)
+        for identifier, change, _words in reversed((*FAILURES, *IDENTITY_FAILURES, *KEY_FILE_FAILURES))
+    },
 }
 
 

@@ -17,6 +17,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue impor
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import VERDICTS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 
+ROLES = ("boot_console", "boot_mounts", "credentials", "device_identity", "encrypted_storage", "tpm_sealing")
 Facts = dict[str, Any]
 
 
@@ -62,7 +63,7 @@ def test_the_catalogue_is_well_formed() -> None:
     identifiers = [control.id for control in CONTROLS]
     assert len(identifiers) == len(set(identifiers)) >= 20
     for control in CONTROLS:
-        assert control.role in (None, "boot_console", "boot_mounts", "credentials", "encrypted_storage", "tpm_sealing")
+        assert control.role is None or control.role in ROLES
         assert control.priority in ("Required", "Highly Recommended", "Recommended")
         assert control.topic in TOPICS
         assert control.title

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import read_file
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
+    IssuerSettings,
+    issue,
+    issued_by_command,
+    load_request,
+    new_ca,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles
+
+PIN_BYTES = 16
+_CA, _CA_KEY = "identity/ca.pem", "identity/ca-key.pem"
+_OPTIONS = {
+    "ca": {
+        "type": "dict",
+        "options": {
+            "certificate": {"type": "path"},
+            "key": {"type": "path", "no_log": False},
+            "key_passphrase": {"type": "str", "no_log": True},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "days": {"type": "int", "default": 365},
+        },
+        "required_together": [("certificate", "key")],
+    }
+}
+
+
+class ActionModule(SecretAction):
+    """Makes and escrows the PIN of the token, and has the certificate issued that the device asks for."""
+
+    @property
+    def kept_here(self) -> Collection[str]:
+        return ("ca", "pin", "so_pin", "issued")
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        settings = self._issuer()
+        sent = {**arguments, **self._pins(store, str(arguments.get("token", "edgesec")))}
+        result = self.call(sent)[0]
+        request = result.pop("csr", None)
+        if request is None or result.get("failed"):
+            return result
+        return self.call({**sent, "issued": self._issued(settings, store, request, arguments["common_name"])})[0]
+
+    def _pins(self, store: FleetStore, token: str) -> dict[str, str]:
+        """The PIN of the token, and that of its SO where the token is to be made, escrowed before they are used."""
+        if self._task.args.get("pin"):
+            return {"pin": str(self._task.args["pin"])}
+        names = {"pin": f"pkcs11-{token}-pin", "so_pin": f"pkcs11-{token}-so-pin"}
+        known = {each: store.secret(self.host, name) for each, name in names.items()}
+        if not self.probed["token_exists"]:
+            for each in [each for each, pin in known.items() if pin is None]:
+                made = secrets.token_hex(PIN_BYTES).encode()
+                store.put_secret(self.host, names[each], made)
+                known[each] = made
+        pin, so_pin = known["pin"], known["so_pin"]
+        if pin is None:
+            raise EdgesecError(
+                f"the token {token} of {self.host}",
+                "was not made by this store, which does not know its PIN",
+                "Set device_identity_pin (from a vault), or use the store that it was made with",
+            )
+        given = {"pin": pin.decode()}
+        if so_pin is not None and not self.probed["token_exists"]:
+            given["so_pin"] = so_pin.decode()
+        return given
+
+    def _issuer(self) -> IssuerSettings:
+        validated = ArgumentSpecValidator(_OPTIONS).validate({"ca": self._task.args.get("ca")})
+        if validated.error_messages:
+            raise EdgesecError("the CA of the devices", "; ".join(validated.error_messages), "Correct the task")
+        given = validated.validated_parameters["ca"] or {}
+        return IssuerSettings(**{name: value for name, value in given.items() if value is not None})
+
+    def _issued(self, settings: IssuerSettings, store: FleetStore, pem: str, common_name: str) -> str:
+        request = load_request(pem, common_name)
+        if settings.command:
+            return issued_by_command(settings.command, request, self.host)
+        if settings.certificate:
+            ca, key = (read_file(path, self._loader) for path in (settings.certificate, settings.key))
+            name = settings.certificate
+        else:
+            files = StoreFiles(str(store.path))
+            # The certificate last: where it is, its key is.
+            ca = files.made_once(_CA, lambda: dict(zip((_CA, _CA_KEY), new_ca(), strict=True)))
+            key, name = files.get(_CA_KEY, f"lacks {_CA_KEY}", "Restore it from its backup"), _CA
+        issued = issue(request, ca, key, settings.days, name=name, passphrase=settings.key_passphrase)
+        store.note(self.host, "identity", "certificate issued")
+        return issued

@@ -1,0 +1,336 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: identity_certificate
+short_description: Give a device a key that is born in a PKCS#11 token, and a certificate for it
+version_added: 1.0.0
+description:
+  - Makes a key pair in a token, such as a TPM through C(libtpm2_pkcs11.so), has a certificate issued for it, and puts
+    that in its place. The private key never leaves the token.
+  - The attributes of the key are read back from the token. One that may exist outside of it is refused.
+  - A certificate that ends soon is replaced, with a new key. The old key is destroyed after the new certificate has
+    been proven, and is in its place. Whatever interrupts that, the next run brings it to its end or undoes it.
+  - A PIN that the store has none of is made on the controller, and escrowed there before the token is made. A wrong one
+    is never tried twice, since tokens count them.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+  - edgesec.hardening.escrow
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  library:
+    description:
+      - Absolute path of the PKCS#11 library on the device.
+    type: path
+    required: true
+  environment:
+    description:
+      - Variables that the library reads, such as C(TPM2_PKCS11_STORE).
+    type: dict
+    default: {}
+  token:
+    description:
+      - Label of the token. Where there is none of it, and one slot is empty, it is made there.
+    type: str
+    default: edgesec
+  key:
+    description:
+      - Label of the key pair. While it is replaced, this label with C(.next) and C(.old) after it are used as well.
+    type: str
+    default: device
+  key_type:
+    description:
+      - Kind of a key that is made. One that is there is not replaced for it before its certificate ends.
+    type: str
+    choices: [ec-p256, rsa-2048, rsa-3072]
+    default: ec-p256
+  common_name:
+    description:
+      - Whom the certificate is for. Asked for as a DNS name too, where it can be one.
+    type: str
+    required: true
+  certificate:
+    description:
+      - Path of the certificate on the device. Beside it, in a file of this name and C(.json), is kept what the token
+        told of the key.
+    type: path
+    default: /etc/edgesec/identity/device.pem
+  pin_file:
+    description:
+      - Path on the device of the PIN for the programs that use the key. Empty for none.
+    type: str
+    default: /etc/edgesec/identity/pin
+  pin_owner:
+    description:
+      - Name of the user that O(pin_file) belongs to, with mode 0600.
+    type: str
+    default: root
+  renew_before_days:
+    description:
+      - How many days before its end a certificate is replaced.
+    type: int
+    default: 30
+  endpoint:
+    description:
+      - TLS server that has to accept a new certificate before the old key is given up. C(gnutls-cli) makes the
+        handshake, by TLS 1.2, in which the server judges the certificate before the client is done.
+      - Without one, the new key is proven by its signature alone.
+    type: dict
+    suboptions:
+      host:
+        description: Name or address.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        default: 8883
+      ca:
+        description: Path on the device of the CA certificates that the server's certificate is checked by.
+        type: path
+        required: true
+  ca:
+    description:
+      - Who issues the certificate. Used on the controller alone, and never sent to a device.
+      - Without any of these, the store's own CA, which is made on first use.
+    type: dict
+    suboptions:
+      certificate:
+        description: Certificate of a CA in PEM, on the controller.
+        type: path
+      key:
+        description: Private key of O(ca.certificate) in PEM. The file may be encrypted with ansible-vault.
+        type: path
+      key_passphrase:
+        description: Passphrase of O(ca.key).
+        type: str
+      command:
+        description:
+          - Program with its arguments that is run on the controller in place of a CA, without a shell. It reads the
+            request for the certificate on standard input, and prints the certificate and those that it was issued by,
+            both in PEM. E(EDGESEC_HOST) is the name of the host.
+        type: list
+        elements: str
+        default: []
+      days:
+        description: For how many days a certificate is valid that is not issued by O(ca.command).
+        type: int
+        default: 365
+  pin:
+    description:
+      - PIN of a token that was not made by this module. Otherwise it comes from the store.
+    type: str
+  so_pin:
+    description:
+      - PIN of the token's SO. It comes from the controller, and is not for playbooks to set.
+    type: str
+  issued:
+    description:
+      - The certificate, and those that it was issued by, in PEM. It comes from the controller.
+    type: str
+notes:
+  - Whoever is root on the device can use the key, with the PIN or by the programs that have it. They cannot take it
+    away.
+  - A wrong PIN of a TPM's token is counted by the TPM's protection against dictionary attacks, which all users of the
+    TPM share.
+seealso:
+  - module: edgesec.hardening.identity_facts
+"""
+
+EXAMPLES = r"""
+- name: Have the TPM hold the key of the device
+  edgesec.hardening.identity_certificate:
+    library: /usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so
+    environment:
+      TPM2_PKCS11_STORE: /etc/tpm2_pkcs11
+    common_name: "{{ inventory_hostname }}"
+    store: /srv/edgesec-store
+"""
+
+RETURN = r"""
+action:
+  description: What is to be done, or was done; V(request), V(settle) or empty.
+  returned: success
+  type: str
+  sample: request
+why:
+  description: Why it is to be done.
+  returned: success
+  type: str
+  sample: there is no key yet
+needs_key:
+  description: Whether the module was called without the PIN that the action takes.
+  returned: success
+  type: bool
+  sample: false
+token_kind:
+  description: What the token is. V(software) and V(unknown) do not satisfy the controls.
+  returned: success
+  type: str
+  sample: tpm
+token_exists:
+  description: Whether the token was there.
+  returned: success
+  type: bool
+  sample: true
+not_after:
+  description: End of the certificate, in seconds since the epoch.
+  returned: success
+  type: int
+  sample: 1830000000
+fingerprint:
+  description: SHA-256 of the certificate in place. Empty where there is none.
+  returned: success
+  type: str
+  sample: 9f86d081884c7d65
+attributes:
+  description: The attributes of the private key, as the token told them.
+  returned: when the key was used
+  type: dict
+  sample: {"sensitive": true, "local": true}
+csr:
+  description: Request for a certificate, which the controller has issued and does not return.
+  returned: never by the action
+  type: str
+  sample: "-----BEGIN CERTIFICATE REQUEST-----"
+reason:
+  description:
+    - Why it failed, in one word, such as V(pin_wrong), V(pin_locked), V(pin_final_try), V(token_missing), V(library),
+      V(certificate_wrong), V(certificate_not_valid), V(key_extractable), V(handshake) or V(tool_missing).
+  returned: failure
+  type: str
+  sample: pin_wrong
+"""
+
+import pwd
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
+from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
+from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, named, opened, place_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._handshake import Endpoint
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity import (
+    Identity,
+    ask,
+    begin,
+    checked,
+    install,
+    look,
+    prove_to_server,
+    record,
+)
+
+
+def identity_of(params: dict[str, Any]) -> Identity:
+    try:
+        user = pwd.getpwnam(params["pin_owner"])
+    except KeyError:
+        raise EdgesecError(
+            f"the user {params['pin_owner']}", "is not known on the device", "Create it, or correct pin_owner"
+        ) from None
+    return Identity(
+        place=place_of(params),
+        key_type=params["key_type"],
+        common_name=params["common_name"],
+        certificate=params["certificate"],
+        pin_file=params["pin_file"],
+        owner=(user.pw_uid, user.pw_gid, 0o600),
+        renew_before=params["renew_before_days"] * 24 * 60 * 60,
+        endpoint=Endpoint(**params["endpoint"]) if params["endpoint"] else None,
+    )
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    params, now = module.params, time.time()
+    identity = identity_of(params)
+    with opened(identity.place) as library:
+        status = look(library, identity, now)
+        result = {**status.as_result(), "changed": bool(status.action), "needs_key": bool(status.action)}
+        if status.action:
+            after = f"key {identity.place.key} with a valid certificate\n"
+            result["diff"] = {"before": f"{status.why}\n", "after": after}
+        if module.check_mode or not status.action or params["pin"] is None:
+            return result
+        pin = params["pin"].encode()
+        result["needs_key"] = False
+        token = begin(library, identity, status, pin, params["so_pin"].encode() if params["so_pin"] else None)
+        if params["issued"] is None:
+            request = look(library, identity, now).action == "request"
+            with library.session(token, pin) as session:
+                if request:
+                    return {**result, "csr": ask(session, identity)}
+                return {**result, "attributes": record(session, identity, status.kind)}
+        issued = params["issued"].encode()
+        certificate, label = checked(library, identity, token, issued, now)
+    prove_to_server(identity, label, issued, pin)
+    with opened(identity.place) as library, library.session(named(library, identity.place), pin) as session:
+        install(session, identity, label, issued)
+        result["attributes"] = record(session, identity, status.kind)
+    return {**result, "not_after": certificate.not_after, "fingerprint": certificate.fingerprint}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "library": {"type": "path", "required": True},
+            "environment": {"type": "dict", "default": {}},
+            "token": {"type": "str", "default": "edgesec", "no_log": False},
+            "key": {"type": "str", "default": "device", "no_log": False},
+            "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ec-p256", "no_log": False},
+            "common_name": {"type": "str", "required": True},
+            "certificate": {"type": "path", "default": "/etc/edgesec/identity/device.pem"},
+            "pin_file": {"type": "str", "default": "/etc/edgesec/identity/pin", "no_log": False},
+            "pin_owner": {"type": "str", "default": "root", "no_log": False},
+            "renew_before_days": {"type": "int", "default": 30},
+            "endpoint": {
+                "type": "dict",
+                "options": {
+                    "host": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 8883},
+                    "ca": {"type": "path", "required": True},
+                },
+            },
+            "ca": {
+                "type": "dict",
+                "options": {
+                    "certificate": {"type": "path"},
+                    "key": {"type": "path", "no_log": False},
+                    "key_passphrase": {"type": "str", "no_log": True},
+                    "command": {"type": "list", "elements": "str", "default": []},
+                    "days": {"type": "int", "default": 365},
+                },
+            },
+            "pin": {"type": "str", "no_log": True},
+            "so_pin": {"type": "str", "no_log": True},
+            "issued": {"type": "str"},
+            **ESCROW,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except TokenError as error:
+        module.fail_json(msg=str(error), reason=error.reason)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
