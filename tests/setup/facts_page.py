@@ -70,8 +70,9 @@ def _rows(fields: Mapping[str, Any], above: str) -> Iterator[tuple[str, str, str
         yield from _rows(field.get("contains", {}), f"{path}[]." if field["type"] == "list" else f"{path}.")
 
 
-def _plain(text: str) -> str:
+def _plain(text: str | list[str]) -> str:
     """Semantic markup of Ansible as that of Markdown."""
+    text = text if isinstance(text, str) else " ".join(text)
     return re.sub(r"\b[CVOM]\(([^)]*)\)", r"`\1`", text.replace("V(none)", "null"))
 
 

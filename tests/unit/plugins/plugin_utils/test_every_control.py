@@ -20,7 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import _f
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import table
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 from tests.unit.plugins.plugin_utils import conftest
-from tests.unit.plugins.plugin_utils.test_judge import FAILURES
+from tests.unit.plugins.plugin_utils.test_judge import FAILURES, search
 from tests.unit.plugins.plugin_utils.test_judge_identity import FAILURES as IDENTITY_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import FAILURES as KEY_FILE_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import without_tpm
@@ -67,6 +67,18 @@ def expired(control: str) -> Change:
     return change
 
 
+SECRET = {"unit": "app.service", "name": "key", "source": "/etc/app/key"}
+
+
+def at_rest(facts: Facts, policy: Facts) -> None:
+    policy["credentials_at_rest"] = [SECRET]
+    facts["edgesec_credentials"]["sealed"] = [{**SECRET, "plaintext": False, "encrypted": True, "loaded": True}]
+
+
+def found_encrypted(facts: Facts, _policy: Facts) -> None:
+    facts["edgesec_credentials"]["discovered"] = search(encrypted=True)
+
+
 def of_facts(change: Callable[[Facts], Any]) -> Change:
     return lambda facts, _policy: change(facts)
 
@@ -83,6 +95,9 @@ PASSES: dict[str, Change] = {
     ),
     "storage.key_file.enrolled": without_tpm,
     "storage.key_file.unattended": without_tpm,
+    "credentials.discovered.permissions": found_encrypted,
+    "credentials.discovered.encrypted": found_encrypted,
+    "credentials.at_rest.sealed": at_rest,
     "hardware.secure_element.api": declared("hardware.secure_element.api"),
     "hardware.tee.running": lambda f, _p: hardware(f)["tee"].update(kind="optee", devices=["tee0"]),
     "hardware.boot_guard.enforced": lambda f, _p: hardware(f).update(
@@ -99,6 +114,7 @@ FAILS: dict[str, Change] = {
     "platform.filesystems.encrypted": lambda f, _p: f["edgesec_storage"]["plain_writable_mounts"].append(
         {"path": "/", "source": "/dev/vda2", "fstype": "ext4"}
     ),
+    "credentials.at_rest.sealed": lambda f, _p: f["edgesec_credentials"]["sealed"][0].update(plaintext=True),
     "hardware.secure_element.present": lambda f, _p: f["edgesec_tpm"].update(present=False, responding=None),
     "hardware.secure_element.api": lambda _f, p: p["compliance_declared"].clear(),
     "hardware.tee.running": lambda f, _p: hardware(f)["tee"].update(devices=[]),
