@@ -108,6 +108,8 @@ def with_volumes(tree: Any, luks2: Callable[..., bytes], count: int) -> dict[str
             "volumes": volumes,
             "credential_files": [{**key, "mode": "0600", "required": True} for key in keys],
             "boot_paths": ["/boot"],
+            "discover": None,
+            "sealed": [],
             "identity": {},
             "tcti": None,
             "root": tree.root,
