@@ -59,7 +59,8 @@ class Page:
         return self.browser.find_element(By.CSS_SELECTOR, selector)
 
     def all(self, selector: str) -> list[WebElement]:
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+        found: list[WebElement] = self.browser.find_elements(By.CSS_SELECTOR, selector)
+        return found
 
     def hosts(self) -> list[str]:
         names: list[str] = self.browser.execute_script(

@@ -1,5 +1,6 @@
 /* Copyright (c) 2026, the edgesec.hardening contributors
-   SPDX-License-Identifier: GPL-3.0-or-later */
+   SPDX-License-Identifier: GPL-3.0-or-later
+*/
 
 "use strict";
 
