@@ -20,7 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import _f
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import table
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 from tests.unit.plugins.plugin_utils import conftest
-from tests.unit.plugins.plugin_utils.test_judge import FAILURES
+from tests.unit.plugins.plugin_utils.test_judge import FAILURES, search
 from tests.unit.plugins.plugin_utils.test_judge_key_file import FAILURES as KEY_FILE_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import without_tpm
 
@@ -70,8 +70,29 @@ def of_facts(change: Callable[[Facts], Any]) -> Change:
     return lambda facts, _policy: change(facts)
 
 
+def sealed_secret(facts: Facts, policy: Facts) -> None:
+    policy["credentials_at_rest"] = [{"unit": "agent.service", "name": "token"}]
+    facts["edgesec_credentials"]["sealed"] = [
+        {
+            "unit": "agent.service",
+            "name": "token",
+            "source": "/etc/agent/token",
+            "plaintext": False,
+            "encrypted": True,
+            "loaded": True,
+        }
+    ]
+
+
+def searched(facts: Facts, _policy: Facts) -> None:
+    facts["edgesec_credentials"]["discovered"] = search(encrypted=True)
+
+
 # What has to be changed of the hardened device of the other tests, so that a control passes.
 PASSES: dict[str, Change] = {
+    "credentials.at_rest.sealed": sealed_secret,
+    "credentials.discovered.permissions": searched,
+    "credentials.discovered.encrypted": searched,
     "boot.root.verified": lambda f, _p: f["edgesec_boot"]["root"].update(verified="dm-verity"),
     "platform.filesystems.encrypted": lambda f, _p: f["edgesec_storage"].update(plain_writable_mounts=[]),
     "storage.swap.encrypted": lambda f, _p: f["edgesec_storage"]["swap"].append(
@@ -94,6 +115,7 @@ PASSES: dict[str, Change] = {
 }
 # What makes it fail then; the other controls have theirs in the tables of test_judge.py and test_judge_key_file.py.
 FAILS: dict[str, Change] = {
+    "credentials.at_rest.sealed": lambda f, _p: f["edgesec_credentials"]["sealed"][0].update(plaintext=True),
     "boot.root.verified": lambda f, _p: f["edgesec_boot"]["root"].update(verified="none"),
     "platform.filesystems.encrypted": lambda f, _p: f["edgesec_storage"]["plain_writable_mounts"].append(
         {"path": "/", "source": "/dev/vda2", "fstype": "ext4"}
