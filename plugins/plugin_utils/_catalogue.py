@@ -25,6 +25,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_luks i
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import CONTROLS as STORAGE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import CONTROLS as TPM
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_unlock import CONTROLS as UNLOCK
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volatile import CONTROLS as VOLATILE
 
 _ORDER = ("storage", "boot", "tpm", "credentials", "platform", "hardware", "code")
@@ -39,6 +40,7 @@ CONTROLS: tuple[Control, ...] = tuple(
             *BOOT_CHAIN,
             *CONSOLE,
             *TPM,
+            *UNLOCK,
             *CREDENTIALS,
             *PLATFORM,
             *HARDWARE,
