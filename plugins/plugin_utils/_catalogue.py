@@ -26,6 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_luks i
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import CONTROLS as PLATFORM
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import CONTROLS as STORAGE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import CONTROLS as TPM
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_unlock import CONTROLS as UNLOCK
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_volatile import CONTROLS as VOLATILE
 
 _ORDER = ("storage", "boot", "tpm", "credentials", "identity", "platform", "hardware", "code")
@@ -40,6 +41,7 @@ CONTROLS: tuple[Control, ...] = tuple(
             *BOOT_CHAIN,
             *CONSOLE,
             *TPM,
+            *UNLOCK,
             *CREDENTIALS,
             *IDENTITY,
             *PLATFORM,

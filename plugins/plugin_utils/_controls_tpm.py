@@ -24,7 +24,6 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     passed,
     unknown,
     unlock_of,
-    unlocker_problem,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 
@@ -35,7 +34,6 @@ NOT_SEALED = {
     BY_CONTROLLER: "volumes are opened by the controller (encrypted_storage_unlock), nothing is sealed",
     BY_KEY_FILE: "volumes are opened by a key file on a token (encrypted_storage_unlock), nothing is sealed",
 }
-NOT_REBOOTED = "not rebooted since it was sealed"
 
 
 def sealing_pcrs(facts: View, policy: View) -> list[int]:
@@ -62,12 +60,13 @@ def unmeasured(facts: View, pcrs: list[int]) -> list[int]:
     return blank
 
 
-def _nothing_sealed(policy: View) -> Optional[Finding]:
+def nothing_sealed(policy: View) -> Optional[Finding]:
+    """Why nothing is to be sealed; None where something is."""
     reason = NOT_SEALED.get(unlock_of(policy))
     return None if reason is None else not_applicable(reason)
 
 
-def _sealed_volumes(
+def sealed_volumes(
     facts: View,
     policy: View,
     check: Callable[[View], Finding],
@@ -75,7 +74,7 @@ def _sealed_volumes(
 ) -> Finding:
     """A check of every declared volume that is to be sealed, by whom the policy says that it is."""
     one = of_systemd if by_systemd(policy) else check
-    return _nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: one(volume))
+    return nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: one(volume))
 
 
 def _enrolled_volumes(
@@ -89,7 +88,7 @@ def _enrolled_volumes(
     def enrolled(volume: View) -> Finding:
         return check(volume) if volume.flag("enrolled") else failed("not sealed to the TPM")
 
-    return _sealed_volumes(facts, policy, enrolled, of_systemd)
+    return sealed_volumes(facts, policy, enrolled, of_systemd)
 
 
 def _present(facts: View, _policy: View) -> Finding:
@@ -112,7 +111,7 @@ def _responding(facts: View, _policy: View) -> Finding:
 
 
 def _measured(facts: View, policy: View) -> Finding:
-    elsewhere = _nothing_sealed(policy)
+    elsewhere = nothing_sealed(policy)
     if elsewhere is not None:
         return elsewhere
     tpm = facts.child(AREA)
@@ -166,7 +165,7 @@ def _revoked(facts: View, policy: View) -> Finding:
 
 
 def _next_boot(facts: View, policy: View) -> Finding:
-    elsewhere = _nothing_sealed(policy)
+    elsewhere = nothing_sealed(policy)
     if elsewhere is not None:
         return elsewhere
     if by_systemd(policy):
@@ -178,65 +177,6 @@ def _next_boot(facts: View, policy: View) -> Finding:
     if state == APPROVED:
         return passed("it opens every volume")
     return failed(said.text("message")) if state == UNAPPROVED else unknown(said.text("message"))
-
-
-def _unit(facts: View, policy: View) -> Finding:
-    def check(volume: View) -> Finding:
-        if not volume.flag("unlock_unit_enabled"):
-            return failed(f"edgesec-unlock@{volume.text('name')} is not enabled")
-        return passed("enabled")
-
-    return _sealed_volumes(facts, policy, check, lambda volume: systemd.enabled(volume, facts))
-
-
-def _after_reboot(volume: View) -> Optional[Finding]:
-    """Why nothing can be said yet of how a volume was unlocked; None where something can."""
-    if not volume.flag("enrolled"):
-        return not_applicable("not sealed to the TPM")
-    if volume.maybe_child("last_unlock") is None:
-        return not_applicable(NOT_REBOOTED)
-    return None
-
-
-def _unattended(facts: View, policy: View) -> Finding:
-    def check(volume: View) -> Finding:
-        too_early = _after_reboot(volume)
-        if too_early is not None:
-            return too_early
-        reason = volume.child("last_unlock").text("reason")
-        if reason == "ok":
-            return passed("opened at boot")
-        if reason == "already_open":
-            return unknown("it was open before the unlocker ran")
-        return failed(f"the unlocker ended with {reason}")
-
-    return _sealed_volumes(facts, policy, check, systemd.unattended)
-
-
-def _latched(facts: View, policy: View) -> Finding:
-    def check(volume: View) -> Finding:
-        too_early = _after_reboot(volume)
-        if too_early is not None:
-            return too_early
-        if volume.flag("latch_set"):
-            return passed(f"PCR {volume.number('latch_pcr')} is extended")
-        return failed(f"PCR {volume.number('latch_pcr')} is not extended")
-
-    return _sealed_volumes(facts, policy, check, systemd.latched)
-
-
-def _unlocker(facts: View, policy: View) -> Finding:
-    elsewhere = _nothing_sealed(policy)
-    if elsewhere is not None:
-        return elsewhere
-    if not policy.children("encrypted_storage_volumes"):
-        return not_applicable("no volume is declared in encrypted_storage_volumes")
-    if by_systemd(policy):
-        return not_applicable("volumes are opened by systemd (tpm_sealing_provider)")
-    problem = unlocker_problem(facts, policy)
-    if problem is not None:
-        return failed(problem)
-    return passed(f"installed ({policy.text('unlocker_digest')[:12]})")
 
 
 def _selected(facts: View, policy: View) -> Finding:
@@ -357,49 +297,5 @@ CONTROLS = (
         topic="keys_in_hardware",
         source=AREA,
         check=_revoked,
-    ),
-    Control(
-        id="tpm.unlock.enabled",
-        title="Every declared volume is unlocked at boot",
-        recommendation="3.1.2.2.1",
-        expected="its unit enabled, or its line in crypttab read by systemd",
-        remedy="Run harden",
-        role=ROLE,
-        topic="keys_in_hardware",
-        source=AREA,
-        check=_unit,
-    ),
-    Control(
-        id="tpm.unlock.unattended",
-        title="At the last boot every declared volume was opened by the TPM alone",
-        recommendation="3.1.2.2.1",
-        expected="opened at boot",
-        remedy="See journalctl -u 'edgesec-unlock@*' and tpm.approval.current",
-        role=None,
-        topic="keys_in_hardware",
-        source=AREA,
-        check=_unattended,
-    ),
-    Control(
-        id="tpm.latch.set",
-        title="The sealed secret cannot be had a second time in this boot",
-        recommendation="3.1.2.2.1",
-        expected="the latch PCR extended",
-        remedy="Reboot; if it stays so, see journalctl -u 'edgesec-unlock@*'",
-        role=None,
-        topic="keys_in_hardware",
-        source=AREA,
-        check=_latched,
-    ),
-    Control(
-        id="platform.unlocker.installed",
-        title="The unlocker on the device is the one of this collection",
-        recommendation="3.1.2.3.4",
-        expected="the digest of this version",
-        remedy="Run harden",
-        role=ROLE,
-        topic="configuration",
-        source="edgesec_platform",
-        check=_unlocker,
     ),
 )

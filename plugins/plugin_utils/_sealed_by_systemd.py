@@ -22,7 +22,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 _STORAGE = "edgesec_storage"
-_NOT_REBOOTED = "not rebooted since it was sealed"
+NOT_REBOOTED = "not rebooted since it was sealed"
 
 
 def sealed(volume: View) -> Finding:
@@ -77,7 +77,7 @@ def unattended(volume: View) -> Finding:
         return passed("opened at boot")
     if state == "failed":
         return failed("systemd could not open it")
-    return not_applicable(_NOT_REBOOTED)
+    return not_applicable(NOT_REBOOTED)
 
 
 def latched(volume: View) -> Finding:

@@ -17,7 +17,7 @@ import yaml
 from .collection import ROOT
 
 PAGE = ROOT / "docs" / "facts.md"
-MODULES = ("platform_facts", "boot_facts", "credential_facts", "identity_facts", "storage_facts", "tpm_facts")
+MODULES = ("platform_facts", "boot_facts", "credential_facts", "storage_facts", "tpm_facts")
 
 _LICENCE = [line.removeprefix("# ") for line in Path(__file__).read_text(encoding="utf-8").splitlines()[:3]]
 _HEAD = """\
@@ -54,9 +54,8 @@ def page() -> str:
     parts = [_HEAD]
     for module in MODULES:
         fact, fields = documented(module)
-        about = fields["description"]
         parts.append(f"\n## `{fact}`\n\nFrom the module `edgesec.hardening.{module}`.\n\n")
-        parts += [f"{_plain(each)}\n\n" for each in ([about] if isinstance(about, str) else about)]
+        parts += [f"{_plain(each)}\n\n" for each in _paragraphs(fields["description"])]
         parts.append("| Field | Type | What it is |\n|---|---|---|\n")
         parts += [f"| `{path}` | {kind} | {text} |\n" for path, kind, text in _rows(fields["contains"], "")]
     return "".join(["<!--\n", *(f"{line}\n" for line in _LICENCE), *parts])
@@ -66,13 +65,16 @@ def _rows(fields: Mapping[str, Any], above: str) -> Iterator[tuple[str, str, str
     for name, field in fields.items():
         path = f"{above}{name}"
         kind = f"list of {field['elements']}" if field["type"] == "list" else field["type"]
-        yield path, kind, _plain(field["description"]).replace("|", "\\|")
+        yield path, kind, _plain(" ".join(_paragraphs(field["description"]))).replace("|", "\\|")
         yield from _rows(field.get("contains", {}), f"{path}[]." if field["type"] == "list" else f"{path}.")
 
 
-def _plain(text: str | list[str]) -> str:
+def _paragraphs(description: str | list[str]) -> list[str]:
+    return [description] if isinstance(description, str) else description
+
+
+def _plain(text: str) -> str:
     """Semantic markup of Ansible as that of Markdown."""
-    text = text if isinstance(text, str) else " ".join(text)
     return re.sub(r"\b[CVOM]\(([^)]*)\)", r"`\1`", text.replace("V(none)", "null"))
 
 
