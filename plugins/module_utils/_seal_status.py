@@ -220,13 +220,18 @@ def _compared(status: Status, token: Token, wish: Wish) -> Status:
         return replace(status, action=REVOKE, why=f"no more approved: {', '.join(sorted(there - wanted))}")
     if status.counted is not None and token.header_epoch > status.counted:
         return replace(status, action=REVOKE, why="taking back what was approved before was interrupted")
+    if token.to_json() not in status.header.tokens.values():
+        return replace(status, action=APPROVE, why="the token in the header is one from before")
     if wanted - there:
         return replace(status, action=APPROVE, why=f"to be approved: {', '.join(sorted(wanted - there))}")
     return status
 
 
 def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
-    """The token as the header has it, if it and the enrolment are whole and of this volume."""
+    """The token of a volume, if header and enrolment are whole and of this volume.
+
+    It is that of the header, but where this is one from before: the TPM holds for true what the newer one says.
+    """
     try:
         enrolment = read_enrolment(volume.name, root)
     except Malformed:
@@ -238,7 +243,12 @@ def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
         token = parse_token(tokens[0])
     except Malformed:
         return None
-    return token if isinstance(enrolment.token, Token) and token.keyslot in header.keyslots else None
+    recorded = enrolment.token
+    if not isinstance(recorded, Token):
+        return None
+    if (token.authority, token.srk_name) == (recorded.authority, recorded.srk_name):
+        token = max(token, recorded, key=lambda each: each.header_epoch)
+    return token if token.keyslot in header.keyslots else None
 
 
 def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str) -> int:

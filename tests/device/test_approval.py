@@ -132,12 +132,12 @@ def test_a_token_from_before_does_not_keep_an_approved_boot_from_opening_it(
 
 
 def test_after_a_rotation_the_header_with_the_old_recovery_key_is_refused(device: Device, run: Play) -> None:
-    on(device, f"cryptsetup luksHeaderBackup --header-backup-file /root/header-of-then -q {DISK}")
+    on(device, f"cryptsetup luksHeaderBackup --header-backup-file /root/before-rotation {DISK}")
     play(run, "rotate")
     device.reboot()
     assert_open(device)
     on(device, "umount /data && cryptsetup close data")
-    on(device, f"cryptsetup luksHeaderRestore -q --header-backup-file /root/header-of-then {DISK}")
+    on(device, f"cryptsetup luksHeaderRestore -q --header-backup-file /root/before-rotation {DISK}")
     device.reboot()
     assert_shut(device, "header_rolled_back")
 

@@ -26,6 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment impor
     write_enrolment,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import require_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
@@ -208,6 +209,21 @@ def test_a_header_from_before_is_not_opened_by_any_mixture_of_what_was_copied(co
     write_enrolment(dataclasses.replace(attacker.enrolment, token=forged), controller.root)
     assert controller.refusal() == "header_changed"
     write_enrolment(now, controller.root)
+
+
+def test_a_token_from_before_neither_shuts_an_approved_boot_out_nor_stays(controller: Controller) -> None:
+    """Only the token of then is put back: its approvals are revoked, those on record are not."""
+    old = controller.token
+    updated(controller)
+    controller.forget(controller.states[-1])
+    assert controller.harden().action == "revoke"
+    _cryptsetup.import_token(controller.volume.device, "1", old.to_json())
+    assert controller.unlock()
+    assert controller.harden().action == "approve"
+    header = require_header(controller.volume.device)
+    assert header.tokens["1"] == controller.token.to_json()
+    assert controller.harden().action is None
+    assert controller.unlock()
 
 
 def test_while_a_change_is_announced_no_mac_is_asked_for(controller: Controller) -> None:

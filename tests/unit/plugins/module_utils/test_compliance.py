@@ -107,8 +107,6 @@ def with_volumes(tree: Any, luks2: Callable[..., bytes], count: int) -> dict[str
             "swap": [{"name": "swap", "device": "/dev/vdb0"}],
             "volumes": volumes,
             "credential_files": [{**key, "mode": "0600", "required": True} for key in keys],
-            "discover": None,
-            "sealed": [],
             "boot_paths": ["/boot"],
             "discover": None,
             "sealed": [],
