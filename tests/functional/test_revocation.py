@@ -26,9 +26,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment impor
     write_enrolment,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import require_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
     begin_counter,
     boot_state,
