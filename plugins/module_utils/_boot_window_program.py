@@ -99,8 +99,12 @@ def _open(options: argparse.Namespace) -> int:
     paths = open_window(Holder(options.reason, process, None if seconds is None else now() + seconds))
     if process is None:
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + (seconds or 0)))
-        print(f"writable until {until}: {', '.join(paths)}" if paths else _nothing())
+        _say(f"writable until {until}: {', '.join(paths)}" if paths else _nothing())
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 def _nothing() -> str:
@@ -119,7 +123,7 @@ def _close(options: argparse.Namespace) -> int:
         sys.stderr.write("".join(f"edgesec: {seen}. It is tried again.\n" for seen in left.refusal.seen))
         return _NOT_CLOSED
     if left is not None and options.holder is None:
-        print(_described(left))
+        _say(_described(left))
     return 0
 
 
@@ -142,9 +146,9 @@ def _run(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     state = look()
     if options.json:
-        print(json.dumps(_facts(state)))
+        _say(json.dumps(_facts(state)))
     else:
-        print(_described(state) if state else "no boot window is open")
+        _say(_described(state) if state else "no boot window is open")
     if state is None:
         return 0
     return _NOT_CLOSED if state.refusal is not None else _OPEN

@@ -131,7 +131,7 @@ def _without_comments(data: bytes) -> bytes:
 
 def _values(pattern: re.Pattern[bytes], data: bytes) -> Iterator[bytes]:
     for match in pattern.finditer(data):
-        value = next(group for group in match.groups() if group is not None).strip(b"\"'")
+        value = next((group for group in match.groups() if group is not None), b"").strip(b"\"'")
         if not is_example(value):
             yield value
 

@@ -64,29 +64,6 @@ ansible_facts:
                 source: {type: str, description: "What is to be mounted."}
                 options: {type: list, elements: str, description: "Options."}
                 line: {type: int, description: "Number of the line."}
-        windows:
-          description: Who may make read-only boot file systems writable, and does so now.
-          type: dict
-          contains:
-            paths: {type: list, elements: str, description: "The mount points that C(boot-window) governs."}
-            program: {type: bool, description: "Whether that program is installed."}
-            hooks:
-              description: The hooks of the tools on the device that write to boot file systems.
-              type: list
-              elements: dict
-              contains:
-                tool: {type: str, description: "Name of the tool."}
-                path: {type: str, description: "File of the hook."}
-                installed: {type: bool, description: "Whether the hook is there as this version has it."}
-                lacks:
-                  description: The package without which the tool does not read the hook, V(none) where it does.
-                  type: str
-            open:
-              description: Whether a window is open; V(none) where this user may not know.
-              type: bool
-            holders: {type: list, elements: str, description: "Who needs the window."}
-            refused: {type: list, elements: str, description: "Why the window could not be closed yet."}
-            source: {type: list, elements: str, description: "Where it was read."}
         separate: {type: bool, description: "Whether boot files have a file system of their own."}
         firmware: {type: str, description: "V(uefi), V(devicetree) or V(bios)."}
         secure_boot: {type: bool, description: "Whether Secure Boot is on."}

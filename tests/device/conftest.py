@@ -42,8 +42,10 @@ def claimed(*words: str, layout: str = "uki") -> Iterator[Device]:
     # else two runs of pytest at once would take each other's device
     with cache.lock(name):
         device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]), layout=layout)
-        yield device
-        device.destroy()
+        try:
+            yield device
+        finally:
+            device.destroy()
 
 
 @pytest.fixture(scope="session")

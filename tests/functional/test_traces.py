@@ -79,7 +79,7 @@ def test_found_removed_and_nothing_left_to_remove(root: str, tpm: SoftwareTpm) -
     make_srk(tpm.client, root)
     found = find(tpm.client, root)
     assert found.srk
-    assert len(found.as_list()) == 9
+    assert len(found.as_list()) == 10
     assert files(root) == {*OURS, *OTHERS, MARK}
 
     remove(found, tpm.client)

@@ -70,8 +70,9 @@ def firmware(accelerator: str, variables: str, *, aes: bool = True) -> list[str]
     """The board, its processor and its firmware; only code in system management mode may write the variables."""
     words = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
     words += ["-global", "ICH9-LPC.disable_s3=1"]
-    # An emulated one has no AVX, which is slow to emulate and which cryptography would choose.
-    how, cpu, count = (_EMULATED, "max,avx=off", "1") if accelerator == "tcg" else (accelerator, "host", "2")
+    # An emulated one has no AVX, which is slow to emulate and which cryptography would choose; a kernel that sees AVX2
+    # without AVX crashes.
+    how, cpu, count = (_EMULATED, "max,avx=off,avx2=off", "1") if accelerator == "tcg" else (accelerator, "host", "2")
     words += ["-accel", how, "-cpu", cpu if aes else f"{cpu},aes=off", "-smp", count]
     words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={host.OVMF_CODE}"]
     return [*words, "-drive", f"if=pflash,unit=1,node-name={VARIABLES},format=qcow2,file={variables}"]
