@@ -64,6 +64,9 @@ environment() {
     echo "$stamp" >.venv/stamp
 }
 
+# The interpreter that the environment is made with must not be its own, which goes when it is made anew.
+PATH=${PATH#"$PWD/.venv/bin:"}
+
 mkdir -p build
 [ -n "${EDGESEC_SKIP_PACKAGES:-}" ] || packages
 environment
