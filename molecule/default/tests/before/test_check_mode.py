@@ -33,5 +33,7 @@ def test_check_mode_predicts_changes_and_makes_none(host: Host, tmp_path: Path) 
     before = host.check_output(LOOK)
     played = run(host, tmp_path, "harden", "--check", "--diff")
     assert played.rc == 0, played.output
-    assert played.recap[host.backend.get_hostname()]["changed"] == 6, "fstab, boot windows, credentials, volume, seal, unlocker"
+    assert played.recap[host.backend.get_hostname()]["changed"] == 6, (
+        "fstab, boot windows, credentials, volume, seal, unlocker"
+    )
     assert host.check_output(LOOK) == before

@@ -20,7 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import _f
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import table
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 from tests.unit.plugins.plugin_utils import conftest
-from tests.unit.plugins.plugin_utils.test_judge import FAILURES, search
+from tests.unit.plugins.plugin_utils.failures import FAILURES, search
 from tests.unit.plugins.plugin_utils.test_judge_identity import FAILURES as IDENTITY_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import FAILURES as KEY_FILE_FAILURES
 from tests.unit.plugins.plugin_utils.test_judge_key_file import without_tpm
