@@ -143,7 +143,8 @@ def test_a_fleet_of_which_nothing_can_be_reached_has_a_report(tmp_path: Path) ->
 
 def test_the_policy_says_what_fails_the_play(tmp_path: Path, variables: dict[str, Any], key: Path) -> None:
     waived = ("hardware.secure_element.present", "hardware.secure_element.api")
-    waivers = [{"control": each, "reason": "no such hardware here", "expires": "2099-12-31"} for each in waived]
+    waiver = {"hosts": "*", "reason": "no such hardware here", "expires": "2099-12-31"}
+    waivers = [{**waiver, "control": each} for each in waived]
     variables = {**variables, "compliance_site_policy": {"waivers": waivers}}
     hosts = {"gw-001": variables, "gw-002": {**variables, "credentials_files": []}}
     done = audit(tmp_path, hosts, "-e", "compliance_fail_on=required", "-e", "compliance_report_formats=json")
