@@ -142,10 +142,8 @@ def test_what_a_person_has_opened_closes_by_itself(device: Device) -> None:
 
 def test_a_writer_is_named_and_waited_for(device: Device) -> None:
     on(device, f"{WINDOW} open")
-    on(
-        device,
-        f"{BESIDE} sh -c 'exec 7>/boot/efi/log; touch /run/writing; while [ -e /run/writing ]; do sleep 1; done; rm /boot/efi/log'",
-    )
+    writes = "touch /run/writing; while [ -e /run/writing ]; do sleep 1; done"
+    on(device, f"{BESIDE} sh -c 'exec 7>/boot/efi/log; {writes}; rm /boot/efi/log'")
     wait_until(device, "[ -e /run/writing ]", 30)
     refused = device.ssh(f"{WINDOW} close")
     assert refused.returncode == 4
