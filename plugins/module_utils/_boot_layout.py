@@ -20,7 +20,7 @@ from ._blocks import Blocks
 from ._booted import Booted, mount_of
 from ._efivars import LOADER, string
 from ._fstab import Line
-from ._mountinfo import Mount, mounted_at
+from ._mountinfo import Mount, mount_around, mounted_at
 from ._observe import read_line, read_text, under
 from ._secure_boot import variable
 
@@ -108,8 +108,7 @@ def _shows(root: str, kind: str, place: str, sign: str) -> bool:
 
 def _lies_on_root(mounts: Sequence[Mount], path: str) -> Optional[bool]:
     """Whether a file lies on the file system of C(/), which has the applications."""
-    around = [each for each in mounts if path.startswith(each.mount_point.rstrip("/") + "/")]
-    mount = max(reversed(around), key=lambda each: len(each.mount_point), default=None)
+    mount = mount_around(mounts, path)
     top = mounted_at(mounts, "/")
     if mount is None or top is None or mount.fstype == "autofs":
         return None

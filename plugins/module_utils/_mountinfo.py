@@ -78,6 +78,12 @@ def mounted_at(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
     return next((mount for mount in reversed(mounts) if same_path(mount.mount_point, path)), None)
 
 
+def mount_around(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
+    """The mount that a path lies in; the last of those at the same place covers the others."""
+    around = [each for each in mounts if f"{path}/".startswith(each.mount_point.rstrip("/") + "/")]
+    return max(reversed(around), key=lambda each: len(each.mount_point), default=None)
+
+
 def _plain(path: str) -> str:
     plain = posixpath.normpath(path)
     return plain[1:] if plain.startswith("//") else plain

@@ -24,7 +24,7 @@ from ._fstab import Line
 from ._fstab import find as find_in_fstab
 from ._fstab import parse as parse_fstab
 from ._luks_header import describe, header_of
-from ._mountinfo import Mount, mounted_at, parse_mountinfo
+from ._mountinfo import Mount, mount_around, mounted_at, parse_mountinfo
 from ._observe import json_clean, read_text, resolve, under
 from ._relocation import is_interrupted
 from ._signatures import probe
@@ -129,7 +129,7 @@ def place_of(root: str, path: str) -> dict[str, Any]:
     :raises EdgesecError: the kernel's mount table cannot be read.
     """
     device = _Device(root)
-    mount = _mount_around(device, resolve(root, path))
+    mount = mount_around(device.mounts, resolve(root, path))
     facts: dict[str, Any] = {
         "path": path,
         "memory": None,
@@ -358,11 +358,5 @@ def _swap(device: _Device, path: str) -> dict[str, Any]:
 
 def _block_under(device: _Device, path: str) -> Optional[Block]:
     """The device of the file system that a swap file lies on."""
-    mount = _mount_around(device, path)
+    mount = mount_around(device.mounts, path)
     return device.block_of(mount) if mount is not None else None
-
-
-def _mount_around(device: _Device, path: str) -> Optional[Mount]:
-    """The mount that a path lies in; the last of those at the same place covers the others."""
-    around = [mount for mount in device.mounts if os.path.commonpath([mount.mount_point, path]) == mount.mount_point]
-    return max(reversed(around), key=lambda mount: len(mount.mount_point), default=None)

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import os
 
-from ._cli import run
 from ._errors import EdgesecError, Refused
 from ._files import write_atomic
-from ._mountinfo import Mount
+from ._mountinfo import Mount, mount_around
+from ._remount import remount
 from ._storage import read_mounts
 
-# A remount that does not name a flag takes it away.
-_FLAGS = ("nosuid", "nodev", "noexec", "nosymfollow", "noatime", "nodiratime")
 _FAT = ("vfat", "msdos", "exfat")
 
 
@@ -30,15 +28,17 @@ def put(path: str, data: bytes, mode: int) -> None:
     path = os.path.realpath(path)
     mount = _mount_of(path)
     read_only = "ro" in mount.effective_options
+    # Where the file system itself is writable, only the mount is read-only.
+    alone = "ro" not in mount.super_options
     if read_only and mount.mount_point == "/":
         raise Refused(path, "lies on a root file system that is mounted read-only", "Change it in the image")
     if read_only:
-        _remount(mount, "rw")
+        remount(mount, ["rw"], bind=alone)
     try:
         _write(path, data, _mode_on(mount, mode))
     finally:
         if read_only:
-            _remount(mount, "ro")
+            remount(mount, ["ro"], bind=alone)
 
 
 def _write(path: str, data: bytes, mode: int) -> None:
@@ -51,8 +51,10 @@ def _write(path: str, data: bytes, mode: int) -> None:
 
 
 def _mount_of(path: str) -> Mount:
-    around = [each for each in read_mounts("/") if os.path.commonpath([each.mount_point, path]) == each.mount_point]
-    return max(reversed(around), key=lambda each: len(each.mount_point))
+    mount = mount_around(read_mounts("/"), path)
+    if mount is None:
+        raise Refused(path, "lies on no file system that the kernel lists", "See /proc/self/mountinfo")
+    return mount
 
 
 def _mode_on(mount: Mount, mode: int) -> int:
@@ -61,10 +63,3 @@ def _mode_on(mount: Mount, mode: int) -> int:
     # FAT refuses any other mode than the one that its mount gives to all files.
     masks = [each for each in mount.super_options if each.startswith("fmask=")]
     return 0o777 & ~int(masks[-1][len("fmask=") :], 8) if masks else mode
-
-
-def _remount(mount: Mount, how: str) -> None:
-    # Where the file system itself is writable, only the mount is read-only.
-    bind = [] if "ro" in mount.super_options else ["bind"]
-    flags = [flag for flag in mount.options if flag in _FLAGS]
-    run(["mount", "-o", ",".join(["remount", *bind, how, *flags]), mount.mount_point])

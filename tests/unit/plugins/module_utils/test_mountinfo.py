@@ -16,6 +16,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import M
 from ansible_collections.edgesec.hardening.plugins.module_utils._mountinfo import (
     Mount,
     decode_octal,
+    mount_around,
     mounted_at,
     parse_mountinfo,
     same_path,
@@ -78,6 +79,18 @@ def test_read_only_as_soon_as_one_of_both_is(
     options: tuple[str, ...], super_options: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
     assert Mount(1, 0, "8:1", "/", "/boot", options, "vfat", "x", super_options).effective_options == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "device"),
+    [("/", "8:1"), ("/etc/fstab", "8:1"), ("/data", "8:3"), ("/data/x", "8:3"), ("/database/x", "8:1")],
+)
+def test_a_path_lies_in_the_deepest_mount_and_in_the_topmost_of_those(path: str, device: str) -> None:
+    places = (("8:1", "/"), ("8:2", "/data"), ("8:3", "/data"))
+    lines = [f"{n} 1 {number} / {place} rw - ext4 /dev/x rw" for n, (number, place) in enumerate(places, 2)]
+    mount = mount_around(parse_mountinfo("\n".join(lines)), path)
+    assert mount is not None
+    assert mount.device == device
 
 
 def test_paths_are_compared_without_doubled_slashes() -> None:
