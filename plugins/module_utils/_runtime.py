@@ -86,8 +86,7 @@ from edgesec.{module} import main
 sys.exit(main(sys.argv[1:]))
 """
 
-# Not ordered before anything but the mount: a failure must not hold up the boot. Its time is what systemd waits for the
-# mapping, which is 90 s by default (systemd.mount(5)).
+# Not ordered before anything but the mount: a failure must not hold up the boot.
 _UNIT = """\
 # Managed by the edgesec.hardening collection.
 [Unit]

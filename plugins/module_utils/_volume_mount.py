@@ -31,6 +31,11 @@ from ._volume import UNUSED, observe, recovery_slot, require_recovery
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
 GUARD = "x-edgesec.guard="
 
+# Longer than the unlocker may take (TimeoutStartSec= of its unit), or a volume that was opened late stays unmounted: systemd
+# waits 90 s for the device of a mount by default (systemd.mount(5)).
+_WAIT = "x-systemd.device-timeout="
+_WAIT_SECONDS = 180
+
 OPEN, MAKE, WRITE, MOUNT, REMOUNT = "open", "make file system", "write fstab", "mount", "remount"
 TAKE_OVER = "take out of crypttab"
 
@@ -149,7 +154,7 @@ def look(mounting: Mounting) -> State:
         # In check mode: it will be opened and mounted by what encrypts it.
         return State(mounting, None, [], fstab, fstab)
     header = header_of(mounting.volume.device) if intent is None else None
-    wanted = _fstab_with(fstab, mounting)
+    wanted = fstab_with(fstab, mounting)
     steps = []
     if not _is_open(facts, mounting):
         steps.append(OPEN)
@@ -215,12 +220,18 @@ def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
     return mapping is not None
 
 
-def _fstab_with(text: str, mounting: Mounting) -> str:
+def fstab_with(text: str, mounting: Mounting) -> str:
+    """The table with a line that mounts it, the options of a line that is there kept.
+
+    :raises Refused: a line mounts something else there.
+    """
     options = (*mounting.options, "nofail")
-    if mounting.unlock != BY_CONTROLLER:
-        options += (mounting.unit,)
-    entry = Entry(mounting.mapper, mounting.path, mounting.fstype, options, 0, 2)
     line = find(parse(text), mounting.path)
+    present = line.entry.options if line and line.entry else ()
+    if mounting.unlock != BY_CONTROLLER:
+        waits = any(option.startswith(_WAIT) for option in present)
+        options += (mounting.unit,) if waits else (mounting.unit, f"{_WAIT}{_WAIT_SECONDS}")
+    entry = Entry(mounting.mapper, mounting.path, mounting.fstype, options, 0, 2)
     if line is None or line.entry is None:
         return put_entry(text, entry)
     guarded = any(option.startswith(GUARD) for option in line.entry.options)
