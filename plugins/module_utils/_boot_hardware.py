@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing what hardware and partition tables say of writing to what a device boots from.
+"""What hardware and partition tables say of writing to what a device boots from, and eMMC being told.
 
 Sources: Linux Documentation/driver-api/mmc/mmc-dev-parts.rst and Documentation/ABI/testing/sysfs-block-device (eMMC),
 Documentation/ABI/testing/sysfs-class-mtd and include/uapi/mtd/mtd-abi.h (flags).
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from ._blocks import CLASS, Block, Blocks
-from ._errors import Malformed
+from ._errors import EdgesecError, Malformed
 from ._gpt import READ_ONLY, attributes, header
 from ._observe import names_in, read_line, under
 
@@ -39,6 +39,24 @@ def emmc_boot_partitions(root: str) -> list[dict[str, Any]]:
         for name in names_in(root, CLASS)
         if _EMMC_BOOT.fullmatch(name)
     ]
+
+
+def writable_emmc(root: str) -> list[str]:
+    """The boot partitions of eMMC chips that may be written: something has lifted what the kernel sets at each boot."""
+    return [each["name"] for each in emmc_boot_partitions(root) if each["force_ro"] is False and not each["read_only"]]
+
+
+def make_emmc_read_only(name: str, root: str = "/") -> None:
+    """Have the kernel refuse to write to a boot partition, until root lets it again.
+
+    :raises EdgesecError: the kernel does not take it.
+    """
+    path = f"{CLASS}/{name}/force_ro"
+    try:
+        with open(under(root, path), "w", encoding="ascii") as stream:
+            stream.write("1")
+    except OSError as error:
+        raise EdgesecError(path, f"cannot be set to 1: {error.strerror}", "Set boot_mounts_emmc: false") from None
 
 
 def flash(root: str) -> list[dict[str, Any]]:

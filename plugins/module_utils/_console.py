@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
+from ._crypttab_readers import has_dracut
 from ._in_passing import setting
 from ._observe import names_in, read_line, read_text, under
 
@@ -40,7 +41,7 @@ def collect(root: str, layout: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "shells": {unit: _is_shell(root, unit) for unit in SHELL_UNITS},
         "debug_shell_masked": is_masked(root, DEBUG_SHELL),
         "ctrl_alt_del_burst": _burst(root),
-        "dracut": bool(names_in(root, "/usr/lib/dracut")),
+        "dracut": has_dracut(root),
         "panic_seconds": _number(root, "/proc/sys/kernel/panic"),
         "panic_on_oops": _number(root, "/proc/sys/kernel/panic_on_oops"),
         "source": [*_UNIT_DIRECTORIES[:1], "/etc/systemd/system.conf.d", "/proc/sys/kernel/panic"],

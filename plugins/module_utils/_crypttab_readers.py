@@ -30,7 +30,8 @@ _GENERATOR_PATHS = tuple(
     for directory in ("/run", "/etc", "/usr/local/lib", "/usr/lib", "/lib")
 )
 _INITRAMFS_HOOK = "/usr/share/initramfs-tools/hooks/cryptroot"
-_DRACUT_MODULES = "/usr/lib/dracut/modules.d"
+# Other packages have modules for dracut, which lie beside it whether it is there or not.
+_DRACUT = "/usr/lib/dracut/dracut-functions.sh"
 _SHARED_LIBRARY = re.compile(r"libsystemd-shared-([0-9]+)[^/]*\.so")
 _LIBRARIES = ("/usr/lib/*", "/lib/*", "/usr/lib", "/lib", "/usr/lib64")
 
@@ -89,9 +90,14 @@ def installed(root: str) -> Readers:
     early = None
     if os.path.exists(under(root, _INITRAMFS_HOOK)):
         early = INITRAMFS
-    elif os.path.exists(under(root, _DRACUT_MODULES)):
+    elif has_dracut(root):
         early = DRACUT
     return Readers(GENERATOR if has_generator else None, early, _version(root))
+
+
+def has_dracut(root: str) -> bool:
+    """Whether dracut makes the initramfs."""
+    return os.path.exists(under(root, _DRACUT))
 
 
 def reader_of(line: Line, readers: Readers, system: Collection[str]) -> Optional[str]:

@@ -49,6 +49,10 @@ class Refused(EdgesecError):
     """The work would be unsafe, and was not begun."""
 
 
+class Unforeseen(Refused):
+    """The next boot differs from this one, and it cannot be told what it will measure."""
+
+
 class UnlockError(EdgesecError):
     """A volume was not opened; C(reason) is one word that facts carry."""
 

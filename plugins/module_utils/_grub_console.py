@@ -23,7 +23,8 @@ from ._errors import Refused
 
 GRUB = "/boot/grub/grub.cfg"
 SCRIPT = "/etc/grub.d/01_edgesec"
-DEFAULTS = "/etc/default/grub.d/60-edgesec.cfg"
+# Behind those of others, which may set what this one adds to.
+DEFAULTS = "/etc/default/grub.d/zz-edgesec.cfg"
 # What grub.cfg is made from, of ours.
 MADE = (SCRIPT, DEFAULTS)
 _SECONDS = 300

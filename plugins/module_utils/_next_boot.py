@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from . import _event_log as log
 from ._boot_file import BootFile, read_boot_file
-from ._errors import Refused
+from ._errors import Refused, Unforeseen
 from ._event_log import Event
 from ._grub import KERNEL_COMMAND_LINE, Rename, as_measured, renaming
 from ._observe import names_in, read_bytes, under
@@ -38,6 +38,7 @@ def look(root: str, pcrs: Sequence[int], named: Sequence[tuple[str, str]], boot_
     :param named: files of this boot and what takes their place, as a person named them. What is not named stands, or
         stands changed, where it was read in this boot.
     :param boot_paths: where boot file systems may be mounted.
+    :raises Unforeseen: a PCR cannot be predicted, and a file has changed since the boot.
     :raises Refused: a PCR cannot be predicted.
     :raises Malformed: the event log or a boot file is none.
     """
@@ -46,8 +47,11 @@ def look(root: str, pcrs: Sequence[int], named: Sequence[tuple[str, str]], boot_
     if not running:
         raise Refused("the TPM", "shows no PCRs of the SHA-256 bank in sysfs", "Linux shows them from 5.12 on")
     files = _Finder(root, events, boot_paths).replacements(named)
-    prediction = predict(events, running, pcrs, files)
     changed = [each for each in files if each.differs]
+    try:
+        prediction = predict(events, running, pcrs, files)
+    except Refused as refused:
+        raise Unforeseen(refused.subject, refused.seen, refused.remedy) if changed else refused from None
     return {
         "pcr_values": {str(pcr): value.hex() for pcr, value in prediction.values.items()},
         "running": {str(pcr): running[pcr].hex() for pcr in prediction.values},
@@ -117,9 +121,9 @@ class _Finder:
         if new is None:
             return
         if old is None and new.content:
-            before = as_measured(new.content.decode("utf-8", "surrogateescape"), self._commands)
-            was = read_boot_file(new.path, before.encode("utf-8", "surrogateescape"))
-            old = was if was.digest == digest else None
+            texts = as_measured(new.content.decode("utf-8", "surrogateescape"), self._commands)
+            files = [read_boot_file(new.path, each.encode("utf-8", "surrogateescape")) for each in texts]
+            old = next((each for each in files if each.digest == digest), None)
         yield Replacement(name, old, new)
 
     def _named(self, path: str) -> BootFile:

@@ -89,7 +89,7 @@ def predict(
     if _SECURE_BOOT in asked:
         require_same_authority(events, [(each.old, each.new) for each in files if each.differs])
     successors = _Successors(events, files)
-    following = [successors.of(event) if event.pcr in asked else event for event in events]
+    following = [then for event in events for then in (successors.of(event) if event.pcr in asked else [event])]
     values = replay(following, BANK)
     return Prediction({pcr: values[pcr] for pcr in asked}, tuple(_assumptions(asked, files, events)))
 
@@ -131,7 +131,7 @@ class _Successors:
         self._commands = commands_of(events)
         names = new_names(files)
         rename = renaming(names)
-        self._next = {command: rename(command) for command in self._commands}
+        self._next = {command: (rename(command),) for command in self._commands}
         if COMMAND + "blscfg" in self._commands:
             raise Refused(
                 "GRUB", "took its menu from Boot Loader Specification entries, which are not read here", _OBSERVE
@@ -139,40 +139,40 @@ class _Successors:
         configurations = [each for each in files if each.new.content and each.differs]
         for each in configurations:
             old, new = _contents(each)
-            self._next.update(zip(self._commands, next_commands(self._commands, each.new.path, old, new, rename)))
+            self._next.update(next_commands(self._commands, each.new.path, old, new, rename))
         if names and self._commands:
             _require_in_first_entry(configurations, names)
 
-    def of(self, event: Event) -> Event:
-        """The event that will stand in the place of one.
+    def of(self, event: Event) -> list[Event]:
+        """The events that will stand in the place of one.
 
         :raises Refused: that is not known.
         """
         loads = event.type == log.EFI_BOOT_SERVICES_APPLICATION
         if event.type in (*_STAYS, log.NO_ACTION) or event.pcr in _OF_FIRMWARE:
-            return event
+            return [event]
         if event.type == log.IPL and event.pcr == _COMMANDS:
             return self._of_command(event)
         if event.type == log.IPL and event.pcr == _MOK and text(event.data) in _MOK_LISTS:
-            return event
+            return [event]
         if (loads and event.pcr == _CODE) or (event.type in (log.IPL, log.EVENT_TAG) and event.pcr == _FILES):
             digest = self._of_file(event)
             if digest is not None:
-                return _with(event, digest)
+                return [_with(event, digest)]
             if (loads and loaded(event.data).firmware) or text(event.data).startswith(_INSIDE_GRUB):
-                return event
+                return [event]
         raise Refused(
             f"PCR {event.pcr}",
             f"it is not known what was measured into it as {described(event)} ({event.digests[BANK].hex()})",
             "Name the file that booted and the one that takes its place (replaced). " + _OBSERVE,
         )
 
-    def _of_command(self, event: Event) -> Event:
+    def _of_command(self, event: Event) -> list[Event]:
         command = text(event.data)
         prefix = next((prefix for prefix in PREFIXES if command.startswith(prefix)), None)
         if prefix is None or _command_digest(command, prefix) != event.digests[BANK]:
             raise Refused(f"PCR {event.pcr}", f"the event {command[:80]!r} is not what GRUB measures", _OBSERVE)
-        return _with(event, _command_digest(self._next[command], prefix))
+        return [_with(event, _command_digest(then, prefix)) for then in self._next[command]]
 
     def _of_file(self, event: Event) -> Optional[bytes]:
         """The digest of the file that comes for the one that was measured, in the form in which that was."""
@@ -206,7 +206,8 @@ class _Successors:
         found: set[Optional[bytes]] = set()
         for command in self._commands:
             if command.startswith(KERNEL_COMMAND_LINE):
-                old, new = (f"BOOT_IMAGE={each[len(KERNEL_COMMAND_LINE) :]}" for each in (command, self._next[command]))
+                (then,) = self._next[command]
+                old, new = (f"BOOT_IMAGE={each[len(KERNEL_COMMAND_LINE) :]}" for each in (command, then))
                 found |= {load_options(new, end=end) for end in (True, False) if load_options(old, end=end) == digest}
         return found
 

@@ -160,6 +160,18 @@ UNIT_TEXTS = {
 }
 
 
+def links_of(unit: str) -> list[str]:
+    """The links, below the root of a device, that have a unit started at boot, as C(edgesec-unlock@data.service).
+
+    The check of a file system requires the unlocker of its volume too: where that fails, systemd gives up the check and
+    with it the wait for a mapping that will not come, which would keep the boot from ending.
+    """
+    program, _at, name = unit.removesuffix(".service").partition("@")
+    checked = "dev-mapper-" + name.replace("-", r"\x2d")
+    check = f"{UNITS}/systemd-fsck@{checked}.service.requires/{unit}"
+    return [f"{WANTS}/{unit}", *([check] if program == "edgesec-unlock" else [])]
+
+
 def file_names() -> list[str]:
     """The files of the package on the device."""
     return ["__init__.py", *(f"{module}.py" for module in MODULES)]

@@ -25,7 +25,7 @@ from ._fstab_file import read_table, replace_table
 from ._luks2 import Header
 from ._observe import under
 from ._reencryption import is_under_way
-from ._runtime import WANTS
+from ._runtime import links_of
 from ._slots import RECOVERY_SLOT
 from ._storage import Volume
 from ._systemd_boot import Opening, crypttab_with, require_reader
@@ -233,10 +233,8 @@ def _remove_others(status: Status, kept: str, recovery_key: bytes) -> None:
     for number in (*others, *boot_tokens(header)):
         if number in left:
             _cryptsetup.remove_token(device, number)
-    for path in (
-        enrolment_of(status.volume.name, status.root),
-        under(status.root, f"{WANTS}/edgesec-unlock@{status.volume.name}.service"),
-    ):
+    links = (under(status.root, name) for name in links_of(f"edgesec-unlock@{status.volume.name}.service"))
+    for path in (enrolment_of(status.volume.name, status.root), *links):
         with suppress(FileNotFoundError):
             os.unlink(path)
             sync_directory(os.path.dirname(path))

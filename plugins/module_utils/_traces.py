@@ -30,7 +30,7 @@ from ._srk import remove_srk, was_made_here
 from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 
 _DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")
-_UNITS = ("etc/systemd/system/edgesec-*", "etc/systemd/system/*.wants/edgesec-*")
+_UNITS = tuple(f"etc/systemd/system/{each}edgesec-*" for each in ("", "*.wants/", "*.requires/"))
 _LOCAL_FACT = "etc/ansible/facts.d/edgesec.fact"
 _FILES = (*HOOKS, MOTD, _LOCAL_FACT)
 
@@ -81,7 +81,11 @@ def remove(traces: Traces, tpm: Tpm2) -> None:
             shutil.rmtree(path)
         else:
             os.unlink(path)
-        sync_directory(os.path.dirname(path))
+        directory = os.path.dirname(path)
+        if directory.endswith(".requires") and not os.listdir(directory):
+            os.rmdir(directory)
+            directory = os.path.dirname(directory)
+        sync_directory(directory)
     if traces.root == "/" and traces.paths:
         reload_systemd()
 

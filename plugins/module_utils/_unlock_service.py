@@ -20,7 +20,7 @@ from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._cli import run
 from ._errors import EdgesecError
 from ._files import write_atomic
-from ._runtime import DIRECTORY, HOOKS, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, WANTS
+from ._runtime import DIRECTORY, HOOKS, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, links_of
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
 _PROGRAMS = (_unlock, _swap_boot, _next_boot_check, _boot_window_program)
@@ -67,9 +67,9 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
     wanted += [(path, text, mode) for path, (text, mode) in HOOKS.items()]
     changes = [*missing_library(root), *missing_files(root, wanted)]
     for unit in units:
-        link = os.path.join(root, WANTS, unit)
-        if not os.path.islink(link):
-            changes.append(Change(link, "", f"/{UNITS}/{unit.partition('@')[0]}@.service", None))
+        for link in (os.path.join(root, name) for name in links_of(unit)):
+            if not os.path.islink(link):
+                changes.append(Change(link, "", f"/{UNITS}/{unit.partition('@')[0]}@.service", None))
     return changes
 
 

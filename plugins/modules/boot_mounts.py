@@ -55,6 +55,12 @@ options:
       - Whether running file systems are remounted when their options differ. With V(false) the next boot does it.
     type: bool
     default: true
+  emmc:
+    description:
+      - Whether the boot partitions of eMMC chips that may be written are made read-only (C(force_ro)). The kernel does
+        so at each boot; what writes a bootloader there lifts it, and may have left it so.
+    type: bool
+    default: true
 notes:
   - The bootloader and kernel updates write to boot file systems. M(edgesec.hardening.boot_window) makes them writable
     for those. What a window keeps writable while this module runs is left so, with a warning; it is made read-only
@@ -106,6 +112,12 @@ mounts:
       description: Whether fstab or the running options changed, or would in check mode.
       type: bool
       sample: true
+emmc:
+  description: The boot partitions of eMMC chips that were made read-only, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [mmcblk0boot0]
 boot_separate:
   description: Whether at least one of the paths is a mounted file system of its own.
   returned: success
@@ -115,6 +127,7 @@ boot_separate:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._boot_hardware import make_emmc_read_only, writable_emmc
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_mounts import RESTRICTIONS, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._observe import json_clean
@@ -125,10 +138,14 @@ def run(module: AnsibleModule) -> dict[str, object]:
     plan = look(params["paths"], params["options"], params["fstab"], remount=params["remount"])
     for warning in plan.warnings:
         module.warn(warning)
+    emmc = writable_emmc("/") if params["emmc"] else []
     if plan.changed and not module.check_mode:
         plan.apply()
+    for name in emmc if not module.check_mode else ():
+        make_emmc_read_only(name)
     return {
-        "changed": plan.changed,
+        "changed": plan.changed or bool(emmc),
+        "emmc": emmc,
         "mounts": json_clean([mount.facts() for mount in plan.mounts]),
         "boot_separate": any(mount.mount is not None for mount in plan.mounts),
         "diff": plan.diff(),
@@ -147,6 +164,7 @@ def main() -> None:
             },
             "fstab": {"type": "path", "default": "/etc/fstab"},
             "remount": {"type": "bool", "default": True},
+            "emmc": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

@@ -92,8 +92,10 @@ running:
   type: dict
   sample: {"4": "3187", "7": "65ca"}
 differs:
-  description: Whether any of them will be another.
-  returned: success
+  description:
+    - Whether any of them will be another. Where the module fails, V(true) if a file has changed since the boot, and
+      V(none) if nothing is known.
+  returned: always
   type: bool
   sample: true
 replaced:
@@ -124,7 +126,7 @@ kernel:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import BOOT, ROOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Unforeseen
 from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot import look
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
 
@@ -150,7 +152,7 @@ def main() -> None:
         pcrs = params["pcrs"] or default_pcrs(params["root"])
         result = look(params["root"], pcrs, named, params["boot_paths"])
     except EdgesecError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), differs=True if isinstance(error, Unforeseen) else None)
     module.exit_json(changed=False, **result)
 
 

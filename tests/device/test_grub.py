@@ -40,7 +40,7 @@ def device() -> Iterator[Device]:
 
 @pytest.fixture(scope="module")
 def sealed(device: Device, run: Play) -> None:
-    """Hardened, and opened by the TPM at the boot after."""
+    """Hardened, which changes what GRUB measures, and opened by the TPM at the boot after."""
     play(run, "harden")
     on(device, f"echo '{MESSAGE}' >/data/message && sync")
     device.reboot()
@@ -108,8 +108,14 @@ def test_the_kernel_that_is_not_used_any_more_is_removed(device: Device, run: Pl
     assert_predicted(device, run)
 
 
-def test_another_command_line_is_not_foreseen_but_observed(device: Device, run: Play) -> None:
+def test_another_command_line(device: Device, run: Play) -> None:
     on(device, "sed -i 's/panic=10/panic=11/' /etc/default/grub.d/edge.cfg && update-grub 2>&1")
+    assert_predicted(device, run)
+    on(device, "grep -w panic=11 /proc/cmdline")
+
+
+def test_another_default_entry_is_not_foreseen_but_observed(device: Device, run: Play) -> None:
+    on(device, "echo GRUB_DEFAULT=saved >>/etc/default/grub.d/edge.cfg && update-grub 2>&1")
     refused = run("approve", "-e", json.dumps(VARIABLES), "-e", "tpm_sealing_approve=predict")
     assert refused.rc != 0
     assert "grub.cfg" in refused.output

@@ -26,6 +26,7 @@ from tests.functional.controller import Controller
 OURS = (
     "etc/systemd/system/edgesec-unlock@.service",
     "etc/systemd/system/multi-user.target.wants/edgesec-unlock@data.service",
+    "etc/systemd/system/systemd-fsck@dev-mapper-data.service.requires/edgesec-unlock@data.service",
     "usr/lib/edgesec/unlock",
     "usr/lib/edgesec/edgesec/_unlock.py",
     "etc/edgesec/unlock.sha256",
@@ -79,7 +80,7 @@ def test_found_removed_and_nothing_left_to_remove(root: str, tpm: SoftwareTpm) -
     make_srk(tpm.client, root)
     found = find(tpm.client, root)
     assert found.srk
-    assert len(found.as_list()) == 10
+    assert len(found.as_list()) == 11
     assert files(root) == {*OURS, *OTHERS, MARK}
 
     remove(found, tpm.client)

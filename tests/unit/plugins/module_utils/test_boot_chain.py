@@ -21,8 +21,9 @@ from virt.firmware.efi import devpath
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _gpt, _load_option
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._boot_hardware import make_emmc_read_only, writable_emmc
 from ansible_collections.edgesec.hardening.plugins.module_utils._command_line import dangers, value
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed
 from tests import boot_chain
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
@@ -80,8 +81,19 @@ def test_write_protection_of_hardware(tree: Any) -> None:
     assert [each["option"] for each in facts["dangers"]] == ["init=/bin/sh"]
 
 
+def test_emmc_that_was_left_writable_is_made_read_only(tree: Any) -> None:
+    captured(tree, "yocto")
+    assert writable_emmc(tree.root) == ["mmcblk1boot1"]
+    make_emmc_read_only("mmcblk1boot1", tree.root)
+    assert writable_emmc(tree.root) == []
+    with pytest.raises(EdgesecError, match="mmcblk9boot0/force_ro"):
+        make_emmc_read_only("mmcblk9boot0", tree.root)
+
+
 def test_console_of_a_stock_system_is_open_and_closed_by_a_drop_in(tree: Any) -> None:
+    tree.write("/usr/lib/dracut/modules.d/60clevis/module-setup.sh", "")
     console = captured(tree, "ubuntu")["console"]
+    assert console["dracut"] is False, "what another package has for dracut is not dracut"
     assert console["shells"] == {"emergency.service": True, "rescue.service": True}
     assert (console["debug_shell_masked"], console["ctrl_alt_del_burst"]) == (False, "reboot-force")
     assert console["editors"][0]["open"] is True

@@ -37,6 +37,8 @@ def test_what_is_installed(tree: Any) -> None:
     tree.write(GENERATORS, "elf")
     tree.write("/usr/lib/dracut/modules.d/90crypt/module-setup.sh", "")
     tree.write("/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-257.so", "")
+    assert installed(tree.root) == Readers(GENERATOR, None, 257), "what another package has for dracut is not dracut"
+    tree.write("/usr/lib/dracut/dracut-functions.sh", "")
     assert installed(tree.root) == Readers(GENERATOR, DRACUT, 257)
     tree.write(HOOK, "")
     assert installed(tree.root).early == INITRAMFS

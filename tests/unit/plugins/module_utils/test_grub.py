@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._boot_file impor
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._event_log import parse, replay
 from ansible_collections.edgesec.hardening.plugins.module_utils._grub import as_measured, next_commands, renaming
+from ansible_collections.edgesec.hardening.plugins.module_utils._grub_console import script
 from ansible_collections.edgesec.hardening.plugins.module_utils._prediction import Replacement, commands_of, predict
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
@@ -30,6 +32,7 @@ SEEN = json.loads((FIXTURES / "grub.json").read_text())
 CONFIGURATION = (FIXTURES / "grub.cfg").read_text()
 OLD, NEW = SEEN["release"], SEEN["next_release"]
 COMMANDS = commands_of(EVENTS)
+ENTRIES = ("grub_cmd: menuentry ", "grub_cmd: submenu ")
 
 
 def with_next_kernel(text: str) -> str:
@@ -88,17 +91,79 @@ def test_the_boot_with_the_next_kernel_was_as_predicted() -> None:
     assert SEEN["next_pcrs"]["7"] == SEEN["pcrs"]["7"]
 
 
+def locked(text: str, password: tuple[str, str] | None = None) -> str:
+    """grub.cfg as grub-mkconfig writes it with the script that locks the menu."""
+    lines = subprocess.run(["sh"], input=script(password), capture_output=True, text=True, check=True).stdout
+    theme = "\n### BEGIN /etc/grub.d/05_debian_theme ###\n"
+    part = f"\n### BEGIN /etc/grub.d/01_edgesec ###\n{lines}### END /etc/grub.d/01_edgesec ###\n"
+    assert text.count(theme) == 1
+    return text.replace(theme, part + theme)
+
+
+def following(text: str, names: dict[str, str] | None = None) -> list[str]:
+    """The commands that will be measured with another grub.cfg."""
+    found = next_commands(COMMANDS, "grub.cfg", CONFIGURATION, text, renaming(names or {}))
+    return [then for command in COMMANDS for then in found[command]]
+
+
 def test_what_grub_cfg_was_is_in_the_log() -> None:
-    assert as_measured(CONFIGURATION, COMMANDS) == CONFIGURATION
-    assert as_measured(with_next_kernel(CONFIGURATION), COMMANDS) == CONFIGURATION
-    assert as_measured(CONFIGURATION.replace(OLD, NEW), COMMANDS) == CONFIGURATION
-    assert as_measured("set a=b\n" + CONFIGURATION, COMMANDS) != CONFIGURATION
+    for text in (CONFIGURATION, with_next_kernel(CONFIGURATION), CONFIGURATION.replace(OLD, NEW), locked(CONFIGURATION)):
+        assert CONFIGURATION in as_measured(text, COMMANDS)
+    assert CONFIGURATION not in as_measured("set a=b\n" + CONFIGURATION, COMMANDS)
 
 
 def test_an_entry_inside_of_an_if_stays_and_one_that_is_nowhere_is_refused() -> None:
     text = with_next_kernel(CONFIGURATION)
-    found = next_commands(COMMANDS, "grub.cfg", CONFIGURATION, text, renaming({OLD: NEW}))
     (settings,) = [command for command in COMMANDS if "UEFI Firmware Settings" in command]
-    assert settings in found
+    assert settings in following(text, {OLD: NEW})
     with pytest.raises(Refused, match=r"menu entry that is not in grub\.cfg"):
         next_commands([settings.replace("fwsetup", "reboot")], "grub.cfg", CONFIGURATION, text, renaming({OLD: NEW}))
+
+
+def test_another_command_line_is_measured_where_the_kernel_is_started() -> None:
+    after = following(CONFIGURATION.replace("panic=10", "panic=10 panic=30"))
+    assert len(after) == len(COMMANDS)
+    for prefix in ("grub_cmd: linux ", "kernel_cmdline: "):
+        (line,) = [each for each in after if each.startswith(prefix)]
+        assert "quiet panic=10 panic=30 efi=debug" in line
+        assert line.endswith("systemd.ssh_auto=no"), "the blank at its end is not measured"
+    with pytest.raises(Refused, match="first menu entry"):
+        following(CONFIGURATION.replace("panic=10", "panic=$seconds"))
+    with pytest.raises(Refused, match="first menu entry"):
+        following(CONFIGURATION.replace("insmod gzio", "insmod xzio"))
+    other = [each.replace("panic=10", "panic=9") for each in COMMANDS if not each.startswith(ENTRIES)]
+    with pytest.raises(Refused, match="not the one which booted"):
+        next_commands(other, "grub.cfg", CONFIGURATION, CONFIGURATION.replace("panic=10", "panic=30"), renaming({}))
+
+
+@pytest.mark.parametrize("password", [None, ("root", "grub.pbkdf2.sha512.10000.AB.CD")])
+def test_a_lock_is_measured_behind_the_header_and_in_each_entry(password: tuple[str, str] | None) -> None:
+    after = following(locked(CONFIGURATION, password))
+    theme = after.index("grub_cmd: set menu_color_normal=cyan/blue")
+    name, *digest = password or ("",)
+    assert after[theme - 4 - len(digest) : theme] == [
+        f"grub_cmd: set superusers={name}",
+        "grub_cmd: export superusers",
+        *(f"grub_cmd: password_pbkdf2 {name} {each}" for each in digest),
+        "grub_cmd: set menuentry_id_option=--unrestricted --id",
+        "grub_cmd: export menuentry_id_option",
+    ]
+    entries = [each.partition("{")[0] for each in after if each.startswith(ENTRIES)]
+    assert len(entries) == 3
+    assert all(" --unrestricted --id " in each for each in entries)
+    rest = [each for each in after[:theme] + after[theme:] if each in COMMANDS]
+    assert len(rest) == len(COMMANDS) - 3 + after.count("grub_cmd: export menuentry_id_option") - 1
+
+
+def test_a_lock_is_refused_where_it_cannot_be_told_what_becomes_of_it() -> None:
+    text = locked(CONFIGURATION)
+    with pytest.raises(Refused, match="does not take the lock"):
+        own = CONFIGURATION.replace("$menuentry_id_option 'uefi-firmware'", "--id uefi-firmware")
+        next_commands(COMMANDS, "grub.cfg", own, locked(own), renaming({}))
+    with pytest.raises(Refused, match="when its lock will be measured"):
+        own = CONFIGURATION.replace("set menu_color_normal=cyan/blue", "set menu_color_normal=$color")
+        next_commands(COMMANDS, "grub.cfg", own, locked(own), renaming({}))
+    with pytest.raises(Refused, match="outside of its menu entries"):
+        next_commands(COMMANDS, "grub.cfg", text, CONFIGURATION, renaming({}))
+    with pytest.raises(Refused, match="outside of its menu entries"):
+        following(text.replace("export superusers\n", "export superusers\nreboot\n"))

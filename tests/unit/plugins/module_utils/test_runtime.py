@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _runtime, _unlock
+from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import UNITS
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources
 
 SOURCES = Path(_unlock.__file__).parent
@@ -40,15 +41,21 @@ def test_the_list_is_the_closure_of_the_imports() -> None:
 
 def test_install_check_install_again(tmp_path: Path) -> None:
     root = str(tmp_path)
-    changes = missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"])
-    assert len(changes) == len(_runtime.MODULES) + 11
+    units = ["edgesec-unlock@my-data.service", "edgesec-swap@swap.service"]
+    changes = missing(root, units)
+    assert len(changes) == len(_runtime.MODULES) + 12
     assert _runtime.digest(root) is None, "looking changes nothing"
     install(root, changes)
-    assert missing(root, ["edgesec-unlock@data.service", "edgesec-swap@swap.service"]) == []
+    assert missing(root, units) == []
     assert _runtime.digest(root) == _runtime.digest_of({name: text.encode() for name, text in sources().items()})
-    for program, name in (("unlock", "data"), ("swap", "swap")):
-        link = tmp_path / f"etc/systemd/system/multi-user.target.wants/edgesec-{program}@{name}.service"
-        assert str(link.readlink()) == f"/etc/systemd/system/edgesec-{program}@.service"
+    links = sorted(str(path.relative_to(tmp_path / UNITS)) for path in (tmp_path / UNITS).rglob("*") if path.is_symlink())
+    assert links == [
+        "multi-user.target.wants/edgesec-swap@swap.service",
+        "multi-user.target.wants/edgesec-unlock@my-data.service",
+        r"systemd-fsck@dev-mapper-my\x2ddata.service.requires/edgesec-unlock@my-data.service",
+    ]
+    for link in links:
+        assert str((tmp_path / UNITS / link).readlink()) == f"/{UNITS}/{Path(link).name.partition('@')[0]}@.service"
 
 
 def test_what_was_changed_on_the_device_is_put_right(tmp_path: Path) -> None:
