@@ -114,7 +114,7 @@ def _initramfs(boot: View, console: View, policy: View) -> Finding:
     if console.flag("dracut"):
         option, closed = "rd.shell=0 rd.emergency=reboot", value(line, "rd.shell") in ("0", "no")
     else:
-        option = "panic=30"
+        option = f"panic={policy.number('boot_console_panic') or 30}"
         seconds = value(line, "panic") or "0"
         closed = seconds.lstrip("-").isdecimal() and int(seconds) != 0
     if closed:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A boot partition that stays read-only while Debian's own kernel packages come and go, under a console that is closed."""
+"""A boot partition that stays read-only while kernel packages come and go, under a console that is closed."""
 
 from __future__ import annotations
 
