@@ -108,6 +108,19 @@ def test_the_kernel_that_is_not_used_any_more_is_removed(device: Device, run: Pl
     assert_predicted(device, run)
 
 
+def test_a_menu_that_would_shut_it_out_is_refused_until_that_is_accepted(device: Device, run: Play) -> None:
+    """Somebody has taken the lock away; with it the menu is again what was measured."""
+    on(device, "rm /etc/grub.d/01_edgesec && update-grub 2>&1")
+    assert device.ssh("/usr/lib/edgesec/next-boot").returncode != 0
+    before = on(device, "sha256sum /boot/grub/grub.cfg")
+    refused = run("harden", "-e", json.dumps(VARIABLES))
+    assert refused.rc != 0
+    assert "would stay closed after the next boot" in refused.output
+    assert on(device, "sha256sum /boot/grub/grub.cfg") == before
+    play(run, "harden", "-e", json.dumps({"boot_console_accept_boot_change": True}))
+    on(device, "/usr/lib/edgesec/next-boot")
+
+
 def test_another_command_line(device: Device, run: Play) -> None:
     on(device, "sed -i 's/panic=10/panic=11/' /etc/default/grub.d/edge.cfg && update-grub 2>&1")
     assert_predicted(device, run)
