@@ -37,6 +37,11 @@ class Played:
         return sum(counts["changed"] for counts in self.recap.values())
 
     @property
+    def round_trips(self) -> int:
+        """How many commands were sent to the hosts, which a run with -vvv tells."""
+        return self.output.count("SSH: EXEC ssh")
+
+    @property
     def recap(self) -> dict[str, dict[str, int]]:
         """The counts of the play's last lines (ok, changed, failed, ...) by host."""
         lines = self.output.split("PLAY RECAP")[-1].splitlines()[1:]

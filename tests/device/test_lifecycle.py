@@ -72,9 +72,10 @@ def secrets(device: Device, controller: Path, run: Play) -> list[bytes]:
 
 def test_a_second_run_changes_nothing_and_check_mode_predicts_that(run: Play) -> None:
     for options in ((), ("--check", "--diff")):
-        again = run("harden", *options)
+        again = run("harden", "-vvv", *options)
         assert again.rc == 0, again.output
         assert again.changed == 0, again.output
+        assert again.round_trips == 1, "a converged device costs one call that observes it"
 
 
 def test_the_recovery_key_opens_keyslot_0(device: Device, controller: Path) -> None:

@@ -28,6 +28,7 @@ _PACKAGES = (
     "libtpm2-pkcs11-1",
     "linux-image-cloud-amd64",
     "lvm2",
+    "lynis",
     "mdadm",
     "mosquitto",
     "mount",
