@@ -7,7 +7,7 @@
 # tests one by one. A file stays in one process, and files start in the order in which they are named here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test campaign lint format test-unit test-functional test-container test-device setup clean
+.PHONY: help demo test campaign bench lint format test-unit test-functional test-container test-device setup clean
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
@@ -27,6 +27,9 @@ test: lint  ## Lint and sanity, then all tests but those of the campaign in one 
 campaign: setup  ## All device tests, with those that take too long for every change, and twenty power cuts; then Debian 12
 	EDGESEC_POWER_CUTS=20 $(PYTEST) -m '' $(PYTEST_ARGS) tests/device
 	EDGESEC_LAB_SUITE=bookworm $(PYTEST) -m '' $(PYTEST_ARGS) tests/device/test_lifecycle.py tests/device/test_approval.py
+
+bench: setup  ## Measure on a virtual device and on this host: build/bench.json and docs/performance.md
+	$(VENV)/python -m tests.bench
 
 lint: setup  ## Formatting, code quality, types, documentation, licences, ansible-lint, ansible-test sanity
 	CI=true $(VENV)/nox $(NOX_ARGS)
