@@ -2,19 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Verdicts on the virtual device, before and after it was hardened."""
+
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue import CONTROLS, TOPICS
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import VERDICTS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from tests.unit.plugins.plugin_utils.failures import (
     FAILURES,
@@ -23,21 +20,12 @@ from tests.unit.plugins.plugin_utils.failures import (
     console,
     keyslot,
     sealing,
-    search,
-    temporary,
     volume,
     windows,
 )
+from tests.unit.plugins.plugin_utils.judged import entry, verdicts
 
 ROLES = ("boot_console", "boot_mounts", "credentials", "device_identity", "encrypted_storage", "tpm_sealing")
-
-
-def verdicts(facts: Any, policy: Any) -> dict[str, str]:
-    return {control["id"]: control["verdict"] for control in judge(facts, policy)["controls"]}
-
-
-def entry(facts: Facts, policy: Facts, identifier: str) -> dict[str, Any]:
-    return next(control for control in judge(facts, policy)["controls"] if control["id"] == identifier)
 
 
 def test_the_catalogue_is_well_formed() -> None:
@@ -143,103 +131,6 @@ def test_a_volume_may_have_mount_options_of_its_own(after: Facts, policy: Facts)
     assert seen["storage.volume.mount_options"]["verdict"] == seen["storage.volume.fstab"]["verdict"] == "pass"
 
 
-SWAP = {"name": "scratch", "device": "/dev/disk/by-partlabel/swap"}
-
-
-def swapping(facts: Facts, policy: Facts, **seen: Any) -> Facts:
-    """A declared swap device that is as it should be, but for what was seen."""
-    policy["encrypted_storage_swap"] = [SWAP]
-    facts["edgesec_storage"]["swap"] = [{"device": "/dev/dm-1", "encrypted": True}]
-    facts["edgesec_storage"]["declared_swap"] = [{**SWAP, "mapped": True, "active": True, "at_boot": True, **seen}]
-    return entry(facts, policy, "storage.swap.encrypted")
-
-
-def test_a_declared_swap_that_is_swapped_to_with_a_random_key_passes(after: Facts, policy: Facts) -> None:
-    assert swapping(after, policy)["verdict"] == "pass"
-    assert failing_roles(judge(after, policy)) == []
-
-
-@pytest.mark.parametrize("seen", [{"active": False}, {"at_boot": False}, {"active": None}, {"name": "other"}])
-def test_a_declared_swap_that_is_not_so_is_the_roles_work(after: Facts, policy: Facts, seen: Facts) -> None:
-    found = swapping(after, policy, **seen)
-    assert found["verdict"] in ("fail", "unknown")
-    assert failing_roles(judge(after, policy)) == ["encrypted_storage"]
-
-
-def test_what_swaps_at_boot_is_of_this_version(after: Facts, policy: Facts) -> None:
-    policy["encrypted_storage_unlock"] = "controller"
-    after["edgesec_platform"]["unlocker"]["digest"] = "b" * 64
-    found = swapping(after, policy)
-    assert (found["verdict"], found["role"]) == ("fail", "encrypted_storage")
-
-
-@pytest.mark.parametrize(("encrypted", "verdict"), [(False, "fail"), (None, "unknown")])
-def test_plain_swap_that_nobody_declared_is_left_to_a_person(
-    after: Facts, policy: Facts, encrypted: Any, verdict: str
-) -> None:
-    after["edgesec_storage"]["swap"] = [{"device": "/dev/vda4", "encrypted": encrypted}]
-    found = entry(after, policy, "storage.swap.encrypted")
-    assert (found["verdict"], found["role"]) == (verdict, None)
-    assert "encrypted_storage_swap" in found["remedy"]
-    assert failing_roles(judge(after, policy)) == []
-
-
-IN_PASSING = [
-    ("storage.temporary.protected", "encrypted_storage_var_tmp", "memory", temporary),
-    ("storage.journal.protected", "encrypted_storage_journal", "memory", lambda f: f["edgesec_storage"]["journal"]),
-    (
-        "storage.core_dumps.protected",
-        "encrypted_storage_core_dumps",
-        "none",
-        lambda f: f["edgesec_storage"]["core_dumps"],
-    ),
-]
-
-
-@pytest.mark.parametrize(("identifier", "variable", "answer", "place"), IN_PASSING)
-def test_what_is_written_in_clear_is_the_roles_work_only_where_the_variable_asks(
-    after: Facts, policy: Facts, identifier: str, variable: str, answer: str, place: Callable[[Facts], Facts]
-) -> None:
-    place(after).update(memory=False, encrypted=False, off=False)
-    policy[variable] = "keep"
-    found = entry(after, policy, identifier)
-    assert (found["verdict"], found["role"]) == ("fail", None)
-    assert f"Set {variable}: {answer}" in found["remedy"]
-    policy[variable] = answer
-    found = entry(after, policy, identifier)
-    assert (found["verdict"], found["role"]) == ("fail", "encrypted_storage")
-
-
-@pytest.mark.parametrize(("identifier", "_variable", "_answer", "place"), IN_PASSING)
-@pytest.mark.parametrize(
-    ("seen", "verdict"),
-    [
-        ({"encrypted": True}, "pass"),
-        ({"memory": True, "encrypted": None}, "pass"),
-        ({"writable": False}, "pass"),
-        ({"encrypted": None, "reason": "overlay"}, "unknown"),
-        ({"memory": None}, "unknown"),
-        ({"memory": "yes"}, "unknown"),
-        ({"encrypted": 1}, "unknown"),
-    ],
-)
-def test_what_is_written_in_passing_is_judged_by_where_it_goes(
-    after: Facts, policy: Facts, identifier: str, _variable: str, _answer: str, place: Any, seen: Facts, verdict: str
-) -> None:
-    place(after).update({"memory": False, "encrypted": False, "writable": True, "off": False, **seen})
-    assert entry(after, policy, identifier)["verdict"] == verdict
-
-
-def test_core_dumps_of_a_container_are_the_hosts(after: Facts, policy: Facts) -> None:
-    after["edgesec_storage"]["core_dumps"].update(off=False, container=True)
-    assert entry(after, policy, "storage.core_dumps.protected")["verdict"] == "not_applicable"
-
-
-def test_without_systemd_there_is_no_journal_to_judge(after: Facts, policy: Facts) -> None:
-    after["edgesec_storage"]["journal"].update(present=False, memory=None)
-    assert entry(after, policy, "storage.journal.protected")["verdict"] == "not_applicable"
-
-
 def test_discards_that_were_asked_for_are_no_drift(after: Facts, policy: Facts) -> None:
     policy["encrypted_storage_discard"] = True
     assert entry(after, policy, "storage.volume.flags")["verdict"] == "fail"
@@ -331,13 +222,6 @@ def test_what_is_neither_there_nor_declared_is_not_applicable(after: Facts, poli
     assert judge(after, policy)["host_level"]["level"] == "L0"
 
 
-def test_a_credential_that_was_not_looked_at_is_unknown(after: Facts, policy: Facts) -> None:
-    policy["credentials_extra_files"].append({"path": "/etc/other.key"})
-    found = entry(after, policy, "credentials.files.permissions")
-    assert found["verdict"] == "unknown"
-    assert "/etc/other.key" in found["reason"]
-
-
 @pytest.mark.parametrize("options", [["ro", "rw"], ["ro", "defaults"], ["rw"], []])
 def test_a_later_option_lifts_an_earlier_one(after: Facts, policy: Facts, options: list[str]) -> None:
     after["edgesec_boot"]["mounts"][0]["fstab"]["options"] = options
@@ -381,83 +265,6 @@ def test_without_windows_updates_fail_and_no_role_runs_for_them(after: Facts, po
     assert verdicts(after, policy)["boot.mounts.updates"] == "not_applicable"
 
 
-def test_a_credential_that_the_role_would_refuse_runs_no_role(after: Facts, policy: Facts) -> None:
-    after["edgesec_credentials"]["files"][0].update(mode="0644", unsafe_directory="/etc/edge")
-    found = entry(after, policy, "credentials.files.permissions")
-    assert found["verdict"] == "fail"
-    assert found["role"] is None
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"plaintext": True}, "lies in clear at /etc/app/key"),
-        ({"encrypted": False}, "there is no credential"),
-        ({"loaded": False}, "the unit is not given it"),
-        ({}, ""),
-    ],
-)
-def test_secrets_of_services(after: Facts, policy: Facts, change: Facts, words: str) -> None:
-    secret = {"unit": "app.service", "name": "key"}
-    policy["credentials_at_rest"] = [{**secret, "source": "/etc/app/key"}]
-    seen = {**secret, "plaintext": False, "encrypted": True, "loaded": True, "source": "/etc/app/key"}
-    after["edgesec_credentials"]["sealed"] = [{**seen, **change}]
-    found = entry(after, policy, "credentials.at_rest.sealed")
-    assert found["verdict"] == ("fail" if change else "pass")
-    assert words in found["actual"]
-    after["edgesec_credentials"]["sealed"] = []
-    assert entry(after, policy, "credentials.at_rest.sealed")["verdict"] == "unknown"
-
-
-DISCOVERED = ("credentials.discovered.permissions", "credentials.discovered.encrypted")
-
-
-def test_without_a_search_nothing_is_said_of_secrets_that_nobody_declared(after: Facts, policy: Facts) -> None:
-    for identifier in DISCOVERED:
-        assert entry(after, policy, identifier)["verdict"] == "not_applicable"
-
-
-@pytest.mark.parametrize(
-    "how", [{"encrypted": True}, {"encrypted": None, "on_encrypted_storage": True}, {"protected": True}]
-)
-def test_a_secret_that_is_closed_and_encrypted_passes(after: Facts, policy: Facts, how: Facts) -> None:
-    after["edgesec_credentials"]["discovered"] = search(**how)
-    for identifier in DISCOVERED:
-        assert entry(after, policy, identifier)["verdict"] == "pass"
-    after["edgesec_credentials"]["discovered"]["complete"] = False
-    for identifier in DISCOVERED:
-        assert entry(after, policy, identifier)["verdict"] == "unknown"
-
-
-def test_what_is_not_known_of_a_secret_is_unknown(after: Facts, policy: Facts) -> None:
-    after["edgesec_credentials"]["discovered"] = search(encrypted=None, readers=None)
-    for identifier in DISCOVERED:
-        assert entry(after, policy, identifier)["verdict"] == "unknown"
-
-
-def test_a_secret_that_is_declared_is_judged_by_its_declaration(after: Facts, policy: Facts) -> None:
-    found = search(path="/etc/edge/device.key", readers=["group:edge"], encrypted=True)
-    after["edgesec_credentials"]["discovered"] = found
-    assert entry(after, policy, "credentials.discovered.permissions")["verdict"] == "pass"
-
-
-def test_a_report_does_not_name_thousands_of_secrets(after: Facts, policy: Facts) -> None:
-    after["edgesec_credentials"]["discovered"] = search()
-    after["edgesec_credentials"]["discovered"]["secrets"] *= 5000
-    for number, secret in enumerate(after["edgesec_credentials"]["discovered"]["secrets"]):
-        after["edgesec_credentials"]["discovered"]["secrets"][number] = {**secret, "path": f"/srv/{number}"}
-    found = entry(after, policy, "credentials.discovered.encrypted")
-    assert found["actual"].endswith("and 4980 more")
-    assert len(found["actual"]) < 2000
-
-
-def test_files_of_sets_are_demanded_like_others(after: Facts, policy: Facts) -> None:
-    policy["credentials_sets"] = ["mqtt"]
-    assert "/etc/mosquitto/*.key" in entry(after, policy, "credentials.files.permissions")["reason"]
-    policy["credentials_sets"] = ["no such set"]
-    assert "no such set" in entry(after, policy, "credentials.files.permissions")["reason"]
-
-
 def test_a_volume_without_a_mount_has_only_to_be_open(after: Facts, policy: Facts) -> None:
     del policy["encrypted_storage_volumes"][0]["mount"]
     volume(after).update(mount=None, fstab=None)
@@ -467,11 +274,6 @@ def test_a_volume_without_a_mount_has_only_to_be_open(after: Facts, policy: Fact
     volume(after)["mapping"] = None
     found = entry(after, policy, "storage.writable.encrypted")
     assert (found["verdict"], found["role"]) == ("fail", None)
-
-
-def test_owners_may_be_declared_by_number(after: Facts, policy: Facts) -> None:
-    after["edgesec_credentials"]["files"][0]["declared"].update(owner="0", group="0")
-    assert entry(after, policy, "credentials.files.permissions")["verdict"] == "pass"
 
 
 CONSOLE = ("editor_closed", "emergency_closed", "debug_shell_masked", "ctrl_alt_del", "panic", "initramfs_closed")
@@ -524,84 +326,3 @@ def test_keys_that_cannot_be_read_do_not_pass(after: Facts, policy: Facts) -> No
     after["edgesec_boot"].update(firmware_keys=None, shim=None)
     seen = verdicts(after, policy)
     assert {seen[f"boot.{name}"] for name in ("keys.trusted", "dbx.present", "shim.validation")} == {"unknown"}
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in nested facts."""
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield (*path, key)
-        yield from places(child, (*path, key))
-
-
-def at(facts: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        facts = facts[key]
-    return facts
-
-
-def fails_never_pass(facts: Facts, policy: Facts) -> None:
-    whole = verdicts(facts, policy)
-    for path in list(places(facts)):
-        if not isinstance(at(facts, path[:-1]), dict):
-            continue
-        partial = copy.deepcopy(facts)
-        del at(partial, path[:-1])[path[-1]]
-        for identifier, verdict in verdicts(partial, policy).items():
-            assert not (whole[identifier] != "pass" and verdict == "pass"), (path, identifier)
-
-
-def test_removing_a_fact_never_makes_a_pass(before: Facts, after: Facts, sealed: Facts, policy: Facts) -> None:
-    for facts in (before, after, sealed):
-        fails_never_pass(facts, policy)
-
-
-@pytest.mark.parametrize(("_identifier", "change", "_words"), FAILURES)
-def test_removing_a_fact_never_hides_a_failure(
-    after: Facts, policy: Facts, _identifier: str, change: Change, _words: str
-) -> None:
-    change(after)
-    fails_never_pass(after, policy)
-
-
-def test_null_in_place_of_a_flag_never_makes_a_pass(after: Facts, before: Facts, policy: Facts) -> None:
-    for facts in (after, before):
-        whole = verdicts(facts, policy)
-        for path in list(places(facts)):
-            if isinstance(at(facts, path), bool):
-                partial = copy.deepcopy(facts)
-                at(partial, path[:-1])[path[-1]] = None
-                for identifier, verdict in verdicts(partial, policy).items():
-                    assert not (whole[identifier] != "pass" and verdict == "pass"), (path, identifier)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["ro", "0600", "dm-verity"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data())
-def test_any_facts_and_policy_are_judged(after: Facts, policy: Facts, data: st.DataObject) -> None:
-    facts, wanted = copy.deepcopy(after), copy.deepcopy(policy)
-    for target in (facts, wanted):
-        for _count in range(data.draw(st.integers(0, 4))):
-            path = data.draw(st.sampled_from(list(places(target))))
-            at(target, path[:-1])[path[-1]] = data.draw(json_values)
-    judgement = judge(facts, wanted)
-    assert {control["verdict"] for control in judgement["controls"]} <= set(VERDICTS)
-    assert len(judgement["controls"]) == len(CONTROLS)
-    assert judgement["host_level"]["level"] in ("L0", "L1", "L2")
-    json.dumps(judgement)
-    failing_roles(judgement)
-
-
-@settings(deadline=None)
-@given(json_values, json_values)
-def test_anything_at_all_is_judged_and_nothing_passes(facts: Any, policy: Any) -> None:
-    judgement = judge(facts, policy)
-    assert "pass" not in {control["verdict"] for control in judgement["controls"]}
-    assert judgement["host_level"]["level"] == "L0"
-    json.dumps(judgement)

@@ -12,16 +12,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_identity import AREA, CONTROLS
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import judge
+from tests.unit.plugins.plugin_utils.judged import entry
 
 Facts = dict[str, Any]
 Change = Callable[[Facts], Any]
 DAY = 24 * 60 * 60
 ERRORS = ("pin_wrong", "pin_locked", "pin_final_try", "token_missing", "library", "certificate_wrong")
-
-
-def entry(facts: Facts, policy: Facts, identifier: str) -> Facts:
-    return next(control for control in judge(facts, policy)["controls"] if control["id"] == identifier)
 
 
 def test_a_key_in_a_tpm_with_a_valid_certificate_passes(after: Facts, policy: Facts) -> None:
