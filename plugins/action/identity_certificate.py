@@ -11,6 +11,10 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._aws_provisioning import (
+    FleetProvisioning,
+    issued_by_aws,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import read_file
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
     IssuerSettings,
@@ -34,8 +38,21 @@ _OPTIONS = {
             "key_passphrase": {"type": "str", "no_log": True},
             "command": {"type": "list", "elements": "str", "default": []},
             "days": {"type": "int", "default": 365},
+            "aws": {
+                "type": "dict",
+                "options": {
+                    "endpoint": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 8883},
+                    "claim_certificate": {"type": "path", "required": True},
+                    "claim_key": {"type": "path", "required": True, "no_log": False},
+                    "ca": {"type": "path"},
+                    "template": {"type": "str", "required": True},
+                    "parameters": {"type": "dict", "default": {}},
+                },
+            },
         },
         "required_together": [("certificate", "key")],
+        "mutually_exclusive": [("certificate", "aws")],
     }
 }
 
@@ -86,8 +103,22 @@ class ActionModule(SecretAction):
         given = validated.validated_parameters["ca"] or {}
         return IssuerSettings(**{name: value for name, value in given.items() if value is not None})
 
+    def _fleet_provisioning(self, given: dict[str, Any]) -> FleetProvisioning:
+        files = {name: read_file(given[name], self._loader) for name in ("claim_certificate", "claim_key")}
+        return FleetProvisioning(
+            given["endpoint"],
+            files["claim_certificate"],
+            files["claim_key"],
+            given["template"],
+            {name: str(value) for name, value in given["parameters"].items()},
+            given["port"],
+            read_file(given["ca"], self._loader) if given["ca"] else b"",
+        )
+
     def _issued(self, settings: IssuerSettings, store: FleetStore, pem: str, common_name: str) -> str:
         request = load_request(pem, common_name)
+        if settings.aws:
+            return issued_by_aws(self._fleet_provisioning(settings.aws), request, self.host)
         if settings.command:
             return issued_by_command(settings.command, request, self.host)
         if settings.certificate:

@@ -125,9 +125,43 @@ options:
         elements: str
         default: []
       days:
-        description: For how many days a certificate is valid that is not issued by O(ca.command).
+        description: For how many days a certificate is valid that the controller issues.
         type: int
         default: 365
+      aws:
+        description:
+          - AWS IoT by fleet provisioning, in place of a CA. The certificate is made from the request of the token
+            (CreateCertificateFromCsr), and made active by the template (RegisterThing). Needs C(awsiotsdk) on the
+            controller.
+        type: dict
+        suboptions:
+          endpoint:
+            description: Host name of the account's data endpoint.
+            type: str
+            required: true
+          port:
+            description: TCP port.
+            type: int
+            default: 8883
+          claim_certificate:
+            description: Certificate of the claim in PEM, on the controller.
+            type: path
+            required: true
+          claim_key:
+            description: Private key of the claim in PEM. The file may be encrypted with ansible-vault.
+            type: path
+            required: true
+          ca:
+            description: Certificates in PEM that the endpoint's own is checked by. Without, those of Amazon.
+            type: path
+          template:
+            description: Name of the provisioning template.
+            type: str
+            required: true
+          parameters:
+            description: What the template is given.
+            type: dict
+            default: {}
   pin:
     description:
       - PIN of a token that was not made by this module. Otherwise it comes from the store.
@@ -314,6 +348,18 @@ def main() -> None:
                     "key_passphrase": {"type": "str", "no_log": True},
                     "command": {"type": "list", "elements": "str", "default": []},
                     "days": {"type": "int", "default": 365},
+                    "aws": {
+                        "type": "dict",
+                        "options": {
+                            "endpoint": {"type": "str", "required": True},
+                            "port": {"type": "int", "default": 8883},
+                            "claim_certificate": {"type": "path", "required": True},
+                            "claim_key": {"type": "path", "required": True, "no_log": False},
+                            "ca": {"type": "path"},
+                            "template": {"type": "str", "required": True},
+                            "parameters": {"type": "dict", "default": {}},
+                        },
+                    },
                 },
             },
             "pin": {"type": "str", "no_log": True},

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_key import load_private_key
@@ -38,6 +39,7 @@ class IssuerSettings:
     key: str = ""
     key_passphrase: str = field(default="", repr=False)
     command: Sequence[str] = ()
+    aws: Mapping[str, Any] = field(default_factory=dict)
     days: int = 365
 
 

@@ -21,6 +21,7 @@ from cryptography import x509
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import issue, load_request, new_ca
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from tests.functional.soft_token import MODULE as SOFTHSM
 from tests.functional.test_key_playbooks import HOST, words
 from tests.module_runner import Result, run_module
 from tests.setup.collection import COLLECTIONS
@@ -187,3 +188,11 @@ class Board:
 
     def labels(self) -> list[str]:
         return list(json.loads(self.inside(LABELS)))
+
+
+def board_with_softhsm(directory: Path) -> Board:
+    """A device whose token is SoftHSM2."""
+    (directory / "tokens").mkdir()
+    configuration = directory / "softhsm2.conf"
+    configuration.write_text(f"directories.tokendir = {directory / 'tokens'}\nlog.level = ERROR\n")
+    return Board(directory, SOFTHSM, {"SOFTHSM2_CONF": str(configuration)})

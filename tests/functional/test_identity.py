@@ -27,8 +27,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
     new_ca,
 )
 from tests.functional.conftest import SoftwareTpm
-from tests.functional.identity_board import CA, PIN, Board, Server
-from tests.functional.soft_token import MODULE as SOFTHSM
+from tests.functional.identity_board import CA, PIN, Board, Server, board_with_softhsm
 from tests.functional.test_key_playbooks import HOST, words
 from tests.module_runner import run_module
 
@@ -38,10 +37,7 @@ LIST_NAMES = "org.freedesktop.DBus.ListNames"
 
 @pytest.fixture
 def soft(tmp_path: Path) -> Board:
-    (tmp_path / "tokens").mkdir()
-    configuration = tmp_path / "softhsm2.conf"
-    configuration.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
-    return Board(tmp_path, SOFTHSM, {"SOFTHSM2_CONF": str(configuration)})
+    return board_with_softhsm(tmp_path)
 
 
 @pytest.fixture
