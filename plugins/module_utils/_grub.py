@@ -8,8 +8,8 @@
 
 Source: the GRUB manual, "Measured Boot": every command is measured as it is executed, with its variables expanded. So
 the commands of this boot are taken from the log and renamed; what is new in grub.cfg must be explained by the renaming,
-be the command line of the kernel or the lock of the menu that the role boot_console puts there, or stand inside of a menu
-entry that was measured as one command.
+be the command line of the kernel or the lock of the menu that the role boot_console puts there, or stand inside of a
+menu entry that was measured as one command.
 
 Seen on the virtual device with Debian 13 (GRUB 2.12, shim 16.1; tests/fixtures/grub.eventlog.b64): a menu entry or
 submenu is one command, without its quotes and with its block as grub.cfg has it, line for line; one that stands inside
@@ -32,14 +32,14 @@ _TITLE = re.compile(r"(\w+ )'([^']*)' ")
 _KERNEL_LINE = re.compile(r"^[ \t]*linux[ \t]+([^\n]*?)[ \t]*$", re.MULTILINE)
 # The lock, with the blank line that grub-mkconfig puts before each part (grub-mkconfig.in).
 _LOCK = re.compile(
-    r'''\n### BEGIN /etc/grub\.d/01_edgesec ###
+    r"""\n### BEGIN /etc/grub\.d/01_edgesec ###
 (set superusers="[^"$\n]*"
 export superusers
 (?:password_pbkdf2 [^"$\n]*
 )?set menuentry_id_option="--unrestricted \$menuentry_id_option"
 export menuentry_id_option
 )### END /etc/grub\.d/01_edgesec ###
-'''
+"""
 )
 _ID_OPTION, _ID = "$menuentry_id_option", " --id "
 # What GRUB expands or takes away before it measures.
@@ -65,9 +65,7 @@ def renaming(names: Mapping[str, str]) -> Rename:
     return lambda text: pattern.sub(lambda match: names[match.group()], text)
 
 
-def next_commands(
-    commands: Sequence[str], path: str, old: str, new: str, rename: Rename
-) -> dict[str, tuple[str, ...]]:
+def next_commands(commands: Sequence[str], path: str, old: str, new: str, rename: Rename) -> dict[str, tuple[str, ...]]:
     """The measured commands, and what will be measured in their place with another configuration file.
 
     :param commands: as the log has them, with their prefixes.
@@ -83,7 +81,9 @@ def next_commands(
     if [rename(block.head) for block in blocks] != [block.head for block in new_blocks]:
         raise Refused(path, "has other menu entries at its top level than in this boot", _REMEDY)
     bodies = {block.body: after.body for block, after in zip(blocks, new_blocks)}
-    following = {command: (_next_command(command, rest, bodies, rename),) for command in commands}
+    following: dict[str, tuple[str, ...]] = {
+        command: (_next_command(command, rest, bodies, rename),) for command in commands
+    }
     if blocks:
         following.update(_of_command_line(following, rename(blocks[0].body), new_blocks[0].body, path))
     if lock:
@@ -151,7 +151,9 @@ def _of_command_line(
         raise Refused(path, "has another first menu entry than the names of the kernels explain", _REMEDY)
     before, after = (" ".join(found[0].split()) for found in lines)
     changes = {f"{prefix}{before}": f"{prefix}{after}" for prefix in (f"{COMMAND}linux ", KERNEL_COMMAND_LINE)}
-    changed = {command: (changes[then[0]],) for command, then in following.items() if then[0] in changes}
+    changed: dict[str, tuple[str, ...]] = {
+        command: (changes[then[0]],) for command, then in following.items() if then[0] in changes
+    }
     if len(changed) != len(changes):
         raise Refused(path, "has another first menu entry, and that is not the one which booted", _REMEDY)
     return changed

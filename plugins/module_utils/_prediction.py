@@ -131,7 +131,7 @@ class _Successors:
         self._commands = commands_of(events)
         names = new_names(files)
         rename = renaming(names)
-        self._next = {command: (rename(command),) for command in self._commands}
+        self._next: dict[str, tuple[str, ...]] = {command: (rename(command),) for command in self._commands}
         if COMMAND + "blscfg" in self._commands:
             raise Refused(
                 "GRUB", "took its menu from Boot Loader Specification entries, which are not read here", _OBSERVE

@@ -66,11 +66,12 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
     wanted = [(os.path.join(UNITS, name), text, 0o644) for name, text in UNIT_TEXTS.items()]
     wanted += [(path, text, mode) for path, (text, mode) in HOOKS.items()]
     changes = [*missing_library(root), *missing_files(root, wanted)]
-    for unit in units:
-        for link in (os.path.join(root, name) for name in links_of(unit)):
-            if not os.path.islink(link):
-                changes.append(Change(link, "", f"/{UNITS}/{unit.partition('@')[0]}@.service", None))
-    return changes
+    links = {
+        os.path.join(root, name): f"/{UNITS}/{unit.partition('@')[0]}@.service"
+        for unit in units
+        for name in links_of(unit)
+    }
+    return [*changes, *(Change(link, "", to, None) for link, to in links.items() if not os.path.islink(link))]
 
 
 def missing_library(root: str) -> list[Change]:

@@ -31,8 +31,8 @@ from ._volume import UNUSED, observe, recovery_slot, require_recovery
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
 GUARD = "x-edgesec.guard="
 
-# Longer than the unlocker may take (TimeoutStartSec= of its unit), or a volume that was opened late stays unmounted: systemd
-# waits 90 s for the device of a mount by default (systemd.mount(5)).
+# Longer than the unlocker may take (TimeoutStartSec= of its unit), or a volume that was opened late stays unmounted:
+# systemd waits 90 s for the device of a mount by default (systemd.mount(5)).
 _WAIT = "x-systemd.device-timeout="
 _WAIT_SECONDS = 180
 

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+# The page is under the licence of this file.
+_LICENCE = [line.removeprefix("# ") for line in Path(__file__).read_text(encoding="utf-8").splitlines()[:3]]
 _HEAD = """\
-<!--
-Copyright (c) 2026, the edgesec.hardening contributors
-GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-SPDX-License-Identifier: GPL-3.0-or-later
 
 Written by make bench: do not edit.
 -->
@@ -31,9 +30,8 @@ def page(document: dict[str, Any]) -> str:
     """The page, from what build/bench.json holds."""
     figures = document["figures"]
     notes = [f"- `{figure['key']}`: {figure['note']}\n" for figure in figures if figure["note"]]
-    return (
-        _HEAD.format(machine=document["machine"]) + "".join(_row(figure) for figure in figures) + "\n" + "".join(notes)
-    )
+    rows = [_row(figure) for figure in figures]
+    return "\n".join(["<!--", *_LICENCE]) + "".join([_HEAD.format(machine=document["machine"]), *rows, "\n", *notes])
 
 
 def _row(figure: dict[str, Any]) -> str:

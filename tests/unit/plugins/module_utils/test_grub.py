@@ -107,7 +107,12 @@ def following(text: str, names: dict[str, str] | None = None) -> list[str]:
 
 
 def test_what_grub_cfg_was_is_in_the_log() -> None:
-    for text in (CONFIGURATION, with_next_kernel(CONFIGURATION), CONFIGURATION.replace(OLD, NEW), locked(CONFIGURATION)):
+    for text in (
+        CONFIGURATION,
+        with_next_kernel(CONFIGURATION),
+        CONFIGURATION.replace(OLD, NEW),
+        locked(CONFIGURATION),
+    ):
         assert CONFIGURATION in as_measured(text, COMMANDS)
     assert CONFIGURATION not in as_measured("set a=b\n" + CONFIGURATION, COMMANDS)
 
@@ -157,11 +162,11 @@ def test_a_lock_is_measured_behind_the_header_and_in_each_entry(password: tuple[
 
 def test_a_lock_is_refused_where_it_cannot_be_told_what_becomes_of_it() -> None:
     text = locked(CONFIGURATION)
+    own = CONFIGURATION.replace("$menuentry_id_option 'uefi-firmware'", "--id uefi-firmware")
     with pytest.raises(Refused, match="does not take the lock"):
-        own = CONFIGURATION.replace("$menuentry_id_option 'uefi-firmware'", "--id uefi-firmware")
         next_commands(COMMANDS, "grub.cfg", own, locked(own), renaming({}))
+    own = CONFIGURATION.replace("set menu_color_normal=cyan/blue", "set menu_color_normal=$color")
     with pytest.raises(Refused, match="when its lock will be measured"):
-        own = CONFIGURATION.replace("set menu_color_normal=cyan/blue", "set menu_color_normal=$color")
         next_commands(COMMANDS, "grub.cfg", own, locked(own), renaming({}))
     with pytest.raises(Refused, match="outside of its menu entries"):
         next_commands(COMMANDS, "grub.cfg", text, CONFIGURATION, renaming({}))

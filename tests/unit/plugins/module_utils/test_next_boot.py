@@ -238,7 +238,13 @@ def test_a_kernel_that_is_removed_leaves_the_menu_that_the_log_shows(device: Dev
         (grub_cfg(NEW, OLD) + "menuentry 'evil' {\n\ttrue\n}\n", "other menu entries at its top level"),
         (grub_cfg(NEW, OLD, first=OLD), "another first menu entry"),
     ],
-    ids=["a command", "a variable in the command line", "another default", "another entry", "the old kernel stays first"],
+    ids=[
+        "a command",
+        "a variable in the command line",
+        "another default",
+        "another entry",
+        "the old kernel stays first",
+    ],
 )
 def test_a_grub_cfg_that_says_more_than_another_kernel_is_refused(device: Device, text: str, why: str) -> None:
     this = device.boot()

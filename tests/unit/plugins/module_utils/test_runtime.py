@@ -48,7 +48,9 @@ def test_install_check_install_again(tmp_path: Path) -> None:
     install(root, changes)
     assert missing(root, units) == []
     assert _runtime.digest(root) == _runtime.digest_of({name: text.encode() for name, text in sources().items()})
-    links = sorted(str(path.relative_to(tmp_path / UNITS)) for path in (tmp_path / UNITS).rglob("*") if path.is_symlink())
+    links = sorted(
+        str(path.relative_to(tmp_path / UNITS)) for path in (tmp_path / UNITS).rglob("*") if path.is_symlink()
+    )
     assert links == [
         "multi-user.target.wants/edgesec-swap@swap.service",
         "multi-user.target.wants/edgesec-unlock@my-data.service",
