@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -103,7 +103,7 @@ class ActionModule(SecretAction):
         given = validated.validated_parameters["ca"] or {}
         return IssuerSettings(**{name: value for name, value in given.items() if value is not None})
 
-    def _fleet_provisioning(self, given: dict[str, Any]) -> FleetProvisioning:
+    def _fleet_provisioning(self, given: Mapping[str, Any]) -> FleetProvisioning:
         files = {name: read_file(given[name], self._loader) for name in ("claim_certificate", "claim_key")}
         return FleetProvisioning(
             given["endpoint"],
