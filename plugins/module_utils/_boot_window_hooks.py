@@ -97,6 +97,15 @@ ExecStartPre=-+/{_PROGRAM} open --reason systemd-bless-boot --for 60
 ExecStartPost=-+/{_PROGRAM} close --reason systemd-bless-boot
 """
 
+# At each boot it takes out what GRUB may have noted before: seldom anything, but it writes all the same, and would fail.
+_GRUB_COMMON = f"""\
+# {_MANAGED} a boot that went well is recorded for GRUB, where that has noted one which did not.
+[Service]
+ExecCondition=/bin/sh -c 'grub-editenv /boot/grub/grubenv list | grep -q ^recordfail='
+ExecStartPre=-+/{_PROGRAM} open --reason grub-common --for 60
+ExecStartPost=-+/{_PROGRAM} close --reason grub-common
+"""
+
 
 @dataclass(frozen=True)
 class Hook:
@@ -160,6 +169,12 @@ HOOKS = (
         ("usr/lib/systemd/system/systemd-bless-boot.service", "lib/systemd/system/systemd-bless-boot.service"),
         "etc/systemd/system/systemd-bless-boot.service.d/edgesec-boot-window.conf",
         _BLESS,
+    ),
+    Hook(
+        "grub-common",
+        ("usr/lib/systemd/system/grub-common.service", "lib/systemd/system/grub-common.service"),
+        "etc/systemd/system/grub-common.service.d/edgesec-boot-window.conf",
+        _GRUB_COMMON,
     ),
 )
 

@@ -107,6 +107,7 @@ def test_it_boots_while_nobody_is_there_and_the_menu_can_be_edited_by_nobody(dev
     assert_read_only(device)
     device.reboot()
     assert_read_only(device)
+    assert on(device, "systemctl --failed --no-legend").strip() == ""
     assert on(device, "cat /proc/sys/kernel/panic").strip() == "30"
     assert on(device, "cat /proc/cmdline").split()[-1] == "panic=30"
     menu = on(device, "cat /boot/grub/grub.cfg")
@@ -164,4 +165,13 @@ def test_a_boot_that_fails_gives_no_shell_and_is_tried_again(device: Device) -> 
     assert "The system did not start. Reboot in 5 seconds." in said
     assert "for maintenance" not in said
     on(device, "[ ! -e /root/fail ]")
-    assert on(device, "systemctl is-system-running --wait || true").strip() == "running"
+    assert on(device, "systemctl --failed --no-legend").strip() == ""
+
+
+def test_a_boot_that_grub_noted_is_recorded_as_good(device: Device) -> None:
+    """As GRUB does by itself on Ubuntu."""
+    on(device, "/usr/lib/edgesec/boot-window run grub-editenv /boot/grub/grubenv set recordfail=1")
+    assert_read_only(device)
+    device.reboot()
+    assert_read_only(device)
+    assert "recordfail" not in on(device, "grub-editenv /boot/grub/grubenv list")
