@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ISSUER
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._aws_provisioning import (
     FleetProvisioning,
@@ -31,26 +32,7 @@ PIN_BYTES = 16
 _CA, _CA_KEY = "identity/ca.pem", "identity/ca-key.pem"
 _OPTIONS = {
     "ca": {
-        "type": "dict",
-        "options": {
-            "certificate": {"type": "path"},
-            "key": {"type": "path", "no_log": False},
-            "key_passphrase": {"type": "str", "no_log": True},
-            "command": {"type": "list", "elements": "str", "default": []},
-            "days": {"type": "int", "default": 365},
-            "aws": {
-                "type": "dict",
-                "options": {
-                    "endpoint": {"type": "str", "required": True},
-                    "port": {"type": "int", "default": 8883},
-                    "claim_certificate": {"type": "path", "required": True},
-                    "claim_key": {"type": "path", "required": True, "no_log": False},
-                    "ca": {"type": "path"},
-                    "template": {"type": "str", "required": True},
-                    "parameters": {"type": "dict", "default": {}},
-                },
-            },
-        },
+        **ISSUER,
         "required_together": [("certificate", "key")],
         "mutually_exclusive": [("certificate", "aws")],
     }

@@ -97,7 +97,7 @@ ExecStartPre=-+/{_PROGRAM} open --reason systemd-bless-boot --for 60
 ExecStartPost=-+/{_PROGRAM} close --reason systemd-bless-boot
 """
 
-# At each boot it takes out what GRUB may have noted before: seldom anything, but it writes all the same, and would fail.
+# At each boot it takes out what GRUB may have noted, seldom anything, but it writes all the same, and would fail.
 _GRUB_COMMON = f"""\
 # {_MANAGED} a boot that went well is recorded for GRUB, where that has noted one which did not.
 [Service]

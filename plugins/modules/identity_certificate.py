@@ -254,7 +254,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW, ISSUER
 from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
 from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, named, opened, place_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
@@ -340,28 +340,7 @@ def main() -> None:
                     "ca": {"type": "path", "required": True},
                 },
             },
-            "ca": {
-                "type": "dict",
-                "options": {
-                    "certificate": {"type": "path"},
-                    "key": {"type": "path", "no_log": False},
-                    "key_passphrase": {"type": "str", "no_log": True},
-                    "command": {"type": "list", "elements": "str", "default": []},
-                    "days": {"type": "int", "default": 365},
-                    "aws": {
-                        "type": "dict",
-                        "options": {
-                            "endpoint": {"type": "str", "required": True},
-                            "port": {"type": "int", "default": 8883},
-                            "claim_certificate": {"type": "path", "required": True},
-                            "claim_key": {"type": "path", "required": True, "no_log": False},
-                            "ca": {"type": "path"},
-                            "template": {"type": "str", "required": True},
-                            "parameters": {"type": "dict", "default": {}},
-                        },
-                    },
-                },
-            },
+            "ca": ISSUER,
             "pin": {"type": "str", "no_log": True},
             "so_pin": {"type": "str", "no_log": True},
             "issued": {"type": "str"},

@@ -14,6 +14,25 @@ from typing import Any, Optional
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._compliance import collect
+
+NOTHING_DECLARED: dict[str, Any] = {
+    "gather_subset": ["all"],
+    "swap": [],
+    "volumes": [],
+    "credential_files": [],
+    "discover": None,
+    "sealed": [],
+    "boot_paths": ["/boot", "/boot/efi", "/efi", "/boot/firmware"],
+    "identity": {},
+    "tcti": None,
+}
+
+
+def everything(root: str, **declared: Any) -> dict[str, Any]:
+    """All facts below a root, with nothing declared but what is given."""
+    return collect({**NOTHING_DECLARED, **declared, "root": root})
+
 
 class Tree:
     """A captured device: files below a directory that stands for its root."""

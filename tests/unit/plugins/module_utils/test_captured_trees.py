@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._compliance import collect
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue import CONTROLS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import judge
+from tests.unit.plugins.module_utils.conftest import everything
 from tests.unit.plugins.plugin_utils.conftest import POLICY
 
 BOARDS = Path(__file__).parents[3] / "fixtures" / "boot"
@@ -79,20 +79,7 @@ SEEN: dict[str, dict[str, str]] = {
 def test_a_board_from_its_files_to_its_verdicts(tree: Any, board: str) -> None:
     for path, text in json.loads((BOARDS / f"{board}.json").read_text()).items():
         tree.write(path, text)
-    facts = collect(
-        {
-            "gather_subset": ["all"],
-            "swap": [],
-            "volumes": [],
-            "credential_files": [],
-            "discover": None,
-            "sealed": [],
-            "boot_paths": POLICY["boot_mounts_paths"],
-            "identity": {},
-            "tcti": None,
-            "root": tree.root,
-        }
-    )
+    facts = everything(tree.root)
     found = {control["id"]: control["verdict"] for control in judge(facts, POLICY_OF_BOARDS)["controls"]}
     assert set(found) == {control.id for control in CONTROLS}
     wanted = {**NOT_THERE, **SEEN[board]}

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._compliance import collect, subset
+from ansible_collections.edgesec.hardening.plugins.module_utils._compliance import subset
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from tests.setup.facts_page import MODULES, documented
+from tests.unit.plugins.module_utils.conftest import everything
 
 ALL = ["platform", "boot", "credentials", "identity", "storage", "tpm"]
 
@@ -39,19 +40,7 @@ def test_an_unknown_area_is_refused() -> None:
 
 
 def test_every_area_of_a_bare_device_is_small_plain_data_with_its_source(tree: Any) -> None:
-    given = {
-        "gather_subset": ["all"],
-        "swap": [],
-        "volumes": [],
-        "credential_files": [],
-        "discover": None,
-        "sealed": [],
-        "boot_paths": ["/boot"],
-        "identity": {},
-        "tcti": None,
-        "root": tree.root,
-    }
-    facts = collect(given)
+    facts = everything(tree.root)
     assert list(facts) == [f"edgesec_{area}" for area in ALL]
     assert len(json.dumps(facts)) < 6144
     for area in facts.values():
@@ -101,19 +90,11 @@ def with_volumes(tree: Any, luks2: Callable[..., bytes], count: int) -> dict[str
     for kind in ("rsa", "ecdsa", "ed25519"):
         tree.write(f"/etc/ssh/ssh_host_{kind}_key", "")
         keys.append({"path": f"/etc/ssh/ssh_host_{kind}_key", "owner": "root", "group": "root"})
-    return collect(
-        {
-            "gather_subset": ["all"],
-            "swap": [{"name": "swap", "device": "/dev/vdb0"}],
-            "volumes": volumes,
-            "credential_files": [{**key, "mode": "0600", "required": True} for key in keys],
-            "boot_paths": ["/boot"],
-            "discover": None,
-            "sealed": [],
-            "identity": {},
-            "tcti": None,
-            "root": tree.root,
-        }
+    return everything(
+        tree.root,
+        swap=[{"name": "swap", "device": "/dev/vdb0"}],
+        volumes=volumes,
+        credential_files=[{**key, "mode": "0600", "required": True} for key in keys],
     )
 
 
