@@ -109,7 +109,7 @@ def _core_dumps(prompt: Prompt) -> str:
     left = prompt.says(
         f"mkdir -p /var/crashes; {crash}; ls -A /var/crashes /var/lib/systemd/coredump; rm -r /var/crashes"
     )
-    return verdict("core" not in [word for word in left.split() if not word.endswith(":")])
+    return verdict(not any(name.startswith("core") for name in left.split()))
 
 
 def _journal(prompt: Prompt) -> str:
@@ -165,7 +165,7 @@ def _log_replays(prompt: Prompt) -> str:
     """By the replay of tpm2-tools."""
     text = prompt.says("tpm2_eventlog /sys/kernel/security/tpm0/binary_bios_measurements")
     replayed = text.partition("\npcrs:")[2].partition("sha256:")[2]
-    values = dict(re.findall(r"^\s+(\d+)\s*: 0x([0-9a-f]{64})", replayed, re.MULTILINE))
+    values = dict(re.findall(r"^\s+(\d+)\s*: 0x([0-9a-f]{64})\b", replayed, re.MULTILINE))
     boot = {int(pcr): value for pcr, value in values.items() if int(pcr) <= 9 or int(pcr) == 14}
     assert boot, text[-1000:]
     return verdict(
@@ -199,21 +199,24 @@ def _measured(prompt: Prompt) -> str:
 
 
 def _latched(prompt: Prompt, token: dict[str, Any]) -> bool:
-    assert 14 not in token["pcrs"]
+    assert token["latch_pcr"] == 14
     return int(prompt.says("cat /sys/class/tpm/tpm0/pcr-sha256/14"), 16) != 0
 
 
 def _approved_next(prompt: Prompt) -> str:
-    """What was booted is still what is installed, and it opened the volume."""
-    if not prompt.unlocked():
-        return NOT_APPLICABLE
-    return verdict(prompt.does('test "$(stat -c %Y /boot/efi/EFI/BOOT/BOOTX64.EFI)" -lt "$(stat -c %Y /proc/1)"'))
+    """Where what was booted is still what is installed, there is nothing to approve."""
+    older = 'test "$(stat -c %Y /boot/efi/EFI/BOOT/BOOTX64.EFI)" -lt "$(stat -c %Y /proc/1)"'
+    return NOT_APPLICABLE if prompt.does(older) else FAIL
+
+
+def _pcrs(_prompt: Prompt, token: dict[str, Any]) -> bool:
+    sealed_to = {pcr for approval in token["approvals"] for pcr in approval["pcrs"]}
+    return sealed_to - {token["latch_pcr"]} == {4, 7}
 
 
 def _counter(prompt: Prompt, token: dict[str, Any]) -> bool:
-    index = f"0x{token['counter']:X}" if isinstance(token.get("counter"), int) else str(token.get("counter"))
-    attributes = prompt.says(f"tpm2_nvreadpublic {index}")
-    return "nt=0x1" in attributes and "written" in attributes and prompt.unlocked()
+    attributes = prompt.says(f"tpm2_nvreadpublic {token['nv']}")
+    return re.search(r"nt=(0x1|counter)\b", attributes) is not None and "written" in attributes and prompt.unlocked()
 
 
 def _files(prompt: Prompt) -> str:
@@ -352,7 +355,7 @@ LOOKS: dict[str, Callable[[Prompt], str]] = {
     "tpm.device.responding": _tpm_answers,
     "tpm.pcrs.measured": _measured,
     "tpm.volume.sealed": where_sealed(lambda p, token: len(token["keyslots"]) == 1 and p.unlocked(), FAIL),
-    "tpm.volume.pcrs": where_sealed(lambda _p, token: sorted(token["pcrs"]) == [4, 7], FAIL),
+    "tpm.volume.pcrs": where_sealed(_pcrs, FAIL),
     "tpm.approval.current": where_sealed(lambda p, _token: p.unlocked(), FAIL),
     "tpm.next_boot.approved": _approved_next,
     "tpm.header.authenticated": where_sealed(lambda p, _token: p.unlocked(), FAIL),
