@@ -258,7 +258,7 @@ options:
 options:
   boot_paths:
     description:
-      - Where boot file systems may be mounted.
+      - Where boot file systems may be mounted. The places of the default are looked at in any case.
     type: list
     elements: path
     default:

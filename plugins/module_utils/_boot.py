@@ -28,16 +28,18 @@ LOCKDOWN = "/sys/kernel/security/lockdown"
 CMDLINE = "/proc/cmdline"
 
 
-def collect(root: str, paths: Sequence[str] = BOOT_PATHS) -> dict[str, Any]:
+def collect(root: str, more_paths: Sequence[str] = ()) -> dict[str, Any]:
     """The fact C(edgesec_boot).
 
-    :param paths: where boot file systems may be mounted; those neither mounted nor in fstab are left out.
+    :param more_paths: where boot file systems may be mounted beside the usual places. Those neither mounted nor in
+        fstab are left out.
     :raises EdgesecError: the kernel's mount table cannot be read.
     """
     mounted = read_mounts(root)
     fstab = parse_fstab(read_text(root, FSTAB) or "")
     mounts = []
-    for path in sorted(set(paths)):
+    paths = list(dict.fromkeys((*BOOT_PATHS, *more_paths)))
+    for path in sorted(paths):
         mount = {"path": path, "runtime": _runtime(mounted, path), "fstab": fstab_facts(fstab, path)}
         if mount["runtime"] is not None or mount["fstab"] is not None:
             mounts.append(mount)

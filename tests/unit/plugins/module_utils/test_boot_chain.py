@@ -62,6 +62,12 @@ def test_layout_and_file_systems(tree: Any, name: str, loaders: Any, places: lis
     json.dumps(facts)
 
 
+def test_boot_files_are_found_whatever_is_to_be_read_only(tree: Any) -> None:
+    facts = captured(tree, "fedora")
+    assert collect(tree.root, []) == facts
+    assert collect(tree.root, ["/boot/elsewhere"])["mounts"] == facts["mounts"]
+
+
 def test_nothing_found_is_not_known_to_be_apart(tree: Any) -> None:
     facts = collect(tree.root)
     assert (facts["layout"], facts["on_root"], facts["firmware_keys"], facts["shim"]) == ([], None, None, None)
