@@ -52,6 +52,29 @@ VOLUMES = {
         "retire_keyslots": RETIRE_KEYSLOTS,
     },
 }
+# Who issues certificates; of use to the controller alone.
+ISSUER: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "certificate": {"type": "path"},
+        "key": {"type": "path", "no_log": False},
+        "key_passphrase": {"type": "str", "no_log": True},
+        "command": {"type": "list", "elements": "str", "default": []},
+        "days": {"type": "int", "default": 365},
+        "aws": {
+            "type": "dict",
+            "options": {
+                "endpoint": {"type": "str", "required": True},
+                "port": {"type": "int", "default": 8883},
+                "claim_certificate": {"type": "path", "required": True},
+                "claim_key": {"type": "path", "required": True, "no_log": False},
+                "ca": {"type": "path"},
+                "template": {"type": "str", "required": True},
+                "parameters": {"type": "dict", "default": {}},
+            },
+        },
+    },
+}
 SWAP = {
     "type": "list",
     "elements": "dict",
@@ -241,28 +264,3 @@ def search_of(parameter: Optional[Mapping[str, Any]]) -> Optional[Search]:
 def _require_absolute(path: str, what: str) -> None:
     if not path.startswith("/"):
         raise EdgesecError(f"the {what}", f"has the path {path!r}, which is not absolute", "Begin it with a /")
-
-
-# Who issues certificates; of use to the controller alone.
-ISSUER: dict[str, Any] = {
-    "type": "dict",
-    "options": {
-        "certificate": {"type": "path"},
-        "key": {"type": "path", "no_log": False},
-        "key_passphrase": {"type": "str", "no_log": True},
-        "command": {"type": "list", "elements": "str", "default": []},
-        "days": {"type": "int", "default": 365},
-        "aws": {
-            "type": "dict",
-            "options": {
-                "endpoint": {"type": "str", "required": True},
-                "port": {"type": "int", "default": 8883},
-                "claim_certificate": {"type": "path", "required": True},
-                "claim_key": {"type": "path", "required": True, "no_log": False},
-                "ca": {"type": "path"},
-                "template": {"type": "str", "required": True},
-                "parameters": {"type": "dict", "default": {}},
-            },
-        },
-    },
-}

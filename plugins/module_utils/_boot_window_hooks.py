@@ -90,21 +90,23 @@ ExecStartPost=-+/{_PROGRAM} open --reason fwupd --holder $MAINPID
 ExecStartPost=-+/{_PROGRAM} close --reason fwupd
 """
 
+# For a service that ends by itself.
+_AROUND = f"""\
+ExecStartPre=-+/{_PROGRAM} open --reason {{0}} --for 60
+ExecStartPost=-+/{_PROGRAM} close --reason {{0}}
+""".format
+
 _BLESS = f"""\
 # {_MANAGED} a boot that went well is marked so.
 [Service]
-ExecStartPre=-+/{_PROGRAM} open --reason systemd-bless-boot --for 60
-ExecStartPost=-+/{_PROGRAM} close --reason systemd-bless-boot
-"""
+{_AROUND("systemd-bless-boot")}"""
 
 # At each boot it takes out what GRUB may have noted, seldom anything, but it writes all the same, and would fail.
 _GRUB_COMMON = f"""\
 # {_MANAGED} a boot that went well is recorded for GRUB, where that has noted one which did not.
 [Service]
 ExecCondition=/bin/sh -c 'grub-editenv /boot/grub/grubenv list | grep -q ^recordfail='
-ExecStartPre=-+/{_PROGRAM} open --reason grub-common --for 60
-ExecStartPost=-+/{_PROGRAM} close --reason grub-common
-"""
+{_AROUND("grub-common")}"""
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,11 @@ UNIT_TEXTS = {
 }
 
 
+def escaped(name: str) -> str:
+    """The name of a volume as a part of the name of a unit; of what it can hold, one character is escaped."""
+    return name.replace("-", r"\x2d")
+
+
 def links_of(unit: str) -> list[str]:
     """The links, below the root of a device, that have a unit started at boot, as C(edgesec-unlock@data.service).
 
@@ -167,8 +172,7 @@ def links_of(unit: str) -> list[str]:
     with it the wait for a mapping that will not come, which would keep the boot from ending.
     """
     program, _at, name = unit.removesuffix(".service").partition("@")
-    checked = "dev-mapper-" + name.replace("-", r"\x2d")
-    check = f"{UNITS}/systemd-fsck@{checked}.service.requires/{unit}"
+    check = f"{UNITS}/systemd-fsck@dev-mapper-{escaped(name)}.service.requires/{unit}"
     return [f"{WANTS}/{unit}", *([check] if program == "edgesec-unlock" else [])]
 
 

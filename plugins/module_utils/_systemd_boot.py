@@ -16,6 +16,7 @@ from ._crypttab import CRYPTTAB, NO_KEY, Line, append, parse, path_of, set_optio
 from ._crypttab_readers import GENERATOR, Readers, ignored_options, installed, libraries
 from ._errors import Refused
 from ._observe import under
+from ._runtime import escaped
 from ._storage import Volume
 from ._tpm2 import RESOURCE_MANAGER
 
@@ -59,8 +60,8 @@ class Opening:
 
 
 def unit_of(name: str) -> str:
-    """The unit that systemd makes of the line of a volume; of what its name can hold, one character is escaped."""
-    return "systemd-cryptsetup@{}.service".format(name.replace("-", r"\x2d"))
+    """The unit that systemd makes of the line of a volume."""
+    return f"systemd-cryptsetup@{escaped(name)}.service"
 
 
 def require_reader(opening: Opening, root: str = "/") -> None:

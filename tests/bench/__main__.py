@@ -6,7 +6,7 @@
 
     python -m tests.bench [PART ...]
 
-Parts: calls, unlock, volumes, controller; all of them where none is named, and only then is the page written.
+Parts: controller, calls, volumes; all of them where none is named, and only then is the page written.
 """
 
 from __future__ import annotations

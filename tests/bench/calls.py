@@ -7,23 +7,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.ansible import environment, pinging, program
 from tests.bench.figures import Figure, Goal, amount, in_turn, not_measured, ratio, seconds
 from tests.lab import Device
-from tests.playbook import DEVICE_VARIABLES, play_on
-from tests.setup.collection import ROOT, place
+from tests.playbook import play_on
+from tests.setup.collection import ROOT
 
-PING = """\
-- hosts: edge
-  gather_facts: false
-  tasks:
-    - ansible.builtin.ping:
-"""
 FACTS = {
     "volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "credential_files": [
@@ -35,10 +28,8 @@ FACTS = {
 
 def module(device: Device, name: str, arguments: str = "") -> None:
     """Run one module on the device, as from the command line."""
-    ansible = str(Path(sys.executable).parent / "ansible")
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(place()), "ANSIBLE_PIPELINING": "true"}
-    command = [ansible, "edge", "-i", str(device.inventory()), "-m", name, "-a", arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
+    command = [program("ansible"), "edge", "-i", str(device.inventory()), "-m", name, "-a", arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment())
 
 
 def facts(device: Device, rounds: int) -> Iterator[Figure]:
@@ -69,8 +60,7 @@ def facts(device: Device, rounds: int) -> Iterator[Figure]:
 
 def converged(device: Device, directory: Path, rounds: int) -> Iterator[Figure]:
     """A run of harden that finds nothing to do, and an audit, against a playbook that pings. The device is hardened."""
-    ping = directory / "ping.yml"
-    ping.write_text(PING)
+    ping = pinging(directory)
 
     def play(name: str) -> float:
         def run() -> None:
@@ -99,4 +89,3 @@ def harden(device: Device, directory: Path) -> None:
     hardened = play_on(device, "harden", directory)
     assert hardened.rc == 0, hardened.output
     device.reboot()
-    assert DEVICE_VARIABLES.exists()

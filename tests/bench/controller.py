@@ -12,22 +12,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.ansible import environment, pinging, program
 from tests.bench.figures import Figure, Goal, amount, ratio
-from tests.setup.collection import ROOT, place
+from tests.setup.collection import ROOT
 
 FEW, MANY = 10, 200
-PING = """\
-- hosts: edge
-  gather_facts: false
-  tasks:
-    - ansible.builtin.ping:
-"""
 
 
 def hosts(directory: Path) -> Iterator[Figure]:
     """An audit of few hosts and of many, by the local connection, against a play that pings as many."""
-    ping = directory / "ping_all.yml"
-    ping.write_text(PING)
+    ping = pinging(directory)
     pinged: list[float] = []
     audited: list[float] = []
     memory: list[float] = []
@@ -62,10 +56,11 @@ def _run(directory: Path, playbook: str, count: int) -> tuple[float, float]:
     names = "".join(f"    gw-{number:04}: {{}}\n" for number in range(count))
     interpreter = f"{{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}"
     inventory.write_text(f"edge:\n  vars: {interpreter}\n  hosts:\n{names}")
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-i", str(inventory), "-f", "10"]
+    command = [program("ansible-playbook"), playbook, "-i", str(inventory), "-f", "10"]
     command += ["-e", f"edgesec_store={directory / 'store'}", "-e", f"compliance_report_dir={directory / 'many'}"]
     command += ["-e", "edgesec_serial=100%"]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(place()), "ANSIBLE_PIPELINING": "true"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment()
+    )
     _pid, _status, usage = os.wait4(process.pid, 0)
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +77,13 @@ def run(device: Device, controller: Path) -> Play:
         return play_on(device, name, controller, *options)
 
     return run_playbook
+
+
+def succeed(run: Play, name: str, variables: Mapping[str, Any], *options: str) -> Played:
+    """A run of a playbook, which must succeed."""
+    played = run(name, "-e", json.dumps(variables), *options)
+    assert played.rc == 0, played.output
+    return played
 
 
 def on(device: Device, command: str, *, stdin: str | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import HEADER_BYTES, read_primary
-from tests.device.conftest import Play, on
+from tests.device.conftest import Play, on, succeed
 from tests.forged_header import forge
 from tests.lab import Device, kernel_image
 from tests.playbook import Played
@@ -46,9 +46,7 @@ def sealed(device: Device, run: Play) -> None:
 
 
 def play(run: Play, name: str, *options: str) -> Played:
-    played = run(name, "-e", json.dumps(VARIABLES), *options)
-    assert played.rc == 0, played.output
-    return played
+    return succeed(run, name, VARIABLES, *options)
 
 
 def approve(run: Play, what: str, *options: str) -> Played:

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.device.conftest import Play, claimed, on, wait_until
+from tests.device.conftest import Play, claimed, on, succeed, wait_until
 from tests.lab import Device
 from tests.lab.grub import UPDATE
 
@@ -66,9 +65,7 @@ def hardened(device: Device, run: Play) -> None:
 
 def harden(run: Play, *options: str) -> int:
     """How much a run has changed."""
-    played = run("harden", "-e", json.dumps(VARIABLES), *options)
-    assert played.rc == 0, played.output
-    return played.changed
+    return succeed(run, "harden", VARIABLES, *options).changed
 
 
 def assert_read_only(device: Device) -> None:

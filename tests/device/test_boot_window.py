@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.device.conftest import Play, on, wait_until
+from tests.device.conftest import Play, on, succeed, wait_until
 from tests.lab import Device
 
 pytestmark = [pytest.mark.minutes(8), pytest.mark.campaign, pytest.mark.usefixtures("hardened")]
@@ -55,9 +55,7 @@ INSTALL = f"rm -f /run/waiting; touch /root/wait; {BESIDE} dpkg --install /root/
 
 def harden(run: Play, *options: str) -> int:
     """How much a run has changed."""
-    played = run("harden", "-e", json.dumps(VARIABLES), *options)
-    assert played.rc == 0, played.output
-    return played.changed
+    return succeed(run, "harden", VARIABLES, *options).changed
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.device.conftest import Play, claimed, on
+from tests.device.conftest import Play, claimed, on, succeed
 from tests.lab import Device
 from tests.lab.grub import UPDATE
 from tests.playbook import Played
@@ -48,9 +48,7 @@ def sealed(device: Device, run: Play) -> None:
 
 
 def play(run: Play, name: str, *options: str) -> Played:
-    played = run(name, "-e", json.dumps(VARIABLES), *options)
-    assert played.rc == 0, played.output
-    return played
+    return succeed(run, name, VARIABLES, *options)
 
 
 def assert_open(device: Device) -> None:

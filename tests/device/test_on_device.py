@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.device.conftest import Play, on
+from tests.device.conftest import Play, on, succeed
 from tests.lab import Device
 
 pytestmark = [pytest.mark.campaign, pytest.mark.minutes(3)]
@@ -30,9 +30,7 @@ VARIABLES = {
 
 
 def changed(run: Play, playbook: str, *options: str) -> int:
-    played = run(playbook, "-e", json.dumps(VARIABLES), *options)
-    assert played.rc == 0, played.output
-    return played.changed
+    return succeed(run, playbook, VARIABLES, *options).changed
 
 
 def test_it_is_left_once_and_only_by_harden(device: Device, run: Play) -> None:

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 
-from tests.device.conftest import Play, on
+from tests.device.conftest import Play, on, succeed
 from tests.lab import Device
 
 pytestmark = [pytest.mark.campaign, pytest.mark.minutes(4), pytest.mark.usefixtures("hardened")]
@@ -37,9 +36,7 @@ KEY = "dmsetup table --showkeys scratch"
 
 def harden(run: Play, *options: str) -> int:
     """How much a run has changed."""
-    played = run("harden", "-e", json.dumps(VARIABLES), *options)
-    assert played.rc == 0, played.output
-    return played.changed
+    return succeed(run, "harden", VARIABLES, *options).changed
 
 
 def swaps(device: Device) -> list[str]:
