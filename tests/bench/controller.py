@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.ansible import environment, pinging, program
+from tests.bench.plays import environment, pinging, program
 from tests.bench.figures import Figure, Goal, amount, ratio
 from tests.setup.collection import ROOT
 
