@@ -57,27 +57,32 @@ def judgement(verdicts: tuple[str, ...], actual: str = "as seen", level: str = "
     }
 
 
+def judged(judgement: Any) -> dict[str, Any]:
+    """The variables of a host that was judged so."""
+    return {"compliance_result": {"judgement": judgement}}
+
+
 def variables() -> dict[str, dict[str, Any]]:
     """The variables of the hosts of the fleet."""
     hosts: dict[str, dict[str, Any]] = {
-        "gw-001": {"compliance_judgement": judgement(("pass",), level="L2")},
-        "gw-002": {"compliance_judgement": judgement(VERDICTS)},
-        "gw-003": {"compliance_problem": {"status": "unreachable", "reason": "Connection refused"}},
-        "gw-004": {"compliance_problem": {"status": "failed", "reason": HOSTILE[0]}},
+        "gw-001": judged(judgement(("pass",), level="L2")),
+        "gw-002": judged(judgement(VERDICTS)),
+        "gw-003": {"compliance_result": {"unreachable": True, "msg": "Connection refused"}},
+        "gw-004": {"compliance_result": {"failed": True, "msg": HOSTILE[0]}},
         "gw-005": {},
     }
     for text in HOSTILE:
-        hosts[text] = {"compliance_judgement": judgement(VERDICTS, text)}
+        hosts[text] = judged(judgement(VERDICTS, text))
     return hosts
 
 
 def fleet() -> Report:
     """The fleet today, compared with yesterday, when all of gw-001 failed and all of gw-002 passed."""
     before = {
-        "gw-001": {"compliance_judgement": judgement(("fail",))},
-        "gw-002": {"compliance_judgement": judgement(("pass",))},
-        "gw-003": {"compliance_judgement": judgement(("pass",))},
-        "gw-000": {"compliance_judgement": judgement(("pass",))},
+        "gw-001": judged(judgement(("fail",))),
+        "gw-002": judged(judgement(("pass",))),
+        "gw-003": judged(judgement(("pass",))),
+        "gw-000": judged(judgement(("pass",))),
     }
     return fleet_report(variables(), TODAY, fleet_report(before, YESTERDAY))
 
@@ -86,12 +91,12 @@ def large_fleet(hosts: int) -> Report:
     """Many hosts, each with texts of its own."""
     return fleet_report(
         {
-            f"gw-{number:04}": {
-                "compliance_judgement": judgement(
+            f"gw-{number:04}": judged(
+                judgement(
                     VERDICTS[number % 5 :] + VERDICTS[: number % 5],
                     f"data: LUKS2, mounted at /data with rw,nosuid,nodev; unit edgesec-unlock@data of gw-{number}",
                 )
-            }
+            )
             for number in range(hosts)
         },
         TODAY,

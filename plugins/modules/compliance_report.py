@@ -43,8 +43,8 @@ options:
   hosts:
     description:
       - Names of the hosts to report on, such as C(ansible_play_hosts_all).
-      - Of each the variable C(compliance_judgement) is read, or C(compliance_problem) with a C(status) and a C(reason)
-        where the host could not be judged. A host with neither is in the report as failed.
+      - Of each the variable C(compliance_result) is read, in which M(edgesec.hardening.compliance_judgement) was
+        registered. A host without one is in the report as failed.
     type: list
     elements: str
   saved:

@@ -18,7 +18,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils import _report_j
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._changes import changes
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import (
     FAILED,
-    STATUSES,
+    UNREACHABLE,
     Host,
     Report,
     controls_of,
@@ -31,20 +31,19 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import 
 def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline: Report | None = None) -> Report:
     """The report on hosts.
 
-    :param hosts: by name the variables C(compliance_judgement) and, where a host could not be judged,
-        C(compliance_problem) with its C(status) and C(reason).
+    :param hosts: by name the variables of a host, of which C(compliance_result) is what
+        M(edgesec.hardening.compliance_judgement) returned, or why it did not.
     :param made_at: ISO 8601 with a zone.
     :param baseline: an earlier report to compare with.
     """
     judgements, found = [], []
     for name, variables in hosts.items():
-        problem = variables.get("compliance_problem") or {}
-        judgement = None if problem else variables.get("compliance_judgement")
-        if judgement is not None:
-            judgements.append(judgement)
-            found.append(host_of(name, judgement))
+        result = variables.get("compliance_result") or {}
+        if "judgement" in result:
+            judgements.append(result["judgement"])
+            found.append(host_of(name, result["judgement"]))
         else:
-            found.append(_not_judged(name, problem))
+            found.append(_not_judged(name, result))
     return _compared(Report(made_at, collection_version(), controls_of(judgements), tuple(found)), baseline)
 
 
@@ -63,10 +62,9 @@ def saved_report(path: Path, baseline: Report | None = None) -> Report:
     return _compared(_report_json.read(data, f"the report {path}"), baseline)
 
 
-def _not_judged(name: str, problem: Mapping[str, Any]) -> Host:
-    status = problem.get("status")
-    reason = text_of(problem.get("reason")).strip() or "no reason was given"
-    return Host(text_of(name), status if status in STATUSES[1:] else FAILED, reason)
+def _not_judged(name: str, result: Mapping[str, Any]) -> Host:
+    status = UNREACHABLE if result.get("unreachable") else FAILED
+    return Host(text_of(name), status, text_of(result.get("msg")).strip() or "no reason was given")
 
 
 def _compared(report: Report, baseline: Report | None) -> Report:

@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import MODULES, digest_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import SITE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._site_policy import DECLARED, declarations, site_policy
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import defaults_of
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 # Every key of a policy, and the role that its default comes from.
@@ -65,6 +64,7 @@ _KEYS = {
     "tpm_sealing_public_key_pcrs": "tpm_sealing",
     "tpm_sealing_accept": "tpm_sealing",
 }
+KEYS = frozenset({*_KEYS, ACCEPT})
 
 
 def policy(overrides: Mapping[str, Any], host: str = "", groups: Collection[str] = ()) -> dict[str, Any]:
@@ -76,11 +76,11 @@ def policy(overrides: Mapping[str, Any], host: str = "", groups: Collection[str]
     :param groups: those that it is in.
     :raises EdgesecError: a key is not known, or the site policy or a declaration is wrong.
     """
-    unknown = sorted(set(overrides) - {*_KEYS, ACCEPT})
+    unknown = sorted(set(overrides) - KEYS)
     if unknown:
         raise EdgesecError("the policy", f"has unknown keys {', '.join(unknown)}", f"Use some of {', '.join(_KEYS)}")
     given = {key: value for key, value in overrides.items() if value is not None and value != ""}
-    defaults = {key: _defaults_of(role)[key] for key, role in _KEYS.items() if key not in given}
+    defaults = {key: defaults_of(role)[key] for key, role in _KEYS.items() if key not in given}
     full = {ACCEPT: False, "unlocker_digest": unlocker_digest(), **defaults, **given}
     full[SITE] = site_policy(full[SITE], host, groups)
     full[DECLARED] = declarations(full[DECLARED])
@@ -93,9 +93,3 @@ def unlocker_digest() -> str:
     sources = _COLLECTION / "plugins" / "module_utils"
     # On the device the package file is empty.
     return digest_of({"__init__.py": b"", **{f"{name}.py": (sources / f"{name}.py").read_bytes() for name in MODULES}})
-
-
-@cache
-def _defaults_of(role: str) -> dict[str, Any]:
-    with (_COLLECTION / "roles" / role / "defaults" / "main.yml").open(encoding="utf-8") as stream:
-        return dict(yaml.safe_load(stream))

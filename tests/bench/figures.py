@@ -10,9 +10,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 Work = Callable[[], object]
+Sample = TypeVar("Sample")
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ def seconds(work: Work) -> float:
     return time.monotonic() - began
 
 
-def in_turn(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
+def in_turn(rounds: int, *measures: Callable[[], Sample]) -> list[list[Sample]]:
     """What each of several measures gives, taken one after the other in every round, once before that for nothing."""
     for measure in measures:
         measure()
-    taken: list[list[float]] = [[] for _measure in measures]
+    taken: list[list[Sample]] = [[] for _measure in measures]
     for _round in range(rounds):
         for samples, measure in zip(taken, measures, strict=True):
             samples.append(measure())

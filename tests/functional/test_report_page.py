@@ -24,7 +24,7 @@ from selenium.webdriver.support.select import Select
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import written
-from tests.fleet import HOSTILE, TODAY, YESTERDAY, fleet, judgement, large_fleet
+from tests.fleet import HOSTILE, TODAY, YESTERDAY, fleet, judged, judgement, large_fleet
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -235,11 +235,10 @@ def test_a_picture_is_taken(page: Page) -> None:
     assert PICTURE is not None
     often = ("pass", "pass", "fail", "pass", "pass", "not_applicable", "pass", "pass", "unknown", "pass", "waived")
     hosts: dict[str, Any] = {
-        f"gw-{number:03}": {"compliance_judgement": judgement(often[number:] + ("pass",) * number)}
-        for number in range(1, 11)
+        f"gw-{number:03}": judged(judgement(often[number:] + ("pass",) * number)) for number in range(1, 11)
     }
-    hosts["gw-011"] = {"compliance_problem": {"status": "unreachable", "reason": "Connection timed out"}}
-    before = dict(hosts, **{"gw-004": {"compliance_judgement": judgement(("pass", "fail"))}})
+    hosts["gw-011"] = {"compliance_result": {"unreachable": True, "msg": "Connection timed out"}}
+    before = dict(hosts, **{"gw-004": judged(judgement(("pass", "fail")))})
     page.open(fleet_report(hosts, TODAY, fleet_report(before, YESTERDAY)))
     page.browser.execute_script("document.getElementById('map-heading').scrollIntoView()")
     assert page.browser.save_screenshot(PICTURE)

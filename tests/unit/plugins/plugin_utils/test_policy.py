@@ -13,7 +13,8 @@ import yaml
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import digest
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy, unlocker_digest
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy, unlocker_digest
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import options_of
 
 ROLES = Path(__file__).parents[4] / "roles"
 
@@ -42,10 +43,10 @@ def test_null_takes_the_default_and_an_empty_list_stays(nothing: Any) -> None:
     assert policy({"edgesec_accept_untested_distribution": False})["edgesec_accept_untested_distribution"] is False
 
 
-def test_the_role_hands_over_every_key_of_the_policy() -> None:
-    variables = yaml.safe_load((ROLES / "compliance" / "vars" / "main.yml").read_text())["__compliance_settings"]
-    assert set(variables) == set(policy({})) - {"unlocker_digest"}
-    assert all(value == f"{{{{ {key} | default(none) }}}}" for key, value in variables.items())
+def test_every_key_is_a_variable_of_a_role() -> None:
+    known = {name for role in ROLES.iterdir() for name in options_of(role.name)}
+    assert known >= KEYS - {"edgesec_accept_untested_distribution"}
+    assert set(policy({})) == KEYS | {"unlocker_digest"}
 
 
 def test_an_unknown_key_is_refused() -> None:

@@ -29,7 +29,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import ju
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Change, Report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report_json import read, write
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import FORMATS, collection_version, written
-from tests.fleet import HOSTILE, TODAY, YESTERDAY, anything, fleet, judgement, large_fleet, mutated, variables
+from tests.fleet import HOSTILE, TODAY, YESTERDAY, anything, fleet, judged, judgement, large_fleet, mutated, variables
 
 
 def test_every_host_is_in_the_report_with_its_reason() -> None:
@@ -41,11 +41,6 @@ def test_every_host_is_in_the_report_with_its_reason() -> None:
         "gw-004": ("failed", HOSTILE[0]),
         "gw-005": ("failed", "no reason was given"),
     }
-
-
-def test_a_problem_counts_for_more_than_a_judgement_of_before() -> None:
-    stale = {"compliance_judgement": judgement(("pass",)), "compliance_problem": {"status": "unreachable"}}
-    assert fleet_report({"gw-001": stale}, TODAY).hosts[0].status == "unreachable"
 
 
 def test_what_has_changed_since_the_report_of_before() -> None:
@@ -90,30 +85,30 @@ def test_the_version_is_that_of_the_collection() -> None:
 
 
 def test_what_has_to_pass_is_named() -> None:
-    judged = judgement(("fail", "unknown", "waived"))
+    seen = judgement(("fail", "unknown", "waived"))
     by_priority = {
-        priority: {each["id"] for each in judged["controls"] if each["priority"] == priority}
+        priority: {each["id"] for each in seen["controls"] if each["priority"] == priority}
         for priority in ("Required", "Highly Recommended", "Recommended")
     }
-    failed = {each["id"] for each in judged["controls"] if each["verdict"] == "fail"}
-    unknown = {each["id"] for each in judged["controls"] if each["verdict"] == "unknown"}
-    assert violations(judged, "none") == []
-    assert set(violations(judged, "required")) == (failed | unknown) & by_priority["Required"]
-    assert set(violations(judged, "highly_recommended", False)) == failed - by_priority["Recommended"]
-    assert set(violations(judged, "recommended")) == failed | unknown
-    judged["controls"].append({"id": "site.own", "verdict": "fail", "priority": "Site"})
-    assert "site.own" not in violations(judged, "recommended")
-    assert set(violations(judged, "any", False)) == failed | {"site.own"}
+    failed = {each["id"] for each in seen["controls"] if each["verdict"] == "fail"}
+    unknown = {each["id"] for each in seen["controls"] if each["verdict"] == "unknown"}
+    assert violations(seen, "none") == []
+    assert set(violations(seen, "required")) == (failed | unknown) & by_priority["Required"]
+    assert set(violations(seen, "highly_recommended", False)) == failed - by_priority["Recommended"]
+    assert set(violations(seen, "recommended")) == failed | unknown
+    seen["controls"].append({"id": "site.own", "verdict": "fail", "priority": "Site"})
+    assert "site.own" not in violations(seen, "recommended")
+    assert set(violations(seen, "any", False)) == failed | {"site.own"}
     assert violations(judgement(("pass", "not_applicable", "waived")), "any") == []
     with pytest.raises(EdgesecError, match="none, required, highly_recommended, recommended, any"):
-        violations(judged, "most")
+        violations(seen, "most")
     assert FAIL_ON[0] == "none"
 
 
 def test_the_same_controls_in_facts_and_in_every_format(after: Any, policy: Any) -> None:
-    judged = judge(after, policy)
-    identifiers = [control["id"] for control in judged["controls"]]
-    report = fleet_report({"gw-001": {"compliance_judgement": judged}}, TODAY)
+    seen = judge(after, policy)
+    identifiers = [control["id"] for control in seen["controls"]]
+    report = fleet_report({"gw-001": judged(seen)}, TODAY)
     assert [control.id for control in report.controls] == identifiers
     for name in FORMATS:
         text = written(report, name, "123456789012", "eu-west-1").decode()
@@ -127,13 +122,13 @@ def test_the_table_of_the_fleet_fits_the_terminal(width: int) -> None:
     assert all(text.isprintable() for text, _tone in lines)
     tones = {text.split()[0]: tone for text, tone in lines if text}
     assert (tones["gw-001"], tones["gw-002"], tones["gw-003"]) == (GOOD, BAD, BAD)
-    unknown = {"gw-9": {"compliance_judgement": judgement(("unknown", "pass"))}}
+    unknown = {"gw-9": judged(judgement(("unknown", "pass")))}
     assert fleet_table(summary(fleet_report(unknown, TODAY)), width)[2][1] == DOUBTFUL
 
 
 def test_the_table_of_a_large_fleet_is_short_and_begins_with_the_worst() -> None:
     report = fleet_report(
-        {f"gw-{number}": {"compliance_judgement": judgement(("pass",) * number + ("fail",))} for number in range(60)},
+        {f"gw-{number}": judged(judgement(("pass",) * number + ("fail",))) for number in range(60)},
         TODAY,
     )
     lines = [text for text, _tone in fleet_table(summary(report), 100)]
@@ -152,8 +147,8 @@ def test_the_table_says_what_has_changed() -> None:
 @settings(max_examples=100)
 @given(st.dictionaries(st.text(), mutated() | anything, max_size=3), mutated())
 def test_whatever_a_judgement_holds_a_report_is_read_back(judgements: dict[str, Any], before: Any) -> None:
-    baseline = fleet_report({name: {"compliance_judgement": before} for name in [*judgements][:1]}, YESTERDAY)
-    report = fleet_report({name: {"compliance_judgement": each} for name, each in judgements.items()}, TODAY, baseline)
+    baseline = fleet_report({name: judged(before) for name in [*judgements][:1]}, YESTERDAY)
+    report = fleet_report({name: judged(each) for name, each in judgements.items()}, TODAY, baseline)
     texts = {name: written(report, name, "123456789012", "eu-west-1").decode() for name in FORMATS}
     assert read(texts["json"], "it") == report
     for name in ("sarif", "oscal", "asff"):

@@ -32,7 +32,7 @@ from trestle.oscal.assessment_results import Model as AssessmentResults
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import written
-from tests.fleet import HOSTILE, TODAY, alone, fleet, mutated
+from tests.fleet import HOSTILE, TODAY, alone, fleet, judged, mutated
 from tests.setup.collection import ROOT
 
 ACCOUNT = "123456789012"
@@ -178,7 +178,7 @@ def test_hosts_can_be_told_apart_in_paths() -> None:
 def test_whatever_a_judgement_holds_every_consumer_takes_it(
     judgements: dict[str, Any], sarif_schema: Any, finding_model: Any
 ) -> None:
-    report = fleet_report({name: {"compliance_judgement": each} for name, each in judgements.items()}, TODAY)
+    report = fleet_report({name: judged(each) for name, each in judgements.items()}, TODAY)
     jsonschema.Draft4Validator(sarif_schema).validate(json.loads(text(report, "sarif")))
     AssessmentResults.model_validate_json(text(report, "oscal"))
     JUNIT.validate(text(report, "junit"))

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils import _variables
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import table
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._written import write_files
+
+FACTS = "edgesec.hardening.compliance_facts"
+TCTI = "tpm_sealing_tcti"
+
+# The strategy imports this once, and then has a process of its own for each host: what is the same for all of them is
+# read here.
+policy({})
+_variables.read_all()
+
+
+class ActionModule(ActionBase):
+    """Settles what is demanded of a host, has it observed, judges it, and keeps the report, in one task."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Called by ansible-core."""
+        super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(
+            argument_spec={
+                "report_dir": {"type": "path"},
+                "variables_of": {"type": "list", "elements": "str", "default": []},
+            }
+        )
+        try:
+            return self._judge(options, task_vars or {})
+        except EdgesecError as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def _judge(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        _variables.check(options["variables_of"], variables, self._templar.template)
+        names = {*KEYS, TCTI} & variables.keys()
+        settings: dict[str, Any] = self._templar.template({name: variables[name] for name in names})
+        tcti = settings.pop(TCTI, None)
+        host = variables["inventory_hostname"]
+        wanted = policy(settings, host, variables["group_names"])
+
+        observed: dict[str, Any] = self._execute_module(
+            module_name=FACTS, module_args=arguments(wanted, tcti), task_vars=variables
+        )
+        if observed.get("failed"):
+            return observed
+        judgement = judge(observed["ansible_facts"], wanted)
+        if options["report_dir"] and not self._task.check_mode:
+            report = {"host": host, "facts": observed["ansible_facts"], **judgement}
+            text = json.dumps(report, indent=4, sort_keys=True, ensure_ascii=False)
+            write_files(Path(options["report_dir"]), {f"{host}.json": f"{text}\n".encode()})
+        self._display.display("\n".join([f"{host}:", *table(judgement), ""]))
+        found = {"judgement": judgement, "failing_roles": failing_roles(judgement), "policy": wanted}
+        return {**observed, "changed": False, **found}
