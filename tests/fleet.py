@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ def judgement(verdicts: tuple[str, ...], actual: str = "as seen", level: str = "
 
 def judged(judgement: Any) -> dict[str, Any]:
     """The variables of a host that was judged so."""
-    return {"compliance_result": {"judgement": judgement}}
+    return {"compliance_result": {"judgement": json.dumps(judgement)}}
 
 
 def variables() -> dict[str, dict[str, Any]]:

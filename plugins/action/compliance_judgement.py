@@ -12,11 +12,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.plugin_utils import _variables
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import obstacles
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import table
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import check
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._written import write_files
 
 FACTS = "edgesec.hardening.compliance_facts"
@@ -25,7 +26,6 @@ TCTI = "tpm_sealing_tcti"
 # The strategy imports this once, and then has a process of its own for each host: what is the same for all of them is
 # read here.
 policy({})
-_variables.read_all()
 
 
 class ActionModule(ActionBase):
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
 
     def _judge(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        _variables.check(options["variables_of"], variables, self._templar.template)
+        check(options["variables_of"], variables, self._templar.template)
         names = {*KEYS, TCTI} & variables.keys()
         settings: dict[str, Any] = self._templar.template({name: variables[name] for name in names})
         tcti = settings.pop(TCTI, None)
@@ -63,8 +63,14 @@ class ActionModule(ActionBase):
         judgement = judge(observed["ansible_facts"], wanted)
         if options["report_dir"] and not self._task.check_mode:
             report = {"host": host, "facts": observed["ansible_facts"], **judgement}
-            text = json.dumps(report, indent=4, sort_keys=True, ensure_ascii=False)
-            write_files(Path(options["report_dir"]), {f"{host}.json": f"{text}\n".encode()})
+            write_files(Path(options["report_dir"]), {f"{host}.json": f"{json.dumps(report)}\n".encode()})
         self._display.display("\n".join([f"{host}:", *table(judgement), ""]))
-        found = {"judgement": judgement, "failing_roles": failing_roles(judgement), "policy": wanted}
-        return {**observed, "changed": False, **found}
+        roles = failing_roles(judgement)
+        return {
+            **observed,
+            "changed": False,
+            # As text: Ansible copies a result several times, and as data this would cost more than all that is above.
+            "judgement": json.dumps(judgement),
+            "failing_roles": roles,
+            "obstacles": obstacles(observed["ansible_facts"], wanted, roles),
+        }

@@ -55,7 +55,7 @@ EXAMPLES = r"""
 
 - name: Show what does not pass
   ansible.builtin.debug:
-    msg: "{{ compliance_result.judgement | edgesec.hardening.violations('any') }}"
+    msg: "{{ compliance_result.judgement | from_json | edgesec.hardening.violations('any') }}"
 """
 
 RETURN = r"""
@@ -69,19 +69,20 @@ ansible_facts:
       returned: success
       type: dict
 judgement:
-  description: As from the filter P(edgesec.hardening.judge#filter).
+  description: As from the filter P(edgesec.hardening.judge#filter), as JSON text.
   returned: success
-  type: dict
-  sample: {"schema": 1, "host_level": {"level": "L2"}, "volumes": [], "controls": []}
+  type: str
+  sample: '{"schema": 1, "host_level": {"level": "L2"}, "volumes": [], "controls": []}'
 failing_roles:
   description: The roles of this collection that can bring to pass what does not.
   returned: success
   type: list
   elements: str
   sample: [boot_mounts, credentials]
-policy:
-  description: What was demanded, as from the filter P(edgesec.hardening.policy#filter).
+obstacles:
+  description: What would stop these roles halfway, as from the filter P(edgesec.hardening.preflight#filter).
   returned: success
-  type: dict
-  sample: {"boot_mounts_windows": true}
+  type: list
+  elements: str
+  sample: []
 """

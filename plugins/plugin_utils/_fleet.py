@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline:
     for name, variables in hosts.items():
         result = variables.get("compliance_result") or {}
         if "judgement" in result:
-            judgements.append(result["judgement"])
-            found.append(host_of(name, result["judgement"]))
+            judgement = json.loads(result["judgement"])
+            judgements.append(judgement)
+            found.append(host_of(name, judgement))
         else:
             found.append(_not_judged(name, result))
     return _compared(Report(made_at, collection_version(), controls_of(judgements), tuple(found)), baseline)

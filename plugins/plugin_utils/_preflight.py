@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
@@ -39,7 +39,11 @@ def preflight(facts: Any, policy: Any) -> list[str]:
     :param facts: C(ansible_facts), or the C(edgesec_*) facts of it.
     :param policy: as :func:`_policy.policy` returns it.
     """
-    roles = failing_roles(judge(facts, policy))
+    return obstacles(facts, policy, failing_roles(judge(facts, policy)))
+
+
+def obstacles(facts: Any, policy: Any, roles: Collection[str]) -> list[str]:
+    """The same for a device that was judged, so that the roles which have work to do are known."""
     checks: list[Callable[[View, View], Problems]] = []
     if roles:
         checks.append(_distribution)

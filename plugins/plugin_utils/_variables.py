@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check(roles: Collection[str], variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
@@ -40,26 +39,41 @@ def check(roles: Collection[str], variables: Mapping[str, Any], template: Callab
             )
 
 
-def read_all() -> None:
-    """Read what there is of every role, so that a process that begins later need not."""
-    for role in ROLES.iterdir():
-        options_of(role.name)
-        defaults_of(role.name)
-
-
-@cache
 def options_of(role: str) -> dict[str, Any]:
-    """The options of a role's main entry point, by name."""
-    options: dict[str, Any] = _read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    return options
+    """The options of a role's main entry point, by name.
+
+    :raises EdgesecError: this collection has no such role.
+    """
+    return _role(role)["options"]
+
+
+def defaults_of(role: str) -> dict[str, Any]:
+    """The default of each variable that a role has one for; it may be a template.
+
+    :raises EdgesecError: this collection has no such role.
+    """
+    return _role(role)["defaults"]
+
+
+def _role(name: str) -> dict[str, dict[str, Any]]:
+    roles = _roles()
+    if name not in roles:
+        raise EdgesecError(f"the role {name}", "is not known", f"Use some of {', '.join(sorted(roles))}")
+    return roles[name]
 
 
 @cache
-def defaults_of(role: str) -> dict[str, Any]:
-    """The default of each variable that a role has one for; it may be a template."""
-    return _read(ROLES / role / "defaults" / "main.yml")
+def _roles() -> dict[str, dict[str, dict[str, Any]]]:
+    """All at once: the process of a host, which is a fork, has them from the one that it was forked of."""
+    return {
+        path.name: {
+            "options": _read(path / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"],
+            "defaults": _read(path / "defaults" / "main.yml"),
+        }
+        for path in ROLES.iterdir()
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
     with path.open(encoding="utf-8") as stream:
-        return dict(yaml.load(stream, Loader=_LOADER))
+        return dict(yaml_load(stream))

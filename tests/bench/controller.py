@@ -20,6 +20,12 @@ from tests.bench.plays import environment, pinging, program
 from tests.bench.synthetic import collection
 from tests.setup.collection import ROOT
 
+# What the device would run, and how long it takes of the processor.
+_INTERPRETER = """\
+#!/bin/bash
+TIMEFORMAT='%U %S'
+{{ time {python} "$@" 2>&3; }} 3>&2 2>>{times}
+"""
 COUNTS = ONE, FEW, HALF, MANY = 1, 10, 100, 200
 
 
@@ -27,11 +33,13 @@ COUNTS = ONE, FEW, HALF, MANY = 1, 10, 100, 200
 class Cost:
     """What a play costs.
 
-    :ivar seconds: of processor time, with all that it starts.
+    :ivar seconds: of processor time, with all that it starts but the modules, which a device would run.
+    :ivar modules: of processor time of these.
     :ivar megabytes: the most memory that a process of it had.
     """
 
     seconds: float
+    modules: float
     megabytes: float
 
 
@@ -82,10 +90,13 @@ def _memory(costs: dict[int, list[Cost]]) -> float:
 
 
 def _cost(directory: Path, collections: Path, playbook: str, count: int) -> Cost:
-    inventory = directory / f"hosts{count}.yml"
+    inventory, times, interpreter = (directory / f"{name}{count}" for name in ("hosts-", "times-", "python-"))
     names = "".join(f"    gw-{number:04}: {{}}\n" for number in range(count))
-    interpreter = f"{{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}"
-    inventory.write_text(f"edge:\n  vars: {interpreter}\n  hosts:\n{names}")
+    connection = f"{{ansible_connection: local, ansible_python_interpreter: {interpreter}}}"
+    inventory.write_text(f"edge:\n  vars: {connection}\n  hosts:\n{names}")
+    times.write_text("")
+    interpreter.write_text(_INTERPRETER.format(times=times, python=sys.executable))
+    interpreter.chmod(0o755)
     command = [program("ansible-playbook"), playbook, "-i", str(inventory), "-f", "10"]
     command += ["-e", f"edgesec_store={directory / 'store'}", "-e", f"compliance_report_dir={directory / 'many'}"]
     log = directory / f"hosts{count}.log"
@@ -99,4 +110,5 @@ def _cost(directory: Path, collections: Path, playbook: str, count: int) -> Cost
         )
         _pid, status, usage = os.wait4(process.pid, 0)
     assert status == 0, log.read_text()[-2000:]
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    modules = sum(float(number) for number in times.read_text().split())
+    return Cost(usage.ru_utime + usage.ru_stime - modules, modules, usage.ru_maxrss / 1024)

@@ -28,6 +28,7 @@ ExecStart=/bin/sh -c 'sha256sum <"$PASSWORD_FILE" >/run/telemetry/seen && exec s
 [Install]
 WantedBy=multi-user.target
 """
+DROP_INS = "/etc/systemd/system/telemetry.service.d"
 CREDENTIAL = "/etc/credstore.encrypted/telemetry.service.password"
 
 
@@ -50,9 +51,7 @@ def seen(device: Device) -> str:
 
 
 def state(device: Device) -> str:
-    return on(
-        device, f"sha256sum {SOURCE}; ls -l {SOURCE}; ls -A /etc/credstore.encrypted /etc/systemd/system/*.d; true"
-    )
+    return on(device, f"sha256sum {SOURCE}; ls -l {SOURCE}; ls -A /etc/credstore.encrypted {DROP_INS} 2>&1; true")
 
 
 @pytest.fixture(scope="module", name="digest", autouse=True)

@@ -192,7 +192,7 @@ def test_two_hundred_devices_are_one_report(tmp_path: Path) -> None:
             "tasks": [
                 {
                     "ansible.builtin.set_fact": {
-                        "compliance_result": {"judgement": "{{ {} | edgesec.hardening.judge({}) }}"}
+                        "compliance_result": {"judgement": "{{ {} | edgesec.hardening.judge({}) | to_json }}"}
                     }
                 },
                 {
