@@ -12,35 +12,18 @@ what it needs of it the kernel shows.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Optional
 
 from ._boot_file import BOOT_PATHS
 from ._enrolment import sealed_tokens
 from ._errors import EdgesecError
 from ._next_boot import look
+from ._next_boot_record import APPROVED, UNAPPROVED, UNKNOWN, Verdict, record
 from ._token import UNEXTENDED
-
-APPROVED, UNAPPROVED, UNKNOWN = "approved", "unapproved", "unknown"
-RECORD = "run/edgesec/next-boot.json"
-MOTD = "run/motd.d/edgesec"
 
 _EXIT_CODES = {APPROVED: 0, UNAPPROVED: 3, UNKNOWN: 4}
 _WRONG_CALL = 2
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is known of the next boot; C(at) in seconds since the epoch, C(message) for people."""
-
-    state: str
-    message: str
-    at: int
 
 
 def main(arguments: list[str]) -> int:
@@ -78,31 +61,3 @@ def check(root: str) -> Verdict:
         )
         return Verdict(UNAPPROVED, message, int(time.time()))
     return Verdict(APPROVED, "", int(time.time()))
-
-
-def record(verdict: Verdict, root: str) -> None:
-    """Leave the verdict where facts and those who log in find it, until the next boot."""
-    path, motd = os.path.join(root, RECORD), os.path.join(root, MOTD)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    _write(path, json.dumps(verdict.__dict__))
-    if verdict.message:
-        os.makedirs(os.path.dirname(motd), mode=0o755, exist_ok=True)
-        _write(motd, f"edgesec: {verdict.message}\n")
-    else:
-        with suppress(FileNotFoundError):
-            os.unlink(motd)
-
-
-def recorded(root: str) -> Optional[dict[str, Any]]:
-    """What was last said in this boot, or None where nothing was."""
-    try:
-        with open(os.path.join(root, RECORD), encoding="utf-8") as file:
-            return dict(Verdict(**json.load(file)).__dict__)
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _write(path: str, text: str) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".new", path)

@@ -48,6 +48,7 @@ MODULES = (
     "_mountinfo",
     "_next_boot",
     "_next_boot_check",
+    "_next_boot_record",
     "_observe",
     "_pcrs",
     "_pe",
@@ -70,6 +71,7 @@ MODULES = (
     "_tpm2",
     "_tpm_policy",
     "_unlock",
+    "_unlock_outcome",
     "_volume_key",
     "_writers",
 )

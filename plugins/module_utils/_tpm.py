@@ -21,7 +21,7 @@ from ._event_log import PATH as EVENT_LOG
 from ._header_mac import is_as_recorded
 from ._luks2 import Header
 from ._luks_header import header_of
-from ._next_boot_check import recorded
+from ._next_boot_record import recorded
 from ._observe import names_in, read_line, under
 from ._pcrs import shown_banks, shown_pcrs
 from ._stock_facts import stock_facts

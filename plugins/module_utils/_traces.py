@@ -24,7 +24,7 @@ from ._errors import Malformed, Refused
 from ._files import sync_directory
 from ._fstab_file import reload_systemd
 from ._luks_header import header_of
-from ._next_boot_check import MOTD
+from ._next_boot_record import MOTD
 from ._runtime import HOOKS
 from ._srk import remove_srk, was_made_here
 from ._tpm2 import SRK_HANDLE, Tpm2, TpmError

@@ -13,7 +13,6 @@ volume stays closed, the reason is left in C(/run/edgesec/unlock/NAME.json), and
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import signal
@@ -22,8 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 from . import _cryptsetup
 from ._cli import run
@@ -39,30 +37,13 @@ from ._resume import start_at_boot
 from ._shrink import file_system_of, undo_shrink
 from ._token import BANK, UNEXTENDED
 from ._tpm2 import BANK_BYTES, RESOURCE_MANAGER, Tpm2, TpmError
+from ._unlock_outcome import OUTCOME_DIRECTORY, Outcome, read_outcome, record
 
 RUN_DIRECTORY = "/run/edgesec"
-OUTCOME_DIRECTORY = "/run/edgesec/unlock"
 
 _WAIT_SECONDS = 30.0
 # Outcomes after which the secret must not be unsealed again in this boot.
 _LATCHING = ("ok", "header_foreign", "header_changed", "header_rolled_back")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt to open a volume ended; C(at) in seconds since the epoch."""
-
-    name: str
-    reason: str
-    at: int
-    approval: Optional[str] = None
-    message: str = ""
-    latched: bool = False
-
-    @property
-    def opened(self) -> bool:
-        """Whether the volume is open now."""
-        return self.reason in ("ok", "already_open")
 
 
 def main(arguments: list[str]) -> int:
@@ -86,11 +67,11 @@ def unlock(name: str, tcti: str) -> Outcome:
         # From here on there is little left to do, and all of it has to be done.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with _one_at_a_time():
-            _record(outcome)
+            record(outcome)
             past = _outcomes_of_sealed()
             if None not in past and any(each is not None and each.reason in _LATCHING for each in past):
                 outcome = _latch(outcome, tpm)
-                _record(outcome)
+                record(outcome)
     return outcome
 
 
@@ -269,13 +250,6 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _record(outcome: Outcome) -> None:
-    path = os.path.join(OUTCOME_DIRECTORY, f"{outcome.name}.json")
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(outcome.__dict__, file)
-    os.replace(path + ".new", path)
-
-
 def _outcomes_of_sealed() -> list[Optional[Outcome]]:
     """Of every volume that is sealed to the TPM, how its last attempt ended; None before the first."""
     return [read_outcome(name) for name in enrolled_names() if _is_sealed(name)]
@@ -287,13 +261,3 @@ def _is_sealed(name: str) -> bool:
         return not isinstance(read_enrolment(name).token, KeyFile)
     except Malformed:
         return True
-
-
-def read_outcome(name: str, root: str = "/") -> Optional[Outcome]:
-    """How the last attempt of this boot to open a volume ended, or None where there was none."""
-    try:
-        with open(os.path.join(root, OUTCOME_DIRECTORY.lstrip("/"), f"{name}.json"), encoding="utf-8") as file:
-            document: Any = json.load(file)
-        return Outcome(**document)
-    except (OSError, ValueError, TypeError):
-        return None

@@ -16,7 +16,7 @@ from ._errors import EdgesecError, Malformed
 from ._key_file import TYPE, KeyFile, parse_key_file
 from ._luks2 import Header
 from ._observe import under
-from ._unlock import read_outcome
+from ._unlock_outcome import read_outcome
 
 
 def unit_enabled(root: str, name: str) -> bool:

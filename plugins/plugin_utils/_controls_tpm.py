@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
-from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_check import APPROVED, UNAPPROVED
+from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_record import APPROVED, UNAPPROVED
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _sealed_by_systemd as systemd
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,

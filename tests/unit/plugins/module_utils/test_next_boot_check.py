@@ -13,14 +13,14 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import Enrolment, write_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins
-from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_check import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_check import check
+from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_record import (
     APPROVED,
     MOTD,
     RECORD,
     UNAPPROVED,
     UNKNOWN,
     Verdict,
-    check,
     record,
     recorded,
 )
