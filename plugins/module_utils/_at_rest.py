@@ -16,6 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -166,7 +167,8 @@ def apply(status: Status) -> Optional[dict[str, Any]]:
     secret = None if path is None else _read(path)
     earlier = _bytes(wanted.credential)
     blob = earlier if secret is None else wanted.sealing.encrypt(wanted.name, secret)
-    linked = os.path.islink(wanted.source)
+    linked, units = os.path.islink(wanted.source), os.path.dirname(wanted.drop_in)
+    first = not os.path.isdir(units)
     try:
         if secret is not None and blob is not None:
             os.makedirs(STORE, mode=0o700, exist_ok=True)
@@ -175,13 +177,16 @@ def apply(status: Status) -> Optional[dict[str, Any]]:
         if wanted.link and not os.path.lexists(wanted.source):
             os.symlink(wanted.delivered, wanted.source)
         sync_directory(os.path.dirname(wanted.source))
-        os.makedirs(os.path.dirname(wanted.drop_in), mode=0o755, exist_ok=True)
+        os.makedirs(units, mode=0o755, exist_ok=True)
         write_atomic(wanted.drop_in, wanted.text().encode(), 0o644)
         _prove(wanted, secret)
     except (EdgesecError, OSError) as error:
         if not linked and os.path.islink(wanted.source):
             os.unlink(wanted.source)
         _undo(status, earlier)
+        if first:
+            with suppress(OSError):
+                os.rmdir(units)
         seen = error.seen if isinstance(error, EdgesecError) else str(error)
         raise EdgesecError(wanted.unit, f"{seen}; everything is as it was", getattr(error, "remedy", "")) from None
     return None if secret is None else _remove(wanted)

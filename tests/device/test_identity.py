@@ -21,6 +21,7 @@ import pytest
 
 from tests.device.conftest import Play, on
 from tests.lab import Device
+from tests.server_certificate import server_certificate
 
 pytestmark = [pytest.mark.minutes(6), pytest.mark.campaign]
 
@@ -96,7 +97,7 @@ def sdk(device: Device, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def broker(device: Device, run: Play, controller: Path) -> None:
+def broker(device: Device, run: Play, controller: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A broker that lets in who has a certificate of the store's CA, which the first run of the role makes."""
     on(device, "modprobe -a tpm_crb tpm_tis 2>/dev/null; test -c /dev/tpmrm0")
     given = run("harden", *options())
@@ -104,9 +105,8 @@ def broker(device: Device, run: Play, controller: Path) -> None:
     (ca,) = controller.rglob("identity/ca.pem")
     on(device, "mkdir -p /etc/broker && cat >/etc/broker/clients.pem", stdin=ca.read_text())
     on(device, "cat >/etc/broker/broker.conf", stdin=BROKER)
-    subject = "-subj /CN=localhost -addext subjectAltName=DNS:localhost -days 30"
-    files = "-keyout /etc/broker/server.key -out /etc/broker/server.pem"
-    on(device, f"openssl req -x509 -newkey rsa:2048 -nodes {subject} {files}")
+    for path in server_certificate(tmp_path_factory.mktemp("broker")):
+        put(device, path, "/etc/broker")
     on(device, "chown -R mosquitto /etc/broker")
     on(device, "systemd-run --unit=broker -p User=mosquitto mosquitto -c /etc/broker/broker.conf")
 

@@ -24,6 +24,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import Fl
 from tests.functional.soft_token import MODULE as SOFTHSM
 from tests.functional.test_key_playbooks import HOST, words
 from tests.module_runner import Result, run_module
+from tests.server_certificate import server_certificate
 from tests.setup.collection import COLLECTIONS
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -52,17 +53,8 @@ class Server:
     """A TLS server on loopback that asks for a certificate of the CA; it keeps whose it accepted."""
 
     def __init__(self, directory: Path, accepts: bytes) -> None:
-        key, trusted = directory / "server.key", directory / "clients.pem"
-        self.certificate = directory / "server.pem"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-                *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-                *("-keyout", str(key), "-out", str(self.certificate)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        trusted = directory / "clients.pem"
+        key, self.certificate = server_certificate(directory)
         trusted.write_bytes(accepts)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.certificate, key)

@@ -30,6 +30,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import i
 from tests.functional.identity_board import Board, board_with_softhsm
 from tests.functional.test_key_playbooks import HOST
 from tests.lab.host import free_port
+from tests.server_certificate import server_certificate
 
 CREATE, PROVISION = "$aws/certificates/create-from-csr/json", "$aws/provisioning-templates/edge/provision/json"
 AMAZON = new_ca()
@@ -92,13 +93,9 @@ def aws(tmp_path: Path) -> Iterator[Aws]:
     directory = tmp_path / "aws"
     directory.mkdir()
     (directory / "clients.pem").write_bytes(claims[0])
-    self_signed = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    server = (
-        f"{self_signed} -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out server.pem"
-    )
+    server_certificate(directory)
     request = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=claim -keyout claim.key -out claim.csr"
-    for command in (server, request):
-        subprocess.run(["openssl", *command.split()], cwd=directory, check=True, capture_output=True)
+    subprocess.run(["openssl", *request.split()], cwd=directory, check=True, capture_output=True)
     csr = load_request((directory / "claim.csr").read_text(), "claim")
     (directory / "claim.pem").write_text(issue(csr, *claims, 2, name="claims"))
     (directory / "broker.conf").write_text(CONFIGURATION.format(port=port, directory=directory))
