@@ -26,7 +26,7 @@ from tests.setup.collection import place
 
 sys.path.insert(0, str(place()))
 
-from tests.bench import calls, controller, unlocking, volumes
+from tests.bench import calls, controller, growth, peers, unlocking, volumes
 from tests.bench.figures import Figure
 from tests.bench.page import page
 from tests.lab import accelerator, rootfs
@@ -57,7 +57,7 @@ def main(wanted: list[str]) -> int:
 def parts(directory: Path) -> dict[str, Callable[[], Iterator[Figure]]]:
     """The measurements, in the order in which the device can take them."""
     return {
-        "controller": lambda: controller.hosts(directory),
+        "controller": lambda: controller.hosts(directory, 2),
         "calls": lambda: on_device(directory),
         "volumes": lambda: of_volumes(directory),
     }
@@ -69,6 +69,7 @@ def on_device(directory: Path) -> Iterator[Figure]:
         calls.harden(device, directory)
         yield from calls.facts(device, 5)
         yield from calls.converged(device, directory, 3)
+        yield from peers.peers(device, directory, 3)
         yield from unlocking.unlock(device, 3)
     finally:
         device.destroy()
@@ -80,6 +81,8 @@ def of_volumes(directory: Path) -> Iterator[Figure]:
         yield from volumes.throughput(device, 3)
         device.restore(CLEAN)
         yield from volumes.in_place(device, directory, 1)
+        device.restore(CLEAN)
+        yield from growth.by_volumes(device, 3)
     finally:
         device.destroy()
 

@@ -65,10 +65,14 @@ def seconds(work: Work) -> float:
     return time.monotonic() - began
 
 
-def in_turn(rounds: int, *measures: Callable[[], Sample]) -> list[list[Sample]]:
-    """What each of several measures gives, taken one after the other in every round, once before that for nothing."""
-    for measure in measures:
-        measure()
+def in_turn(rounds: int, *measures: Callable[[], Sample], warm: bool = True) -> list[list[Sample]]:
+    """What each of several measures gives, taken one after the other in every round.
+
+    :param warm: once before that for nothing.
+    """
+    if warm:
+        for measure in measures:
+            measure()
     taken: list[list[Sample]] = [[] for _measure in measures]
     for _round in range(rounds):
         for samples, measure in zip(taken, measures, strict=True):
