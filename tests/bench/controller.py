@@ -65,7 +65,7 @@ def hosts(directory: Path, rounds: int) -> Iterator[Figure]:
         ("ping", _of_one(pinged, FEW, MANY)),
         Goal(1.3),
         "A host is a process on the controller that tells facts it was given, or answers the ping, and is in both. "
-        f"Without it one more host takes {_alone(audited):.3f} s for the audit, and {_alone(pinged):.3f} s for the ping.",
+        f"Without it one more host takes {_alone(audited):.3f} s, and {_alone(pinged):.3f} s with the ping.",
     )
     medians = {f"{count} hosts": statistics.median(each.seconds for each in audited[count]) for count in COUNTS}
     yield ratio(
