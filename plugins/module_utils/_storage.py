@@ -12,13 +12,14 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Optional
 
 from ._blocks import Block, Blocks
 from ._crypttab import CRYPTTAB, path_of
 from ._crypttab import Line as CrypttabLine
 from ._crypttab import parse as parse_crypttab
-from ._crypttab_readers import ignored_options, installed, reader_of
+from ._crypttab_readers import Readers, ignored_options, installed, reader_of
 from ._errors import EdgesecError, Malformed
 from ._fstab import Line
 from ._fstab import find as find_in_fstab
@@ -58,16 +59,31 @@ class Volume:
 
 
 class _Device:
-    """What is known of one device before its volumes are looked at."""
+    """What is known of one device before its volumes are looked at, each part read when it is first asked for."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.blocks = Blocks(root)
         self.mounts = read_mounts(root)
-        self.fstab = parse_fstab(read_text(root, FSTAB) or "")
-        self.crypttab = parse_crypttab(read_text(root, CRYPTTAB) or "")
-        self.readers = installed(root)
-        self.swaps = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        return Blocks(self.root)
+
+    @cached_property
+    def fstab(self) -> list[Line]:
+        return parse_fstab(read_text(self.root, FSTAB) or "")
+
+    @cached_property
+    def crypttab(self) -> list[CrypttabLine]:
+        return parse_crypttab(read_text(self.root, CRYPTTAB) or "")
+
+    @cached_property
+    def readers(self) -> Readers:
+        return installed(self.root)
+
+    @cached_property
+    def swaps(self) -> list[str]:
+        return [line.split()[0] for line in (read_text(self.root, SWAPS) or "").splitlines()[1:] if line.split()]
 
     def mounts_of(self, block: Optional[Block], real: str) -> list[Mount]:
         return [
