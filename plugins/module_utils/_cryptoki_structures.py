@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The structures of PKCS#11 (OASIS PKCS#11 2.40, pkcs11t.h) as ctypes has them on Linux, and templates of attributes."""
+"""The structures of PKCS#11 (OASIS PKCS#11 2.40, pkcs11t.h) for ctypes, and templates of attributes."""
 
 from __future__ import annotations
 

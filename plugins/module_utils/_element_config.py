@@ -146,9 +146,7 @@ def _slot_lines(options: Mapping[str, Any], token: str) -> list[tuple[str, str]]
     lines = [("label", token), ("interface", ",".join(bus)), ("device", device)]
     if options["free_slots"]:
         lines.append(("freeslots", ",".join(str(slot) for slot in sorted(set(options["free_slots"])))))
-    return lines + [
-        ("object", f"{each['type']},{each['label']},{each['slot']:#x}") for each in options["objects"]
-    ]
+    return lines + [("object", f"{each['type']},{each['label']},{each['slot']:#x}") for each in options["objects"]]
 
 
 def _text(lines: Sequence[tuple[str, str]]) -> str:

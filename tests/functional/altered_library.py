@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ctypes import POINTER, c_ubyte, c_ulong, c_void_p
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptoki as p11
+from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptoki as p11, _element as element
 from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki_structures import SlotInfo, TokenInfo
 
 NOT_SUPPORTED, HW_SLOT = 0x54, 0x2
@@ -69,26 +69,27 @@ ALTERATIONS: dict[str, dict[str, Callable[[int], Any]]] = {
 }
 
 
-def alter(which: str) -> None:
-    """Have every library that is loaded from now on be altered."""
-    load = p11.Library.__init__
+def altered(which: str) -> type[p11.Library]:
+    """The class of libraries of which some functions are altered once they are loaded."""
 
-    def altered(library: Any, path: str) -> None:
-        load(library, path)
-        functions = (c_void_p * 68)(*library._functions)
-        library.kept = []
-        for name, alteration in ALTERATIONS[which].items():
-            place = p11._FUNCTIONS[name]
-            library.kept.append(alteration(functions[place]))
-            functions[place] = ctypes.cast(library.kept[-1], c_void_p) if library.kept[-1] else None
-        library._functions = functions
+    class Altered(p11.Library):
+        def __init__(self, path: str) -> None:
+            super().__init__(path)
+            functions = (c_void_p * 68)(*self._functions)
+            self.kept = []
+            for name, alteration in ALTERATIONS[which].items():
+                place = p11._FUNCTIONS[name]
+                function = alteration(functions[place] or 0)
+                functions[place] = ctypes.cast(function, c_void_p) if function else None
+                self.kept.append(function)
+            self._functions = functions
 
-    p11.Library.__init__ = altered  # type: ignore[method-assign]
+    return Altered
 
 
 if __name__ == "__main__":
     # Ansible reads what comes after the name.
     _name, which, *command = sys.argv
     sys.argv = command[-1:]
-    alter(which)
+    vars(element).update(Library=altered(which))
     runpy.run_module(command[-1], run_name="__main__", alter_sys=True)

@@ -207,7 +207,7 @@ def test_a_key_that_was_outside_its_token_is_refused(soft: Board) -> None:
 
 @pytest.mark.parametrize("key_type", ["ec-p256", "rsa-2048"])
 def test_a_key_whose_signature_is_wrong_is_not_taken(soft: Board, key_type: str) -> None:
-    wanted = {"pin": PIN, "so_pin": SO_PIN, "key_type": key_type}
+    wanted: dict[str, Any] = {"pin": PIN, "so_pin": SO_PIN, "key_type": key_type}
     refused = soft.module(altered="wrong signature", **wanted)
     assert "does not verify" in refused.error
     assert refused.values["reason"] == "signature_wrong"
@@ -231,7 +231,8 @@ def test_a_token_whose_keys_cannot_be_renamed_keeps_the_key_in_use(soft: Board, 
 
 def test_no_token_is_made_in_a_secure_element(soft: Board, tmp_path: Path) -> None:
     before = sorted((tmp_path / "tokens").rglob("*"))
-    for pins in ({}, {"pin": PIN, "so_pin": SO_PIN}):
+    asked: list[dict[str, Any]] = [{}, {"pin": PIN, "so_pin": SO_PIN}]
+    for pins in asked:
         refused = soft.module(altered="secure element", **pins)
         assert "may lock the secure element for good" in refused.error
         assert refused.values["reason"] == "token_missing"

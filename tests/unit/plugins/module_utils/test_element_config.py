@@ -67,7 +67,7 @@ def read_slot(text: str) -> dict[str, Any]:
                 assert 0 < hexadecimal(rest[1]) < 0xFF
                 slot["address"] = hexadecimal(rest[1]) >> 1
         elif key == "device":
-            slot["device"], slot["profile"] = (value.split("-") + [""])[:2]
+            slot["device"], slot["profile"] = [*value.split("-"), ""][:2]
         elif key == "freeslots":
             slot["free"] = {int(part) for part in parts}
             assert len(parts) <= 16
