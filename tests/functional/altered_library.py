@@ -16,7 +16,8 @@ from collections.abc import Callable
 from ctypes import POINTER, c_ubyte, c_ulong, c_void_p
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptoki as p11, _element as element
+from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptoki as p11
+from ansible_collections.edgesec.hardening.plugins.module_utils import _element as element
 from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki_structures import SlotInfo, TokenInfo
 
 NOT_SUPPORTED, HW_SLOT = 0x54, 0x2
