@@ -18,6 +18,7 @@ from ._boot_file import BOOT_PATHS
 from ._credentials import Declared
 from ._declared_files import parse_mode
 from ._discovery import Search
+from ._element_config import DEVICES, INTERFACES, LIBRARIES, OBJECTS, PROFILES
 from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
 from ._storage import Volume
@@ -122,6 +123,32 @@ IDENTITY = {
         "certificate": {"type": "path", "default": "/etc/edgesec/identity/device.pem"},
         "pin_file": {"type": "str", "default": "/etc/edgesec/identity/pin", "no_log": False},
         "probe": {"type": "bool", "default": False},
+    },
+}
+# A secure element, by what its vendor's library reads.
+ELEMENT: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "kind": {"type": "str", "choices": list(LIBRARIES), "required": True},
+        "bus": {"type": "int"},
+        "address": {"type": "int"},
+        "device": {"type": "str", "choices": list(DEVICES)},
+        "profile": {"type": "str", "choices": list(PROFILES)},
+        "interface": {"type": "str", "choices": list(INTERFACES)},
+        "slot": {"type": "int"},
+        "free_slots": {"type": "list", "elements": "int"},
+        "objects": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "type": {"type": "str", "choices": list(OBJECTS), "required": True},
+                "label": {"type": "str", "required": True},
+                "slot": {"type": "int", "required": True},
+            },
+        },
+        "configuration": {"type": "str"},
+        "filestore": {"type": "str"},
+        "scp03_keys": {"type": "str", "no_log": False},
     },
 }
 CREDENTIAL_FILES = {

@@ -21,7 +21,8 @@ from ._fstab_file import reload_systemd
 from ._mountinfo import mounted_at
 from ._observe import read_text, under
 from ._storage import FSTAB, read_mounts
-from ._unlock_service import Change, install, missing_files, missing_library
+from ._unlock_service import install, missing_library
+from ._whole_files import Change, missing_files
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,22 @@ A PIN goes from memory to the library, and is tried once. Nothing of it is in an
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_ubyte, c_ulong, c_void_p
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
+from ._cryptoki_structures import (
+    Attribute,
+    FunctionList,
+    Info,
+    Mechanism,
+    SlotInfo,
+    Template,
+    TokenInfo,
+    attributes,
+)
 from ._errors import EdgesecError
 
 # Classes, key types and mechanisms (pkcs11t.h).
@@ -40,6 +50,7 @@ _RW, _SERIAL, _SO, _USER = 0x2, 0x4, 0, 1
 _OK, _ALREADY_INITIALIZED, _ATTRIBUTE_TYPE_INVALID = 0x0, 0x191, 0x12
 _WRONG_PIN = (0xA0, 0xA1, 0xA2)  # incorrect, invalid, length
 _PIN_LOCKED = 0xA4
+_SIGNATURE_WRONG = (0xC0, 0xC1)  # invalid, length
 _MOST_OBJECTS, _MOST_SLOTS, _MOST_BYTES = 256, 256, 65536
 
 # Places in CK_FUNCTION_LIST, the order of which the standard fixes.
@@ -64,6 +75,8 @@ _FUNCTIONS = {
     "C_FindObjectsFinal": 28,
     "C_SignInit": 42,
     "C_Sign": 43,
+    "C_VerifyInit": 48,
+    "C_Verify": 49,
     "C_GenerateKeyPair": 59,
 }
 
@@ -82,60 +95,6 @@ class CallFailed(TokenError):
     def __init__(self, subject: str, function: str, code: int) -> None:
         self.code = code
         super().__init__("failed", subject, f"{function} ended with CKR 0x{code:X}", "See that the token may do that")
-
-
-class _Version(ctypes.Structure):
-    _fields_ = (("major", c_ubyte), ("minor", c_ubyte))
-
-
-class _FunctionList(ctypes.Structure):
-    _fields_ = (("version", _Version), ("functions", c_void_p * 68))
-
-
-class _Info(ctypes.Structure):
-    _fields_ = (
-        ("cryptoki", _Version),
-        ("manufacturer", c_ubyte * 32),
-        ("flags", c_ulong),
-        ("description", c_ubyte * 32),
-        ("library", _Version),
-    )
-
-
-class _SlotInfo(ctypes.Structure):
-    _fields_ = (
-        ("description", c_ubyte * 64),
-        ("manufacturer", c_ubyte * 32),
-        ("flags", c_ulong),
-        ("hardware", _Version),
-        ("firmware", _Version),
-    )
-
-
-class _TokenInfo(ctypes.Structure):
-    _fields_ = (
-        ("label", c_ubyte * 32),
-        ("manufacturer", c_ubyte * 32),
-        ("model", c_ubyte * 16),
-        ("serial", c_ubyte * 16),
-        ("flags", c_ulong),
-        ("figures", c_ulong * 10),
-        ("hardware", _Version),
-        ("firmware", _Version),
-        ("time", c_ubyte * 16),
-    )
-
-
-class _Attribute(ctypes.Structure):
-    _fields_ = (("type", c_ulong), ("value", c_void_p), ("length", c_ulong))
-
-
-class _Mechanism(ctypes.Structure):
-    _fields_ = (("type", c_ulong), ("parameter", c_void_p), ("length", c_ulong))
-
-
-Value = Union[bool, int, bytes]
-Template = Mapping[int, Value]
 
 
 @dataclass(frozen=True)
@@ -172,7 +131,7 @@ class Library:
         self._subject = f"the PKCS#11 library {path}"
         try:
             loaded = ctypes.CDLL(path)
-            listed = POINTER(_FunctionList)()
+            listed = POINTER(FunctionList)()
             found = loaded.C_GetFunctionList(byref(listed))
         except (OSError, AttributeError) as error:
             raise TokenError(
@@ -190,7 +149,7 @@ class Library:
 
     def description(self) -> str:
         """What the library says it is."""
-        info = _Info()
+        info = Info()
         self._call("C_GetInfo", byref(info))
         return _text(info.description)
 
@@ -237,7 +196,7 @@ class Library:
                     self._call("C_Logout", handle)
 
     def _token(self, slot: int) -> Token:
-        place, info = _SlotInfo(), _TokenInfo()
+        place, info = SlotInfo(), TokenInfo()
         self._call("C_GetSlotInfo", c_ulong(slot), byref(place))
         self._call("C_GetTokenInfo", c_ulong(slot), byref(info))
         return Token(
@@ -283,8 +242,10 @@ class Library:
             raise
 
     def _call(self, name: str, *arguments: object, ok: tuple[int, ...] = (_OK,)) -> int:
-        function = ctypes.CFUNCTYPE(c_ulong)(self._functions[_FUNCTIONS[name]])
-        code = int(function(*arguments))
+        address = self._functions[_FUNCTIONS[name]]
+        if not address:
+            raise TokenError("failed", self._subject, f"has no {name}", "Take a library that has it")
+        code = int(ctypes.CFUNCTYPE(c_ulong)(address)(*arguments))
         if code not in ok:
             raise CallFailed(self._subject, name, code)
         return code
@@ -300,8 +261,8 @@ class Session:
 
     def find(self, template: Template) -> list[int]:
         """Handles of the objects that have all these attributes."""
-        attributes, _kept = _attributes(template)
-        self._call("C_FindObjectsInit", attributes, c_ulong(len(template)))
+        wanted, _kept = attributes(template)
+        self._call("C_FindObjectsInit", wanted, c_ulong(len(template)))
         try:
             found, count = (c_ulong * _MOST_OBJECTS)(), c_ulong()
             self._call("C_FindObjects", found, c_ulong(_MOST_OBJECTS), byref(count))
@@ -311,7 +272,7 @@ class Session:
 
     def attribute(self, handle: int, kind: int) -> Optional[bytes]:
         """An attribute of an object, or None where it has none that is shown."""
-        asked = _Attribute(kind, None, 0)
+        asked = Attribute(kind, None, 0)
         try:
             self._call("C_GetAttributeValue", c_ulong(handle), byref(asked), c_ulong(1))
             if asked.length > _MOST_BYTES:
@@ -337,8 +298,8 @@ class Session:
 
     def rename(self, handle: int, label: str) -> None:
         """Give an object another label."""
-        attributes, _kept = _attributes({LABEL: label.encode()})
-        self._call("C_SetAttributeValue", c_ulong(handle), attributes, c_ulong(1))
+        wanted, _kept = attributes({LABEL: label.encode()})
+        self._call("C_SetAttributeValue", c_ulong(handle), wanted, c_ulong(1))
 
     def destroy(self, handle: int) -> None:
         """Destroy an object for good."""
@@ -346,12 +307,12 @@ class Session:
 
     def generate(self, mechanism: int, public: Template, private: Template) -> tuple[int, int]:
         """Make a key pair in the token; returns the handles of its public and its private key."""
-        publics, _kept = _attributes(public)
-        privates, _kept_too = _attributes(private)
+        publics, _kept = attributes(public)
+        privates, _kept_too = attributes(private)
         made = c_ulong(), c_ulong()
         self._call(
             "C_GenerateKeyPair",
-            byref(_Mechanism(mechanism, None, 0)),
+            byref(Mechanism(mechanism, None, 0)),
             publics,
             c_ulong(len(public)),
             privates,
@@ -363,30 +324,24 @@ class Session:
 
     def sign(self, handle: int, mechanism: int, data: bytes) -> bytes:
         """A signature made in the token, as the mechanism defines it."""
-        self._call("C_SignInit", byref(_Mechanism(mechanism, None, 0)), c_ulong(handle))
+        self._call("C_SignInit", byref(Mechanism(mechanism, None, 0)), c_ulong(handle))
         signature, length = (c_ubyte * 1024)(), c_ulong(1024)
         self._call("C_Sign", c_char_p(data), c_ulong(len(data)), signature, byref(length))
         return bytes(signature[: length.value])
 
+    def verify(self, handle: int, mechanism: int, data: bytes, signature: bytes) -> bool:
+        """Whether a signature, as the mechanism defines it, is that of a public key. The token says so."""
+        self._call("C_VerifyInit", byref(Mechanism(mechanism, None, 0)), c_ulong(handle))
+        try:
+            self._call("C_Verify", c_char_p(data), c_ulong(len(data)), c_char_p(signature), c_ulong(len(signature)))
+        except CallFailed as error:
+            if error.code in _SIGNATURE_WRONG:
+                return False
+            raise
+        return True
+
     def _call(self, name: str, *arguments: object) -> None:
         self._library._call(name, self._handle, *arguments)
-
-
-def _attributes(template: Template) -> tuple[ctypes.Array[_Attribute], list[object]]:
-    """An array of CK_ATTRIBUTE, and what it points to, which must be kept as long as it is."""
-    kept: list[object] = []
-    array = (_Attribute * len(template))()
-    for at, (kind, value) in enumerate(template.items()):
-        held: object
-        if isinstance(value, bool):
-            held, length = c_ubyte(value), 1
-        elif isinstance(value, int):
-            held, length = c_ulong(value), ctypes.sizeof(c_ulong)
-        else:
-            held, length = ctypes.create_string_buffer(value, len(value)), len(value)
-        kept.append(held)
-        array[at] = _Attribute(kind, ctypes.cast(byref(held), c_void_p), length)
-    return array, kept
 
 
 def _text(field: ctypes.Array[c_ubyte]) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Optional
 
 from . import _cryptoki as p11
 from ._cryptoki import Library, Session, Token, TokenError
+from ._cryptoki_structures import Value
 from ._x509 import P256, ec_public_key, ecdsa_signature, is_rsa, rsa_public_key
 
 SOFTWARE, VIRTUAL_TPM, TPM, TEE, ELEMENT, UNKNOWN = "software", "virtual_tpm", "tpm", "tee", "element", "unknown"
@@ -33,6 +34,7 @@ WANTED = {
 }
 # DigestInfo of SHA-256 up to the digest (RFC 8017 section 9.2, note 1).
 _SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+_CHALLENGE_BYTES = 32
 _SOFT_MODELS = ("softhsm", "soft", "nss", "gnome-keyring", "p11-kit")
 
 
@@ -123,11 +125,19 @@ def missing(library: Library, place: Place) -> TokenError:
 def empty_slot(library: Library, place: Place) -> Token:
     """The slot that a token can be made of.
 
-    :raises TokenError: there is not just one.
+    :raises TokenError: there is not just one, or it is that of a secure element.
     """
     empty = [token for token in library.tokens() if not token.initialized]
     if len(empty) != 1:
         raise missing(library, place)
+    if kind(library, empty[0], place.environment) == ELEMENT:
+        # An ATECC608 gets its configuration, and is locked for good, by the call that makes a token.
+        raise TokenError(
+            "token_missing",
+            f"the token {place.token}",
+            "is not there, and to make one may lock the secure element for good, so that it was left alone",
+            "Set it up with its vendor's tools, and set device_identity_pin",
+        )
     return empty[0]
 
 
@@ -176,22 +186,33 @@ def private_key(session: Session, label: str, public: PublicKey) -> int:
     return found[0]
 
 
+def key_pair(session: Session, label: str) -> tuple[PublicKey, int]:
+    """The public key of a label, and the handle of the private one.
+
+    :raises TokenError: one of them is not there.
+    """
+    public = public_key(session, label)
+    if public is None:
+        raise TokenError("key", f"the key {label}", "is not in the token", "Run harden")
+    return public, private_key(session, label, public)
+
+
 def make(session: Session, label: str, key_type: str) -> None:
     """Make a key pair in the token, which it never leaves."""
     key_id = os.urandom(8)
-    both: dict[int, p11.Value] = {p11.TOKEN: True, p11.LABEL: label.encode(), p11.ID: key_id}
-    private: dict[int, p11.Value] = {
+    both: dict[int, Value] = {p11.TOKEN: True, p11.LABEL: label.encode(), p11.ID: key_id}
+    private: dict[int, Value] = {
         **both,
         p11.PRIVATE: True,
         p11.SENSITIVE: True,
         p11.EXTRACTABLE: False,
         p11.SIGN: True,
     }
-    public: dict[int, p11.Value] = {**both, p11.VERIFY: True}
+    public: dict[int, Value] = {**both, p11.VERIFY: True}
     if key_type == "ec-p256":
         session.generate(p11.EC_KEY_PAIR_GEN, {**public, p11.EC_PARAMS: P256}, private)
         return
-    size: dict[int, p11.Value] = {p11.MODULUS_BITS: int(key_type.split("-")[1]), p11.PUBLIC_EXPONENT: b"\x01\x00\x01"}
+    size: dict[int, Value] = {p11.MODULUS_BITS: int(key_type.split("-")[1]), p11.PUBLIC_EXPONENT: b"\x01\x00\x01"}
     # Greengrass decrypts the secrets of its secret manager with it.
     session.generate(p11.RSA_PKCS_KEY_PAIR_GEN, {**public, **size, p11.ENCRYPT: True}, {**private, p11.DECRYPT: True})
 
@@ -229,10 +250,23 @@ def require_born_inside(session: Session, label: str, private: int) -> dict[str,
 
 def sign(session: Session, private: int, spki: bytes, data: bytes) -> bytes:
     """A signature with SHA-256 as X.509 has it, made in the token."""
-    digest = hashlib.sha256(data).digest()
-    if is_rsa(spki):
-        return session.sign(private, p11.RSA_PKCS, _SHA256_INFO + digest)
-    return ecdsa_signature(session.sign(private, p11.ECDSA, digest))
+    raw = session.sign(private, *_signed(spki, data))
+    return raw if is_rsa(spki) else ecdsa_signature(raw)
+
+
+def prove(session: Session, label: str, public: PublicKey, private: int) -> None:
+    """Have a key sign what it has never seen, and see that its public half verifies that.
+
+    :raises TokenError: it does not.
+    """
+    challenge = _signed(public.spki, os.urandom(_CHALLENGE_BYTES))
+    if not session.verify(public.handle, *challenge, session.sign(private, *challenge)):
+        raise TokenError(
+            "signature_wrong",
+            f"the key {label}",
+            "made a signature that its public half does not verify",
+            "Find out what answers in place of the token, and destroy what there is of the key",
+        )
 
 
 def rename(session: Session, label: str, to: str) -> None:
@@ -251,6 +285,12 @@ def _halves(session: Session, label: str) -> list[int]:
     # The private half first: by the public one, which keeps its label till then, the next run finds it.
     public = public_key(session, label)
     return [] if public is None else [*_private_keys(session, label, public), public.handle]
+
+
+def _signed(spki: bytes, data: bytes) -> tuple[int, bytes]:
+    """The mechanism of a key, and what it signs to sign data with SHA-256."""
+    digest = hashlib.sha256(data).digest()
+    return (p11.RSA_PKCS, _SHA256_INFO + digest) if is_rsa(spki) else (p11.ECDSA, digest)
 
 
 def _private_keys(session: Session, label: str, public: PublicKey) -> list[int]:

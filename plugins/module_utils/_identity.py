@@ -165,7 +165,7 @@ def settle(session: Session, identity: Identity) -> None:
 def ask(session: Session, identity: Identity) -> str:
     """A request for a certificate in PEM, by a key of which nobody had the private half outside the token.
 
-    :raises TokenError: the key that is there is not such.
+    :raises TokenError: the key that is there is not such, or does not sign what its public half verifies.
     """
     key = identity.place.key
     certificate, _why = _certificate(identity.certificate)
@@ -180,6 +180,7 @@ def ask(session: Session, identity: Identity) -> str:
             raise TokenError("key", f"the key {label}", "is not shown by the token after it was made", "Report this")
     private = element.private_key(session, label, public)
     element.require_born_inside(session, label, private)
+    element.prove(session, label, public, private)
     spki = public.spki
     return request(identity.common_name, spki, lambda data: element.sign(session, private, spki, data))
 
@@ -236,10 +237,8 @@ def record(session: Session, identity: Identity, kind: str) -> dict[str, Optiona
     :raises TokenError: somebody may have the key outside the token.
     """
     key = identity.place.key
-    public = element.public_key(session, key)
-    if public is None:
-        raise TokenError("key", f"the key {key}", "is not in the token", "Run again")
-    seen = element.require_born_inside(session, key, element.private_key(session, key, public))
+    public, private = element.key_pair(session, key)
+    seen = element.require_born_inside(session, key, private)
     document = {
         "v": 1,
         "token_kind": kind,

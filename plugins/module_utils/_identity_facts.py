@@ -105,12 +105,9 @@ def _in_token(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
     with element.opened(place) as library:
         token = element.named(library, place)
         with library.session(token, pin.rstrip(b"\r\n")) as session:
-            public = element.public_key(session, place.key)
-            if public is None:
-                raise TokenError("key", f"the key {place.key}", "is not in the token", "Run harden")
-            private = element.private_key(session, place.key, public)
-            # That it signs is seen, too: a key may be listed, and of no use.
-            element.sign(session, private, public.spki, b"edgesec")
+            public, private = element.key_pair(session, place.key)
+            # A key may be listed, and of no use.
+            element.prove(session, place.key, public, private)
             return {
                 "token_kind": element.kind(library, token, place.environment),
                 "public_key": hashlib.sha256(public.spki).hexdigest(),

@@ -21,8 +21,9 @@ from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._observe import read_text, resolve
 from ._plan import contents as in_words
 from ._swap_boot import SWAPS, Swap, alone, path_of, require_swap_or_blank, swap_on
-from ._unlock_service import Change, install, missing
+from ._unlock_service import install, missing
 from ._volatile import declared_swap
+from ._whole_files import Change
 
 OFF, FSTAB_OUT, WIPE, INSTALL, START = (
     "switch the plain swap off",

@@ -9,37 +9,19 @@
 from __future__ import annotations
 
 import compileall
-import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Optional
+from typing import Any
 
 from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._cli import run
 from ._errors import EdgesecError
-from ._files import write_atomic
 from ._runtime import DIRECTORY, HOOKS, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, links_of
+from ._whole_files import Change, missing_files, write
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
 _PROGRAMS = (_unlock, _swap_boot, _next_boot_check, _boot_window_program)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target)."""
-
-    path: str
-    before: str
-    after: str
-    mode: Optional[int]
-
-    @property
-    def diff(self) -> dict[str, str]:
-        """As Ansible shows differences; of code no more than its digest."""
-        before, after = (_digest(text) if self.path.endswith(".py") else text for text in (self.before, self.after))
-        return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
 def sources() -> dict[str, str]:
@@ -82,39 +64,11 @@ def missing_library(root: str) -> list[Change]:
     )
 
 
-def missing_files(root: str, wanted: Sequence[tuple[str, str, int]]) -> list[Change]:
-    """What differs from files that are to be there, each with its path below the root, text and mode."""
-    changes = []
-    for name, text, mode in wanted:
-        path = os.path.join(root, name)
-        before = _content(path)
-        if before != text or os.stat(path).st_mode & 0o7777 != mode:
-            changes.append(Change(path, before or "", text, mode))
-    return changes
-
-
 def install(root: str, changes: Sequence[Change]) -> None:
     """Write what differs."""
-    for change in changes:
-        os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
-        if change.mode is None:
-            os.symlink(change.after, change.path)
-        else:
-            write_atomic(change.path, change.after.encode(), change.mode, os.geteuid(), os.getegid())
+    write(changes)
     if changes:
         # The unit may not write there, and compiling is a good part of a small board's boot.
         compileall.compile_dir(os.path.join(root, PACKAGE), quiet=1)
     if changes and root == "/" and os.path.isdir("/run/systemd/system"):
         run(["systemctl", "daemon-reload"])
-
-
-def _digest(text: str) -> str:
-    return f"sha256 {hashlib.sha256(text.encode()).hexdigest()}\n"
-
-
-def _content(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return None

@@ -12,7 +12,8 @@ version_added: 1.0.0
 description:
   - Makes a key pair in a token, such as a TPM through C(libtpm2_pkcs11.so), has a certificate issued for it, and puts
     that in its place. The private key never leaves the token.
-  - The attributes of the key are read back from the token. One that may exist outside of it is refused.
+  - The attributes of the key are read back from the token. One that may exist outside of it is refused. So is one whose
+    signature of a fresh challenge its public half does not verify.
   - A certificate that ends soon is replaced, with a new key. The old key is destroyed after the new certificate has
     been proven, and is in its place. Whatever interrupts that, the next run brings it to its end or undoes it.
   - A PIN that the store has none of is made on the controller, and escrowed there before the token is made. A wrong one
@@ -242,7 +243,8 @@ csr:
 reason:
   description:
     - Why it failed, in one word, such as V(pin_wrong), V(pin_locked), V(pin_final_try), V(token_missing), V(library),
-      V(certificate_wrong), V(certificate_not_valid), V(key_extractable), V(handshake) or V(tool_missing).
+      V(certificate_wrong), V(certificate_not_valid), V(key_extractable), V(signature_wrong), V(handshake) or
+      V(tool_missing).
   returned: failure
   type: str
   sample: pin_wrong

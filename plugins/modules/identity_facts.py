@@ -70,7 +70,7 @@ ansible_facts:
             public_key: {type: str, description: "SHA-256 of its public key (SubjectPublicKeyInfo)."}
             attributes: {type: dict, description: "What the token said of the private key."}
             read_at: {type: int, description: "When that was, in seconds since the epoch."}
-            live: {type: bool, description: "Whether it was now, with a signature made as well."}
+            live: {type: bool, description: "Whether it was now, with a signature made and verified as well."}
         error:
           description: Why the token could not be used.
           type: dict

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._element_environment import element_environment
 
-_IDENTITY = ("library", "environment", "token", "key", "certificate", "pin_file", "probe")
+_IDENTITY = ("library", "token", "key", "certificate", "pin_file", "probe")
 
 
 def arguments(policy: Mapping[str, Any], tcti: str | None) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def arguments(policy: Mapping[str, Any], tcti: str | None) -> dict[str, Any]:
 
     :param policy: as :func:`_policy.policy` returns it.
     :param tcti: how the TPM is reached, where that is not the default.
-    :raises EdgesecError: a set of credentials is not known.
+    :raises EdgesecError: a set of credentials is not known, or the secure element cannot be so.
     """
     wanted: dict[str, Any] = {
         "volumes": policy["encrypted_storage_volumes"],
@@ -34,7 +35,14 @@ def arguments(policy: Mapping[str, Any], tcti: str | None) -> dict[str, Any]:
         "discover": policy["credentials_discovery"],
         "sealed": policy["credentials_at_rest"],
         "boot_paths": policy["boot_mounts_paths"],
-        "identity": {name: policy[f"device_identity_{name}"] for name in _IDENTITY},
+        "identity": {
+            **{name: policy[f"device_identity_{name}"] for name in _IDENTITY},
+            # What is set by name holds.
+            "environment": {
+                **element_environment(policy["device_identity_element"]),
+                **policy["device_identity_environment"],
+            },
+        },
         "tcti": tcti,
     }
     return {name: value for name, value in wanted.items() if name not in ("discover", "tcti") or value}

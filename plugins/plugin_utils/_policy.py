@@ -40,6 +40,7 @@ _KEYS = {
     "credentials_discovery": "credentials",
     "device_identity_library": "device_identity",
     "device_identity_environment": "device_identity",
+    "device_identity_element": "device_identity",
     "device_identity_token": "device_identity",
     "device_identity_key": "device_identity",
     "device_identity_certificate": "device_identity",

@@ -28,6 +28,7 @@ from tests.server_certificate import server_certificate
 from tests.setup.collection import COLLECTIONS
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
+ALTERED = str(Path(__file__).with_name("altered_library.py"))
 ROLE = """\
 - hosts: all
   gather_facts: false
@@ -148,8 +149,9 @@ class Board:
         assert done.returncode == 0, words(done)
         return int(done.stdout.rsplit("changed=", 1)[1].split()[0])
 
-    def module(self, check: bool = False, **more: Any) -> Result:
-        return run_module("identity_certificate", {**self.arguments, **more}, check=check)
+    def module(self, check: bool = False, altered: str = "", **more: Any) -> Result:
+        within = (sys.executable, ALTERED, altered) if altered else ()
+        return run_module("identity_certificate", {**self.arguments, **more}, check=check, within=within)
 
     def ask(self, **more: Any) -> str:
         """Have the device ask for a certificate, as the action does."""

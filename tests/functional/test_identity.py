@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
     new_ca,
 )
 from tests.functional.conftest import SoftwareTpm
-from tests.functional.identity_board import CA, PIN, Board, Server, board_with_softhsm
+from tests.functional.identity_board import ALTERED, CA, PIN, SO_PIN, Board, Server, board_with_softhsm
 from tests.functional.test_key_playbooks import HOST, words
 from tests.module_runner import run_module
 
@@ -204,6 +205,42 @@ def test_a_key_that_was_outside_its_token_is_refused(soft: Board) -> None:
     assert not soft.certificate.exists()
 
 
+@pytest.mark.parametrize("key_type", ["ec-p256", "rsa-2048"])
+def test_a_key_whose_signature_is_wrong_is_not_taken(soft: Board, key_type: str) -> None:
+    wanted: dict[str, Any] = {"pin": PIN, "so_pin": SO_PIN, "key_type": key_type}
+    refused = soft.module(altered="wrong signature", **wanted)
+    assert "does not verify" in refused.error
+    assert refused.values["reason"] == "signature_wrong"
+    assert "csr" not in refused.values
+    assert not soft.certificate.exists()
+    assert soft.module(**wanted).values["csr"]
+
+
+@pytest.mark.parametrize(
+    ("altered", "seen"),
+    [("no renaming", "C_SetAttributeValue ended with CKR 0x54"), ("renaming absent", "has no C_SetAttributeValue")],
+)
+def test_a_token_whose_keys_cannot_be_renamed_keeps_the_key_in_use(soft: Board, altered: str, seen: str) -> None:
+    soft.give(days=10, renew_before_days=5)
+    before = soft.certificate.read_bytes(), facts(soft)["key"]["public_key"]
+    issued = soft.issue(soft.ask())
+    assert seen in soft.module(altered=altered, pin=PIN, issued=issued).error
+    assert (soft.certificate.read_bytes(), facts(soft)["key"]["public_key"]) == before
+    assert not soft.module(renew_before_days=5).changed
+
+
+def test_no_token_is_made_in_a_secure_element(soft: Board, tmp_path: Path) -> None:
+    before = sorted((tmp_path / "tokens").rglob("*"))
+    asked: list[dict[str, Any]] = [{}, {"pin": PIN, "so_pin": SO_PIN}]
+    for pins in asked:
+        refused = soft.module(altered="secure element", **pins)
+        assert "may lock the secure element for good" in refused.error
+        assert refused.values["reason"] == "token_missing"
+        assert sorted((tmp_path / "tokens").rglob("*")) == before
+    soft.give()
+    assert not soft.module(altered="secure element").changed, "one that was made by others is used"
+
+
 def test_a_certificate_of_another_key_or_time_is_refused_and_one_in_place_is_replaced(soft: Board) -> None:
     soft.give()
     good = soft.certificate.read_bytes()
@@ -249,10 +286,11 @@ def test_a_program_of_the_operators_issues_the_certificate(soft: Board, tmp_path
         issued_by_command(["cat", str(tmp_path / "ca.pem")], request, HOST)
 
 
-def facts(board: Board, probe: bool = True, **changes: Any) -> dict[str, Any]:
+def facts(board: Board, probe: bool = True, altered: str = "", **changes: Any) -> dict[str, Any]:
+    within = (sys.executable, ALTERED, altered) if altered else ()
     named = ("library", "environment", "certificate", "pin_file")
     identity = {**{name: board.arguments[name] for name in named}, "probe": probe, **changes}
-    found: dict[str, Any] = run_module("identity_facts", {"identity": identity}).values["ansible_facts"]
+    found: dict[str, Any] = run_module("identity_facts", {"identity": identity}, within=within).values["ansible_facts"]
     return dict(found["edgesec_identity"])
 
 
@@ -270,6 +308,7 @@ def test_facts_are_the_same_from_the_record_and_from_the_token(which: str, reque
     assert live["key"]["public_key"] == live["certificate"]["public_key"]
     assert live["certificate"]["not_after"] == board.issued.not_valid_after_utc.timestamp()
 
+    assert facts(board, altered="wrong signature")["error"]["reason"] == "signature_wrong"
     board.pin_file.write_text("271829")
     assert facts(board)["error"]["reason"] == "pin_wrong"
     board.pin_file.unlink()

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Files that are to be there whole, with their modes: what differs, as Ansible shows it, and writing it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from ._files import write_atomic
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target)."""
+
+    path: str
+    before: str
+    after: str
+    mode: Optional[int]
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """As Ansible shows differences; of code no more than its digest."""
+        before, after = (_digest(text) if self.path.endswith(".py") else text for text in (self.before, self.after))
+        return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
+
+
+def missing_files(root: str, wanted: Sequence[tuple[str, str, int]]) -> list[Change]:
+    """What differs from files that are to be there, each with its path below the root, text and mode.
+
+    A file that belongs to somebody else differs, and so does a link in its place.
+    """
+    changes = []
+    for name, text, mode in wanted:
+        path = os.path.join(root, name)
+        before = _content(path)
+        if before != text or not _is_ours(path, mode):
+            changes.append(Change(path, before or "", text, mode))
+    return changes
+
+
+def write(changes: Sequence[Change]) -> None:
+    """Write what differs."""
+    for change in changes:
+        os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+        if change.mode is None:
+            os.symlink(change.after, change.path)
+        else:
+            write_atomic(change.path, change.after.encode(), change.mode, os.geteuid(), os.getegid())
+
+
+def _is_ours(path: str, mode: int) -> bool:
+    seen = os.lstat(path)
+    return stat.S_ISREG(seen.st_mode) and (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (os.geteuid(), mode)
+
+
+def _digest(text: str) -> str:
+    return f"sha256 {hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def _content(path: str) -> Optional[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,198 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: element_config
+short_description: Configure the PKCS#11 library of a secure element
+version_added: 1.0.0
+description:
+  - Writes the files by which the PKCS#11 library of a vendor finds its secure element, and tells the variables that it
+    reads.
+  - For V(atecc608) these are the two files of CryptoAuthLib. Each is replaced as a whole. Those of other slots, and
+    those that the library writes for the keys that it makes, are left as they are.
+  - The libraries of V(se05x) and V(optiga_trust_m) read no file. That of V(optiga_trust_m) has its bus, its address and
+    its reset line compiled in, so that nothing can be set.
+  - The element itself is not used. M(edgesec.hardening.identity_certificate) proves that it answers.
+author:
+  - "The edgesec.hardening contributors (@edgesec)"
+extends_documentation_fragment:
+  - edgesec.hardening.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  element:
+    description:
+      - The secure element. An option that its kind does not have is an error.
+    type: dict
+    required: true
+    suboptions:
+      kind:
+        description:
+          - V(atecc608) are ATECC508A and ATECC608 of Microchip by CryptoAuthLib, V(se05x) is EdgeLock SE05x of NXP by
+            se05x-pkcs11, V(optiga_trust_m) is OPTIGA Trust M of Infineon by pkcs11-optiga-trust-m.
+        type: str
+        choices: [atecc608, se05x, optiga_trust_m]
+        required: true
+      bus:
+        description:
+          - Number of the I2C bus, as C(/dev/i2c-1) has it. By default 1. For V(atecc608) and V(se05x).
+        type: int
+      address:
+        description:
+          - I2C address in 7 bits, as C(i2cdetect) shows it. For V(atecc608) by default 0x60, for V(se05x) 0x48.
+          - CryptoAuthLib's own documents and files have twice that number.
+        type: int
+      device:
+        description:
+          - The part, for V(atecc608). By default V(ATECC608B).
+        type: str
+        choices: [ATECC508A, ATECC608A, ATECC608B]
+      profile:
+        description:
+          - How Microchip has set the part up, for V(atecc608). The library then knows its keys by itself, if it was
+            compiled with the profile.
+        type: str
+        choices: [TNGTLS, TFLXTLS, TNGLORA]
+      interface:
+        description:
+          - What the part is at, for V(atecc608). By default V(i2c). V(hid) is Microchip's USB kit, for which
+            O(element.bus) is of no use.
+        type: str
+        choices: [i2c, hid]
+      slot:
+        description:
+          - PKCS#11 slot from 0 to 15, which the file is named after, for V(atecc608). The library has as many as it was
+            compiled for, which is one by default. By default 0.
+        type: int
+      free_slots:
+        description:
+          - Slots of the part, from 0 to 15, that keys may be made in, for V(atecc608). None by default.
+        type: list
+        elements: int
+      objects:
+        description:
+          - What is in the other slots of the part, for V(atecc608). None by default.
+        type: list
+        elements: dict
+        suboptions:
+          type:
+            description: What it is. The public half of a private key is known by itself.
+            type: str
+            choices: [private, public, secret, certificate]
+            required: true
+          label:
+            description: Its label.
+            type: str
+            required: true
+          slot:
+            description: Slot of the part, from 0 to 15.
+            type: int
+            required: true
+      configuration:
+        description:
+          - Path of the file that CryptoAuthLib was compiled to read, for V(atecc608). By default
+            V(/etc/cryptoauthlib/cryptoauthlib.conf).
+        type: str
+      filestore:
+        description:
+          - Directory of the files of the slots, for V(atecc608). By default V(/var/lib/cryptoauthlib).
+        type: str
+      scp03_keys:
+        description:
+          - Path of the file with the keys of the platform's SCP03 channel, for V(se05x) with a library that was
+            compiled for it. The file is yours to provide, with mode 0600.
+          - The library takes C(/tmp/SE05X/plain_scp.txt) before it, where that exists.
+        type: str
+  token:
+    description:
+      - Label of the token, which V(atecc608) takes from its file.
+    type: str
+    default: edgesec
+seealso:
+  - module: edgesec.hardening.identity_certificate
+  - plugin: edgesec.hardening.element_environment
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Say where the ATECC608 of the board is, and that its second slot is for keys
+  edgesec.hardening.element_config:
+    element:
+      kind: atecc608
+      bus: 1
+      address: 0x36
+      free_slots: [2]
+      objects:
+        - {type: private, label: device, slot: 0}
+"""
+
+RETURN = r"""
+files:
+  description: Paths that are to be written, or were written.
+  returned: success
+  type: list
+  elements: str
+  sample: ["/var/lib/cryptoauthlib/0.conf"]
+environment:
+  description: Variables that the library reads, for the programs that use it.
+  returned: success
+  type: dict
+  sample: {"EX_SSS_BOOT_SSS_PORT": "/dev/i2c-1:0x48"}
+library:
+  description: Name of the PKCS#11 library that reads them, as its vendor builds it.
+  returned: success
+  type: str
+  sample: libcryptoauth.so
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ELEMENT
+from ansible_collections.edgesec.hardening.plugins.module_utils._element_config import LIBRARIES, environment, files
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._whole_files import missing_files, write
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    element = module.params["element"]
+    wanted = files(element, module.params["token"])
+    changes = missing_files("/", [(path, text, 0o644) for path, text in wanted.items()])
+    if not module.check_mode:
+        write(changes)
+    return {
+        "changed": bool(changes),
+        "files": [change.path for change in changes],
+        "environment": environment(element),
+        "library": LIBRARIES[element["kind"]],
+        "diff": [change.diff for change in changes],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "element": {**ELEMENT, "required": True},
+            "token": {"type": "str", "default": "edgesec", "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except EdgesecError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: cannot be written: {error.strerror}. See that the place is writable.")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
