@@ -17,19 +17,15 @@ from tests.functional.identity_board import Board, board_with_softhsm
 from tests.functional.test_key_playbooks import words
 from tests.module_runner import Result, run_module
 
-REPOSITORY = Path(__file__).parents[2]
-# As the role compliance has the facts observed.
-FACTS = f"""\
+# As the playbooks have a device observed.
+FACTS = """\
 - hosts: all
   gather_facts: false
-  vars_files: ["{REPOSITORY}/roles/compliance/vars/main.yml"]
   tasks:
-    - ansible.builtin.set_fact:
-        compliance_policy: "{{{{ __compliance_settings | edgesec.hardening.policy }}}}"
-    - edgesec.hardening.identity_facts:
-        identity: "{{{{ __compliance_identity }}}}"
+    - edgesec.hardening.compliance_judgement:
+      register: observed
     - ansible.builtin.debug:
-        msg: "{{{{ [__compliance_identity.environment, ansible_facts.edgesec_identity] }}}}"
+        msg: "{{ [observed.invocation.module_args.identity.environment, ansible_facts.edgesec_identity] }}"
 """
 
 
