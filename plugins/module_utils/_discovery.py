@@ -26,14 +26,13 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from ._errors import EdgesecError, Malformed
 from ._file_access import group_name, read_acl, readers, user_name
-from ._key_formats import BINARY_MAGICS
+from ._key_formats import BINARY_BEGINS
 from ._mountinfo import parse_mountinfo
 from ._observe import json_clean, read_text
 from ._secret_formats import HEAD, is_binary, may_hold_secrets, secrets_in
 from ._storage import place_of
 from ._unopened import MEDIA, PSEUDO, SOURCES
 
-SMALLEST = 9
 _DEEPEST = 200
 _MOST_NAMES = 20
 _MOST_SECRETS = 10_000
@@ -99,6 +98,7 @@ class _Walk:
         text = read_text(self.root, "/proc/self/mountinfo")
         self.mounts = {mount.mount_point: mount.fstype for mount in parse_mountinfo(text or "")}
         patterns = [translate(pattern) for pattern in self.search.exclude]
+        self.first = min(HEAD, self.search.max_size + 1)
         self.unopened = MEDIA if self.search.thorough else MEDIA | SOURCES
         self.excluded = re.compile("|".join(patterns)).match if patterns else None
 
@@ -185,11 +185,7 @@ class _Walk:
                 counts["by_name"] += 1
                 continue
             try:
-                size = entry.stat(follow_symlinks=False).st_size
-                if size > search.max_size:
-                    counts["too_large"] += 1
-                elif size >= SMALLEST:
-                    self._look(level, name, self.last)
+                self._look(level, name, self.last)
             except OSError as error:
                 self._cannot_read(self.last, error)
         return None
@@ -198,9 +194,15 @@ class _Walk:
         descriptor = _open(name, _OPEN, level.descriptor)
         try:
             self.counts["opened"] += 1
-            data = os.read(descriptor, HEAD)
+            # What it is is not asked before it is open: most files are small, and end here.
+            data = os.read(descriptor, self.first)
             binary = is_binary(data)
-            if len(data) == HEAD and (not binary or data.startswith(BINARY_MAGICS)):
+            if binary and not data.startswith(BINARY_BEGINS):
+                return
+            if len(data) == self.first:
+                if os.fstat(descriptor).st_size > self.search.max_size:
+                    self.counts["too_large"] += 1
+                    return
                 data += os.read(descriptor, self.search.max_size)
             if binary or may_hold_secrets(path, data):
                 self._found(level, descriptor, path, data)
