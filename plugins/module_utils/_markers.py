@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 # From the rarest in configuration and documents to the most frequent.
-_RARE = (b"K", b"{", b"]", b"P", b"_", b"-", b".")
+_RARE = (b"K", b"{", b"S", b"P", b"_", b"-", b".")
 
 # A byte, and the search for the markers around it.
 Searches = tuple[tuple[bytes, Callable[[bytes], object]], ...]
