@@ -80,7 +80,7 @@ def secrets_in(path: str, data: bytes) -> list[Secret]:
 
 def is_binary(data: bytes) -> bool:
     """Whether a file, or its first bytes, are no text."""
-    return b"\0" in data[:HEAD] or data.startswith(BINARY_MAGICS)
+    return 0 in data[:HEAD] or data.startswith(BINARY_MAGICS)
 
 
 def may_hold_secrets(path: str, data: bytes) -> bool:

@@ -188,7 +188,9 @@ ansible_facts:
                 excluded: {type: int, description: "Files and directories that O(discover) excludes."}
                 too_deep: {type: int, description: "Directories below more others than are followed."}
                 too_large:
-                  description: Files with more bytes than are searched. Programs and the like, which their first bytes tell, are not counted.
+                  description: >-
+                    Files with more bytes than are searched. Programs and the like, which their first bytes tell, are not
+                    counted.
                   type: int
                 unreadable: {type: int, description: "Files and directories that could not be read."}
                 file_systems:

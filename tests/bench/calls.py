@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.plays import environment, pinging, program
 from tests.bench.figures import Figure, Goal, amount, in_turn, not_measured, ratio, seconds
+from tests.bench.plays import environment, pinging, program
 from tests.lab import Device
 from tests.playbook import play_on
 from tests.setup.collection import ROOT

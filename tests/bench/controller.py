@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.plays import environment, pinging, program
 from tests.bench.figures import Figure, Goal, amount, ratio
+from tests.bench.plays import environment, pinging, program
 from tests.setup.collection import ROOT
 
 FEW, MANY = 10, 200
