@@ -189,8 +189,8 @@ ansible_facts:
                 too_deep: {type: int, description: "Directories below more others than are followed."}
                 too_large:
                   description: >-
-                    Files with more bytes than are searched. Programs and the like, which their first bytes tell, are not
-                    counted.
+                    Files with more bytes than are searched. Programs and the like, which their first bytes tell, are
+                    not counted.
                   type: int
                 unreadable: {type: int, description: "Files and directories that could not be read."}
                 file_systems:
