@@ -94,7 +94,8 @@ def may_hold_secrets(path: str, data: bytes) -> bool:
 
 
 def _is_json(data: bytes) -> bool:
-    return data[:64].lstrip()[:1] == b"{"
+    head = data[:64]
+    return ord("{") in head and head.lstrip().startswith(b"{")
 
 
 def _configured(data: bytes) -> Iterator[Secret]:

@@ -29,7 +29,7 @@ def undeclared(directory: Path, rounds: int) -> Iterator[Figure]:
     for search in (quick, thorough):
         found = {(secret["path"], secret["kind"]) for secret in discover(str(root), search)["secrets"]}
         assert found == planted, f"of {len(planted)} secrets {len(found & planted)}, and {len(found - planted)} others"
-    command = ["find", root, "-xdev", "-printf", "%s %m\\n"]
+    command = ["find", str(root), "-xdev", "-printf", "%s %m\\n"]
     finding, searching, thoroughly = in_turn(
         rounds,
         lambda: _processor_seconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True)),
