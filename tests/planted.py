@@ -141,6 +141,7 @@ def _private_keys(draw: random.Random) -> list[Planted]:
         Planted("open.p12", serialize_key_and_certificates(b"edge", curve, None, None, NoEncryption()), "pkcs12"),
         Planted("key.jks", _java(1, draw), "java_keystore", True),
         Planted("tpm.pem", _pem("TSS2 PRIVATE KEY", _tss2(draw)), "tss2"),
+        Planted("tpm-old.pem", _pem("TSS2 KEY BLOB", _tss2(draw)), "tss2"),
         Planted("keys.txt", b"# created: today\n" + _age(draw) + b"\n", "age"),
         Planted("ring.asc", _pgp(draw), "pgp", None),
     ]
@@ -186,6 +187,7 @@ def _settings(draw: random.Random) -> list[Planted]:
         ("openssl.cnf", f"[pkcs11_sect]\npkcs11-module-token-pin = {letters(8)}\n", "pkcs11_pin"),
         ("lite.yaml", f'  privateKeyPath: "pkcs11:token=ggl;object=key;pin-value={letters(8)}"\n', "pkcs11_pin"),
         (".npmrc", f"//registry/:_authToken=ghp_{letters(36)}\n", "api_token"),
+        ("user.env", f"TOKEN=ghu_{letters(36)}\n", "api_token"),
         (".bash_history", f"ls\ncurl -u admin:{letters(10)} http://10.0.0.1/\n", "shell_history"),
     ]
     return [

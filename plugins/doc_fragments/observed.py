@@ -160,7 +160,7 @@ options:
         type: int
         default: 1000000
       max_size:
-        description: Files with more bytes are not opened.
+        description: Files with more bytes are not searched.
         type: int
         default: 131072
       cursor:

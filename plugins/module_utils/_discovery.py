@@ -16,7 +16,6 @@ import os
 import re
 import stat
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
@@ -26,17 +25,20 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from ._errors import EdgesecError, Malformed
 from ._file_access import group_name, read_acl, readers, user_name
-from ._key_formats import BINARY_MAGICS
+from ._key_formats import BINARY_BEGINS
 from ._mountinfo import parse_mountinfo
 from ._observe import json_clean, read_text
-from ._secret_formats import HEAD, is_binary, may_hold_secrets, secrets_in
+from ._secret_formats import is_binary, may_hold_secrets, secrets_in
 from ._storage import place_of
 from ._unopened import MEDIA, PSEUDO, SOURCES
 
-SMALLEST = 9
+# Most files have no more bytes.
+_FIRST = 16 * 1024
 _DEEPEST = 200
 _MOST_NAMES = 20
 _MOST_SECRETS = 10_000
+_LOOKED_AT = ("directories", "files", "opened")
+_NOT_LOOKED_AT = ("by_name", "excluded", "too_deep", "too_large", "unreadable")
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Reading is not to be written down, on flash least of all. Only the owner and root may ask for that.
@@ -53,7 +55,7 @@ class Search:
     :ivar cross_file_systems: whether file systems that are mounted below C(paths) are entered.
     :ivar max_seconds: after so many seconds the walk stops.
     :ivar max_files: after so many files the walk stops.
-    :ivar max_size: larger files are not opened.
+    :ivar max_size: larger files are not searched.
     :ivar thorough: sources of programs and documents are opened, too.
     :ivar cursor: where a walk that stopped is to go on, as its result had it.
     """
@@ -89,9 +91,10 @@ class _Walk:
     search: Search
     deadline: float
     secrets: list[dict[str, Any]] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*_LOOKED_AT, *_NOT_LOOKED_AT), 0))
     unreadable: list[str] = field(default_factory=list)
     unentered: list[dict[str, Any]] = field(default_factory=list)
+    accesses: dict[tuple[int, int, int, Optional[bytes]], dict[str, Any]] = field(default_factory=dict)
     places: dict[int, Optional[bool]] = field(default_factory=dict)
     last: str = ""
 
@@ -99,6 +102,7 @@ class _Walk:
         text = read_text(self.root, "/proc/self/mountinfo")
         self.mounts = {mount.mount_point: mount.fstype for mount in parse_mountinfo(text or "")}
         patterns = [translate(pattern) for pattern in self.search.exclude]
+        self.first = min(_FIRST, self.search.max_size + 1)
         self.unopened = MEDIA if self.search.thorough else MEDIA | SOURCES
         self.excluded = re.compile("|".join(patterns)).match if patterns else None
 
@@ -146,6 +150,8 @@ class _Walk:
             os.close(descriptor)
             self._cannot_read(path, error)
             return None
+        if after:
+            names = [entry for entry in names if _is_behind(entry, after)]
         self.counts["directories"] += 1
         return _Level(descriptor, path, device, iter(names), after)
 
@@ -162,46 +168,49 @@ class _Walk:
 
     def _next_directory(self, level: _Level) -> Optional[str]:
         """Look at files until a directory comes; None after the last entry."""
-        counts, search, prefix = self.counts, self.search, level.path.rstrip("/") + "/"
+        counts, excluded, unopened = self.counts, self.excluded, self.unopened
+        most, deadline, clock = self.search.max_files, self.deadline, time.monotonic
+        prefix = level.path.rstrip("/") + "/"
         for entry in level.entries:
+            is_file = entry.is_file(follow_symlinks=False)
+            if not is_file and not entry.is_dir(follow_symlinks=False):
+                continue
             name = entry.name
-            if level.after and name < level.after[0]:
-                continue
-            is_directory = entry.is_dir(follow_symlinks=False)
-            if level.after == (name,) and not is_directory:
-                continue
-            if self.excluded is not None and self.excluded(prefix + name):
+            path = prefix + name
+            if excluded is not None and excluded(path):
                 counts["excluded"] += 1
                 continue
-            if is_directory:
+            if not is_file:
                 return name
-            if not entry.is_file(follow_symlinks=False):
-                continue
-            if counts["files"] >= search.max_files or time.monotonic() > self.deadline:
+            if counts["files"] >= most or clock() > deadline:
                 raise _Stop
             counts["files"] += 1
-            self.last = prefix + name
-            if "." in name and name.rpartition(".")[2].lower() in self.unopened:
+            _stem, dot, end = name.rpartition(".")
+            if dot and end.lower() in unopened:
                 counts["by_name"] += 1
-                continue
-            try:
-                size = entry.stat(follow_symlinks=False).st_size
-                if size > search.max_size:
-                    counts["too_large"] += 1
-                elif size >= SMALLEST:
-                    self._look(level, name, self.last)
-            except OSError as error:
-                self._cannot_read(self.last, error)
+            else:
+                try:
+                    self._look(level, name, path)
+                except OSError as error:
+                    self._cannot_read(path, error)
+            self.last = path
         return None
 
     def _look(self, level: _Level, name: str, path: str) -> None:
         descriptor = _open(name, _OPEN, level.descriptor)
         try:
             self.counts["opened"] += 1
-            data = os.read(descriptor, HEAD)
+            # What it is is not asked before it is open: most files are small, and end here.
+            data = os.read(descriptor, self.first)
             binary = is_binary(data)
-            if len(data) == HEAD and (not binary or data.startswith(BINARY_MAGICS)):
-                data += os.read(descriptor, self.search.max_size)
+            if binary and not data.startswith(BINARY_BEGINS):
+                return
+            if len(data) == self.first:
+                size = os.fstat(descriptor).st_size
+                if size > self.search.max_size:
+                    self.counts["too_large"] += 1
+                    return
+                data += os.read(descriptor, size)
             if binary or may_hold_secrets(path, data):
                 self._found(level, descriptor, path, data)
         finally:
@@ -214,25 +223,36 @@ class _Walk:
             return
         if len(self.secrets) >= _MOST_SECRETS:
             raise _Stop
-        try:
-            others = readers(info.st_mode, info.st_uid, info.st_gid, read_acl(descriptor))
-        except (OSError, Malformed):
-            others = None
+        access = self._access(descriptor, info)
         for secret in secrets:
             self.secrets.append(
                 {
                     "path": path,
                     "kind": secret.kind,
-                    "owner": user_name(info.st_uid),
-                    "group": group_name(info.st_gid),
-                    "mode": f"{stat.S_IMODE(info.st_mode):04o}",
-                    "readers": others,
+                    **access,
                     "encrypted": secret.encrypted,
                     "protected": secret.protected,
                     "on_encrypted_storage": self._place(level),
                     "fingerprint": secret.fingerprint,
                 }
             )
+
+    def _access(self, descriptor: int, info: os.stat_result) -> dict[str, Any]:
+        """Whose a file is, and who can read it; names are looked up once for all files that are alike."""
+        acl: Optional[bytes]
+        try:
+            acl = read_acl(descriptor)
+        except OSError:
+            acl = None
+        key = (info.st_mode, info.st_uid, info.st_gid, acl)
+        if key not in self.accesses:
+            self.accesses[key] = {
+                "owner": user_name(info.st_uid),
+                "group": group_name(info.st_gid),
+                "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+                "readers": _readers(*key),
+            }
+        return self.accesses[key]
 
     def _place(self, level: _Level) -> Optional[bool]:
         if level.device not in self.places:
@@ -267,9 +287,10 @@ def discover(root: str, search: Search) -> dict[str, Any]:
     for number, start in enumerate(search.paths):
         if number < first:
             continue
-        walk.last = start
+        behind = after if number == first else ()
+        walk.last = "/".join((start.rstrip("/"), *behind)) if behind else start
         try:
-            walk.below(start, after if number == first else ())
+            walk.below(start, behind)
         except _Stop:
             cursor = f"{number}:{quote_from_bytes(os.fsencode(walk.last))}"
             break
@@ -280,9 +301,9 @@ def discover(root: str, search: Search) -> dict[str, Any]:
                 "secrets": walk.secrets,
                 "complete": cursor is None and not counts["unreadable"] and not counts["too_deep"],
                 "cursor": cursor,
-                "looked_at": {name: counts[name] for name in ("directories", "files", "opened")},
+                "looked_at": {name: counts[name] for name in _LOOKED_AT},
                 "not_looked_at": {
-                    **{name: counts[name] for name in ("by_name", "excluded", "too_deep", "too_large", "unreadable")},
+                    **{name: counts[name] for name in _NOT_LOOKED_AT},
                     "file_systems": walk.unentered,
                     "unreadable_paths": walk.unreadable,
                 },
@@ -290,6 +311,20 @@ def discover(root: str, search: Search) -> dict[str, Any]:
             }
         )
     )
+
+
+def _readers(mode: int, uid: int, gid: int, acl: Optional[bytes]) -> Optional[list[str]]:
+    try:
+        return None if acl is None else readers(mode, uid, gid, acl)
+    except Malformed:
+        return None
+
+
+def _is_behind(entry: os.DirEntry[str], after: tuple[str, ...]) -> bool:
+    """Whether an entry, or something below it, comes behind a place in the order of names."""
+    if entry.name != after[0]:
+        return entry.name > after[0]
+    return len(after) > 1 or entry.is_dir(follow_symlinks=False)
 
 
 def _place_of_cursor(search: Search) -> tuple[int, tuple[str, ...]]:

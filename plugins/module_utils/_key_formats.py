@@ -49,6 +49,11 @@ _PUTTY = re.compile(
     rb"PuTTY-User-Key-File-[23]: (\S{1,64})\r?\nEncryption: (\S{1,32})\r?\n"
     rb"(?:Comment: [^\n]{0,1024}\r?\n)?Public-Lines: (\d{1,4})\r?\n"
 )
+# One of them is in every text with a key.
+KEY_MARKERS = (b"PRIVATE KEY", b"TSS2 KEY BLOB", b"AGE-SECRET-KEY-1", b"PuTTY-User-Key-File-")
+# With one of these begins every binary file that is a key.
+BINARY_BEGINS = (*JAVA_MAGICS, b"\x30", OPENSSH_MAGIC)
+# Those that are found in no text.
 BINARY_MAGICS = (*JAVA_MAGICS, b"\x30\x81", b"\x30\x82", b"\x30\x80", OPENSSH_MAGIC)
 
 

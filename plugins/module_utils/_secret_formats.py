@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
-from ._key_formats import BINARY_MAGICS, binary_key, decoded, keys_in
+from ._key_formats import BINARY_MAGICS, KEY_MARKERS, binary_key, decoded, keys_in
+from ._markers import holds_any, searches_for
 from ._private_keys import Secret
 
 # In the first bytes of a file NUL tells that it is no text.
@@ -32,7 +33,6 @@ _WIREGUARD = re.compile(rb"(?m)^\s*PrivateKey\s*=\s*([A-Za-z0-9+/]{43}=)\s*$")
 _AWS = re.compile(rb"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
 _AZURE_ACCOUNT = re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)")
 _AZURE_SHARED = re.compile(rb"SharedAccessKey=([A-Za-z0-9+/]{43}=)")
-_TOKEN_BEGINS = (b"ghp_", b"gho_", b"ghs_", b"github_pat_", b"glpat-", b"xoxb-", b"xoxp-", b"hvs.")
 _TOKENS = re.compile(
     rb"(?<![A-Za-z0-9_-])(?:gh[pousr]_([A-Za-z0-9]{36})|github_pat_([A-Za-z0-9_]{82})|glpat-([A-Za-z0-9_-]{20})"
     rb"|xox[bp]-([0-9]{9,14}-[A-Za-z0-9-]{12,64})|hvs\.([A-Za-z0-9_-]{24,120}))(?![A-Za-z0-9_-])"
@@ -80,29 +80,26 @@ def secrets_in(path: str, data: bytes) -> list[Secret]:
 
 def is_binary(data: bytes) -> bool:
     """Whether a file, or its first bytes, are no text."""
-    return b"\0" in data[:HEAD] or data.startswith(BINARY_MAGICS)
+    return 0 in data[:HEAD] or data.startswith(BINARY_MAGICS)
 
 
 def may_hold_secrets(path: str, data: bytes) -> bool:
     """Whether it is worth while to look closer at a text: quick, and never wrong where it says no."""
-    for hint, marker in _KEY_MARKERS:
-        if hint in data and marker in data:
-            return True
-    for marker, _kind, _reader in _readers_of(data):
-        if marker in data:
-            return True
+    if holds_any(_MARKERS_OF_JSON if _is_json(data) else _MARKERS_OF_TEXT, data):
+        return True
     name = path.rpartition("/")[2]
-    if name.endswith(_WITH_TOKENS) and _has_token_begin(data):
+    if name.endswith(_WITH_TOKENS) and holds_any(_MARKERS_OF_TOKENS, data):
         return True
     return name in _NAMES or name in _HISTORIES or "/wireguard/" in path
 
 
-def _readers_of(data: bytes) -> _Readers:
-    return _IN_JSON if data[:64].lstrip()[:1] == b"{" else _IN_TEXT
+def _is_json(data: bytes) -> bool:
+    head = data[:64]
+    return ord("{") in head and head.lstrip().startswith(b"{")
 
 
 def _configured(data: bytes) -> Iterator[Secret]:
-    for marker, kind, reader in _readers_of(data):
+    for marker, kind, reader in _IN_JSON if _is_json(data) else _IN_TEXT:
         if marker in data and any(reader(_without_comments(data))):
             yield Secret(kind, encrypted=False)
 
@@ -115,14 +112,10 @@ def _named(path: str, data: bytes) -> Iterator[Secret]:
         kind, reader = _NAMES[name]
         if any(reader(_without_comments(data))):
             yield Secret(kind, encrypted=False)
-    if name.endswith(_WITH_TOKENS) and _has_token_begin(data) and any(_mixed(_TOKENS)(data)):
+    if name.endswith(_WITH_TOKENS) and holds_any(_MARKERS_OF_TOKENS, data) and any(_mixed(_TOKENS)(data)):
         yield Secret("api_token", encrypted=False)
     if parent == "wireguard" and (name.endswith(".key") or "priv" in name) and _is_curve_key(data):
         yield Secret("wireguard", encrypted=False)
-
-
-def _has_token_begin(data: bytes) -> bool:
-    return any(begin in data for begin in _TOKEN_BEGINS)
 
 
 def _without_comments(data: bytes) -> bytes:
@@ -209,13 +202,6 @@ def _commands(data: bytes) -> Iterator[bytes]:
         yield from _values(_HISTORY, line[:_LONGEST_LINE])
 
 
-# Looked for in every text of the device, so each costs time: capitals are found fast among small letters, and what is
-# long faster than what is short.
-_KEY_MARKERS = (
-    (b"PRIVATE", b"-----BEGIN "),
-    (b"SECRET", b"AGE-SECRET-KEY-1"),
-    (b"PuTTY-User-Key-File", b"Private-Lines"),
-)
 _ANYWHERE: _Readers = (
     (b"ecretAccessKey", "aws", _mixed(_AWS)),
     (b"AccountKey=", "azure", _keys_of(_AZURE_ACCOUNT, 64)),
@@ -236,10 +222,18 @@ _IN_TEXT: _Readers = (
     (b"ECRET_ACCESS_KEY", "aws", _mixed(_AWS)),
     (b"client-key-data:", "kubeconfig", _client_key),
     (b"network={", "wifi", _by(_PSK)),
-    (b"ecurity]", "wifi", _by(_PSK)),
+    (b"-security]", "wifi", _by(_PSK)),
+    (b"[Security]", "wifi", _by(_PSK)),
     (b"access-points:", "wifi", _by(_NETPLAN)),
     (b"pin-value=", "pkcs11_pin", _by(_PIN)),
     (b"module-token-pin", "pkcs11_pin", _by(_PIN)),
+)
+# Looked for in every text of the device.
+_MARKERS_OF_JSON, _MARKERS_OF_TEXT = (
+    searches_for((*KEY_MARKERS, *(marker for marker, _kind, _reader in readers))) for readers in (_IN_JSON, _IN_TEXT)
+)
+_MARKERS_OF_TOKENS = searches_for(
+    (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"xoxb-", b"xoxp-", b"hvs.")
 )
 _NAMES: dict[str, tuple[str, _Reader]] = {
     **dict.fromkeys((".netrc", "_netrc", "netrc"), ("netrc", _by(_NETRC))),

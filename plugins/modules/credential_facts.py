@@ -187,7 +187,11 @@ ansible_facts:
                 by_name: {type: int, description: "Files whose name is that of something else."}
                 excluded: {type: int, description: "Files and directories that O(discover) excludes."}
                 too_deep: {type: int, description: "Directories below more others than are followed."}
-                too_large: {type: int, description: "Files larger than any such secret."}
+                too_large:
+                  description: >-
+                    Files with more bytes than are searched. Programs and the like, which their first bytes tell, are
+                    not counted.
+                  type: int
                 unreadable: {type: int, description: "Files and directories that could not be read."}
                 file_systems:
                   description: File systems that were not entered, by mount point.

@@ -6,7 +6,7 @@
 
     python -m tests.bench [PART ...]
 
-Parts: controller, calls, volumes; all of them where none is named, and only then is the page written.
+Parts: controller, discovery, calls, volumes; all of them where none is named, and only then is the page written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.setup.collection import place
 
 sys.path.insert(0, str(place()))
 
-from tests.bench import calls, controller, growth, peers, unlocking, volumes
+from tests.bench import calls, controller, discovery, growth, peers, unlocking, volumes
 from tests.bench.figures import Figure
 from tests.bench.page import page
 from tests.lab import accelerator, rootfs
@@ -58,6 +58,7 @@ def parts(directory: Path) -> dict[str, Callable[[], Iterator[Figure]]]:
     """The measurements, in the order in which the device can take them."""
     return {
         "controller": lambda: controller.hosts(directory, 2),
+        "discovery": lambda: discovery.undeclared(directory, 9),
         "calls": lambda: on_device(directory),
         "volumes": lambda: of_volumes(directory),
     }

@@ -1,77 +1,52 @@
 # Copyright (c) 2026, the edgesec.hardening contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the search for secrets takes, compared with find, which looks at the same files without opening one.
 
-    python -m tests.bench.discovery [DIRECTORY]
-
-Without a directory, a tree of 50,000 files with 200 secrets and 200 look-alikes is made. Processor time is compared,
-of the best of three runs each, so that what else the machine does counts less.
-"""
+"""How long the search for secrets takes, compared with find, which looks at the same files without opening one."""
 
 from __future__ import annotations
 
-import functools
 import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.setup.collection import place
-
-sys.path.insert(0, str(place()))
+from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import Search, discover
+from tests.bench.figures import Figure, Goal, Work, in_turn, ratio
+from tests.forest import plant
 
 FILES, SECRETS, LOOK_ALIKES = 50_000, 200, 200
 
 
-def main() -> None:
-    if len(sys.argv) > 1:
-        measure(Path(sys.argv[1]))
-        return
-    from tests.forest import plant
+def undeclared(directory: Path, rounds: int) -> Iterator[Figure]:
+    """A tree with secrets and what looks like some, searched as by default and thoroughly.
 
-    with tempfile.TemporaryDirectory() as directory:
-        root = Path(directory)
-        wanted = plant(root, FILES, SECRETS, LOOK_ALIKES)
-        for thorough in measure(root):
-            print("found", len(thorough & wanted), "of", len(wanted), "and", len(thorough - wanted), "others")
-
-
-def measure(root: Path) -> list[set[tuple[str, str]]]:
-    """Print the figures; return the paths and kinds of what the quick and the thorough search found."""
-    from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import Search, discover
-
-    plain = best(
-        lambda: subprocess.run(["find", root, "-xdev", "-printf", "%s %m\\n"], stdout=subprocess.DEVNULL, check=True)
+    Processor time is compared, so that what else the machine does counts less. The search is one process.
+    """
+    root = directory / "forest"
+    planted = plant(root, FILES, SECRETS, LOOK_ALIKES)
+    quick, thorough = (Search(("/",), thorough=each, max_seconds=600) for each in (False, True))
+    for search in (quick, thorough):
+        found = {(secret["path"], secret["kind"]) for secret in discover(str(root), search)["secrets"]}
+        assert found == planted, f"of {len(planted)} secrets {len(found & planted)}, and {len(found - planted)} others"
+    command = ["find", str(root), "-xdev", "-printf", "%s %m\\n"]
+    finding, searching, thoroughly = in_turn(
+        rounds,
+        lambda: _processor_seconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True)),
+        lambda: _processor_seconds(lambda: discover(str(root), quick)),
+        lambda: _processor_seconds(lambda: discover(str(root), thorough)),
     )
-    print(f"find: {plain:.2f} s")
-    results = []
-    for thorough in (False, True):
-        found = discover(str(root), Search(("/",), thorough=thorough, max_seconds=600))
-        taken = best(functools.partial(discover, str(root), Search(("/",), thorough=thorough, max_seconds=600)))
-        name = "thorough" if thorough else "quick"
-        print(f"{name}: {taken:.2f} s, {taken / plain:.1f} x find, {found['looked_at']}")
-        results.append({(secret["path"], secret["kind"]) for secret in found["secrets"]})
-    return results
+    what = f"processor time of the search of {FILES} files for {SECRETS} secrets"
+    find = ("find", finding)
+    yield ratio("discovery_vs_find", f"{what} / find that prints sizes", ("search", searching), find, Goal(3.0))
+    yield ratio("discovery_thorough_vs_find", f"{what}, sources and documents as well", ("search", thoroughly), find)
 
 
-def best(work: Callable[[], object]) -> float:
-    """Processor time of the best of three runs, in seconds."""
-    times = []
-    for _run in range(3):
-        before = _used()
-        work()
-        times.append(_used() - before)
-    return min(times)
+def _processor_seconds(work: Work) -> float:
+    before = _used()
+    work()
+    return _used() - before
 
 
 def _used() -> float:
     return sum(each.ru_utime + each.ru_stime for each in (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)))
-
-
-if __name__ == "__main__":
-    main()

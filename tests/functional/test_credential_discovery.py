@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils import _discovery
 from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import Search, discover
 from tests.access import give
 from tests.forest import plant
@@ -51,13 +52,15 @@ def _keys(tmp_path: Path) -> Path:
 
 def test_of_thousands_of_files_those_with_secrets_are_found_and_no_others(tmp_path: Path) -> None:
     forest = plant(tmp_path, files=3000, secrets=200, look_alikes=200)
-    before = {path: path.lstat()[:9] for path in tmp_path.rglob("*")}
+    # Listing them is what changes the times of directories.
+    everything = sorted(tmp_path.rglob("*"))
+    before = {path: path.lstat()[:9] for path in everything}
     found = search(tmp_path, thorough=True)
     assert {(secret["path"], secret["kind"]) for secret in found["secrets"]} == forest
     assert len(forest) == 200
     assert len({kind for _path, kind in forest}) >= 15
     assert found["complete"] is True
-    assert {path: path.lstat()[:9] for path in tmp_path.rglob("*")} == before
+    assert {path: path.lstat()[:9] for path in sorted(tmp_path.rglob("*"))} == before
     whole = json.dumps(found)
     for planted in secrets():
         for line in planted.data.splitlines():
@@ -135,6 +138,31 @@ def test_a_search_goes_on_where_it_stopped(keys: Path) -> None:
     assert len(whole) == 4
 
 
+def test_wherever_a_search_stops_the_rest_is_what_was_left(tmp_path: Path) -> None:
+    plant(tmp_path, files=100, secrets=30, look_alikes=10)
+    whole = search(tmp_path)
+    for files in range(whole["looked_at"]["files"]):
+        first = search(tmp_path, max_files=files)
+        rest = search(tmp_path, cursor=first["cursor"])
+        assert first["secrets"] + rest["secrets"] == whole["secrets"]
+        assert (first["complete"], rest["complete"]) == (False, True)
+        for name, part in (("files", "looked_at"), ("opened", "looked_at"), ("by_name", "not_looked_at")):
+            assert first[part][name] + rest[part][name] == whole[part][name]
+
+
+def test_a_search_that_finds_too_much_goes_on_with_the_next_secret(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_discovery, "_MOST_SECRETS", 3)
+    first = search(keys)
+    assert (len(first["secrets"]), first["complete"]) == (3, False)
+    rest = search(keys, cursor=first["cursor"])
+    assert paths(first) + paths(rest) == ["/a/b/two.pem", "/a/one.pem", "/c.pem", "/d/e/f/three.pem"]
+
+
+def test_a_search_that_has_no_time_to_go_on_loses_nothing(keys: Path) -> None:
+    cursor = search(keys, max_files=2)["cursor"]
+    assert search(keys, max_seconds=0, cursor=cursor)["cursor"] == cursor
+
+
 def test_a_search_over_several_paths_goes_on_in_the_right_one(keys: Path) -> None:
     starts = ("/d", "/a")
     first = search(keys, paths=starts, max_files=2)
@@ -162,13 +190,22 @@ def test_what_is_excluded_is_counted(keys: Path) -> None:
     assert found["complete"] is True
 
 
-def test_large_files_are_counted_and_not_opened(tmp_path: Path) -> None:
+def test_large_files_are_counted_and_not_searched(tmp_path: Path) -> None:
     put(tmp_path / "key.pem")
     (tmp_path / "log").write_bytes(b"x\n" * 100_000 + KEY.data)
+    (tmp_path / "program").write_bytes(b"\x7fELF\0\0" * 50_000)
     found = search(tmp_path)
     assert paths(found) == ["/key.pem"]
     assert found["not_looked_at"]["too_large"] == 1
     assert paths(search(tmp_path, max_size=1 << 20)) == ["/key.pem", "/log"]
+
+
+@pytest.mark.parametrize("size", [len(KEY.data), 4096, 16 * 1024, 16 * 1024 + 1, 100_000])
+def test_a_file_is_searched_up_to_the_byte(tmp_path: Path, size: int) -> None:
+    (tmp_path / "settings").write_bytes(b"\n" * (size - len(KEY.data)) + KEY.data)
+    assert paths(search(tmp_path, max_size=size)) == ["/settings"]
+    found = search(tmp_path, max_size=size - 1)
+    assert (found["secrets"], found["not_looked_at"]["too_large"]) == ([], 1)
 
 
 def test_a_secret_far_down_in_a_text_is_found(tmp_path: Path) -> None:

@@ -170,9 +170,10 @@ def test_the_role_configures_the_library_and_has_the_key_made(board: Board, path
 def seen_by_facts(board: Board, **variables: Any) -> tuple[dict[str, str], dict[str, Any]]:
     """The variables that the facts were observed with, and the facts."""
     board.playbook.write_text(FACTS)
-    done = board.play(probe=True, **variables)
+    # Only then are the arguments of a module kept.
+    done = board.play("-vvv", probe=True, **variables)
     assert done.returncode == 0, words(done)
-    environment, facts = json.loads(done.stdout.split('"msg": ')[1].split("\n}")[0])
+    environment, facts = json.loads(done.stdout.rpartition('"msg": ')[2].split("\n}")[0])
     return environment, facts
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._key_formats import BINARY_BEGINS
 from ansible_collections.edgesec.hardening.plugins.module_utils._private_keys import Secret
 from ansible_collections.edgesec.hardening.plugins.module_utils._secret_formats import (
     is_binary,
@@ -66,6 +67,16 @@ def test_any_bytes_are_read_without_a_crash(planted: Planted, data: st.DataObjec
             return
     for secret in secrets_in(planted.name, bytes(changed)):
         assert secret.fingerprint is None or re.fullmatch("[0-9a-f]{64}", secret.fingerprint)
+
+
+@given(st.sampled_from(SECRETS + look_alikes()), st.binary(max_size=40), st.data())
+def test_the_quick_look_misses_nothing(planted: Planted, noise: bytes, data: st.DataObject) -> None:
+    """What is passed over is what would not have been found."""
+    at = data.draw(st.integers(0, len(planted.data)))
+    text = data.draw(st.sampled_from((planted.data + noise, planted.data[:at] + noise + planted.data[at:])))
+    name = data.draw(st.sampled_from((f"/srv/{planted.name}", "/srv/x.conf", "/srv/x")))
+    looked_at = text.startswith(BINARY_BEGINS) if is_binary(text) else may_hold_secrets(name, text)
+    assert looked_at or secrets_in(name, text) == []
 
 
 @given(st.binary(max_size=300))
