@@ -70,6 +70,7 @@ MODULES = (
     "_token",
     "_tpm2",
     "_tpm_policy",
+    "_tpm_read",
     "_unlock",
     "_unlock_outcome",
     "_volume_key",

@@ -4,7 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""tpm2-tools (tpm2-tools(1) and the page of each command), one method a step, and the names of what a TPM answers."""
+"""tpm2-tools (tpm2-tools(1) and the page of each command), one method a step, and the names of what a TPM answers.
+
+What everybody may read of a TPM that the kernel has is asked of its device node, which takes no program.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from . import _tpm_read as told
 from ._cli import Argument, Completed, run
 from ._errors import EdgesecError, Malformed, ToolFailed
 from ._pcrs import shown_banks, shown_pcrs
@@ -32,6 +36,8 @@ BANK_BYTES = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64, "sm3_256": 3
 _COMPARISONS = {EQUAL: "eq", AT_MOST: "ule"}
 
 _TIMEOUT = 30.0
+# The TPM had something else to do first (TPM_RC_RETRY).
+_RETRY, _ATTEMPTS = 0x922, 5
 # Response codes (TPM 2.0 Library, part 2, 6.6) by what they mean to an unseal.
 _REASONS = {
     0x128: "pcr_changed",
@@ -66,6 +72,7 @@ class Tpm2:
         self._managed = "tpmrm" in tcti or tcti.startswith("tabrmd")
         by_kernel = re.fullmatch(r"device:/dev/tpm(?:rm)?(\d+)", tcti)
         self._number = int(by_kernel.group(1)) if by_kernel else None
+        self._node = tcti.partition(":")[2] if by_kernel and self._managed else None
 
     def path(self, name: str) -> str:
         """A file name inside the context directory."""
@@ -116,6 +123,16 @@ class Tpm2:
                 raise
             return None
         return self.read("srk.name")
+
+    def srk_name_told(self) -> Optional[bytes]:
+        """The same, where nothing is to be done with the key."""
+        try:
+            answer = self._ask(told.read_public(int(SRK_HANDLE, 16)))
+        except TpmError as error:
+            if error.reason != "tpm_changed":
+                raise
+            return None
+        return self.srk_name() if answer is None else told.name_in(answer)
 
     def create_srk(self) -> bytes:
         """Make the storage root key and keep it in the TPM; returns its name."""
@@ -218,23 +235,49 @@ class Tpm2:
 
     def nv_read(self, index: int, size: int) -> bytes:
         """What is in an NV index that everybody may read."""
+        answer = self._ask(told.nv_read(index, size))
+        if answer is not None:
+            return told.data_in(answer)
         return self.call("tpm2_nvread", "-C", hex(index), "-s", str(size), hex(index)).stdout
 
     def nv_indices(self) -> set[int]:
         """The NV indices that are defined."""
-        return self._handles("handles-nv-index")
+        answer = self._ask(told.nv_indices())
+        if answer is not None:
+            return told.handles_in(answer)
+        text = self.call("tpm2_getcap", "handles-nv-index").stdout.decode("ascii", "replace")
+        return {int(handle, 16) for handle in re.findall(r"0x[0-9A-Fa-f]+", text)}
 
     def nv_name(self, index: int) -> bytes:
         """Name of an NV index that is defined."""
+        answer = self._ask(told.nv_read_public(index))
+        if answer is not None:
+            return told.name_in(answer)
         text = self.call("tpm2_nvreadpublic", hex(index)).stdout.decode("ascii", "replace")
         match = re.search(r"^\s*name:\s*([0-9A-Fa-f]+)\s*$", text, re.MULTILINE)
         if match is None:
             raise Malformed("tpm2_nvreadpublic", f"printed no name of {index:#x}")
         return bytes.fromhex(match.group(1))
 
-    def _handles(self, capability: str) -> set[int]:
-        text = self.call("tpm2_getcap", capability).stdout.decode("ascii", "replace")
-        return {int(handle, 16) for handle in re.findall(r"0x[0-9A-Fa-f]+", text)}
+    def _ask(self, command: bytes) -> Optional[bytes]:
+        """What the TPM answers; None where it is for a tool to reach it, or to say why nobody can.
+
+        :raises TpmError: with the reason that its response code stands for.
+        """
+        if self._node is None:
+            return None
+        code = _RETRY
+        for _attempt in range(_ATTEMPTS):
+            try:
+                answer = told.exchange(self._node, command)
+            except OSError:
+                return None
+            code = told.code_of(answer)
+            if code != _RETRY:
+                break
+        if code:
+            raise TpmError(_REASONS.get(code, "failed"), f"refused to tell what everybody may read ({code:#x})")
+        return answer
 
 
 def parse_pcrread(text: str) -> dict[int, bytes]:
