@@ -44,17 +44,69 @@ class Nucleus {
     }
 }
 """
+# Stands for the nucleus, which no test has: it takes a configuration as it is documented, unless it is told not to.
+INSTALLED = """\
+import java.nio.file.*;
+import java.util.regex.*;
+
+class Greengrass {
+    public static void main(String[] given) throws Exception {
+        Path root = Path.of(System.getProperty("root")), config = root.resolve("config");
+        if (given.length != 4 || !given[0].equals("--start") || !given[1].equals("false")
+                || !given[2].equals("--init-config")) {
+            throw new IllegalArgumentException(String.join(" ", given));
+        }
+        Files.writeString(config.resolve("config.tlog"), "half of it");
+        if (Files.exists(root.resolve("fails"))) {
+            System.exit(1);
+        }
+        StringBuilder system = new StringBuilder("---\\nsystem:\\n"), settings = new StringBuilder();
+        Pattern setting = Pattern.compile("\\"(\\\\w+)\\": (\\"[^\\"]*\\"|\\\\d+)");
+        Matcher found = setting.matcher(Files.readString(Path.of(given[3])));
+        while (found.find()) {
+            boolean ofSystem = found.group(1).endsWith("Path");
+            String line = found.group(1) + ": " + found.group(2) + "\\n";
+            (ofSystem ? system.append("  ") : settings.append("      ")).append(line);
+        }
+        if (!Files.exists(root.resolve("ignores"))) {
+            Files.writeString(config.resolve("effectiveConfig.yaml"), system
+                + "services:\\n  aws.greengrass.crypto.Pkcs11Provider:\\n    configuration:\\n" + settings);
+        }
+    }
+}
+"""
+# Stands for systemd, which does not run where this test does: it keeps what it is asked, and tells a state.
+SYSTEMCTL = """\
+#!/bin/sh
+case "$1" in
+    show) cat {directory}/state ;;
+    *) echo "$*" >> {directory}/asked ;;
+esac
+"""
 OBJECTS = (
     "print(json.dumps([[session.attribute(h, k).hex() for k in (p11.LABEL, p11.ID, p11.VALUE)]"
     " for h in session.find({p11.CLASS: p11.CERTIFICATE})]))"
 )
 
 
+def compiled(directory: Path) -> Path:
+    """What stands for the nucleus, as a program of Java."""
+    source, jar = directory / "Greengrass.java", directory / "Greengrass.jar"
+    source.write_text(INSTALLED)
+    subprocess.run(["javac", "-d", str(directory / "classes"), str(source)], check=True)
+    made = ["jar", "--create", "--file", str(jar), "--main-class", "Greengrass"]
+    subprocess.run([*made, "-C", str(directory / "classes"), "."], check=True)
+    return jar
+
+
 class Classic:
     """A classic nucleus that was installed with its key in a file, on a device with a key in a token."""
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, board: Board, space: Namespace) -> None:
+        self.board, self.space = board, space
+        self.units = board.directory / "units"
+        self.units.mkdir()
+        space.run("mount", "--bind", str(self.units), "/etc/systemd/system")
         self.root = board.directory / "greengrass" / "v2"
         self.init = board.directory / "edgesec" / "init.yaml"
         (self.root / "config").mkdir(parents=True)
@@ -71,12 +123,35 @@ class Classic:
         }
 
     def module(self, check: bool = False, **more: Any) -> Result:
-        return run_module("greengrass_pkcs11", {**self.arguments, **more}, check=check)
+        return run_module("greengrass_pkcs11", {**self.arguments, **more}, check=check, within=self.space.enter)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What was written."""
         return dict(json.loads(self.init.read_text()))
+
+    def install(self, jar: Path) -> None:
+        """Put the nucleus and its component there, and a systemctl that keeps what it is asked."""
+        library = self.root / "alts" / "current" / "distro" / "lib"
+        library.mkdir(parents=True)
+        shutil.copy(jar, library / "Greengrass.jar")
+        component = self.root / "plugins" / "trusted" / "aws.greengrass.crypto.Pkcs11Provider.jar"
+        component.parent.mkdir(parents=True)
+        component.write_bytes(b"")
+        programs = self.board.directory / "programs"
+        programs.mkdir()
+        (programs / "systemctl").write_text(SYSTEMCTL.format(directory=self.board.directory))
+        (programs / "systemctl").chmod(0o755)
+        (self.board.directory / "state").write_text("active\n")
+        (self.root / "config" / "config.tlog").write_text("as it was")
+        self.space.run("mount", "--bind", str(programs), "/usr/local/sbin")
+
+    def asked(self) -> list[str]:
+        """What systemctl was asked since the last call."""
+        path = self.board.directory / "asked"
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return lines
 
     def take(self) -> None:
         """Have the nucleus's configuration be what was written, as its own writer lays it out."""

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import new_ca
 from tests.functional.identity_board import PIN, Board, board_with_softhsm
 from tests.functional.namespace import Namespace
-from tests.functional.nucleus import Classic, Lite
+from tests.functional.nucleus import Classic, Lite, compiled
 from tests.functional.test_identity import board, manager, soft  # noqa: F401
 from tests.functional.test_key_playbooks import words
 
@@ -39,8 +39,8 @@ SET_PIN = (
 
 
 @pytest.fixture
-def classic(soft: Board) -> Classic:  # noqa: F811
-    return Classic(soft)
+def classic(soft: Board, space: Namespace) -> Classic:  # noqa: F811
+    return Classic(soft, space)
 
 
 def der(board: Board) -> bytes:  # noqa: F811
@@ -55,6 +55,8 @@ def test_check_do_check_again_do_again(classic: Classic) -> None:
         assert classic.init.exists() == (len(classic.certificates()) == 1) == (not (check and changed))
         assert PIN not in json.dumps(result.values)
     assert classic.init.stat().st_mode & 0o7777 == 0o600
+    (drop_in,) = classic.units.glob("greengrass.service.d/*.conf")
+    assert f'Environment="SOFTHSM2_CONF={classic.board.environment["SOFTHSM2_CONF"]}"' in drop_in.read_text()
     assert classic.settings["system"] == {
         "certificateFilePath": "pkcs11:object=device;type=cert",
         "privateKeyPath": "pkcs11:object=device;type=private",
@@ -92,7 +94,7 @@ def test_java_finds_the_key_and_its_certificate_by_what_was_written(
         pytest.skip("no compiler of Java is installed")
     found: Board = request.getfixturevalue(which)
     found.give(key_type=key_type)
-    nucleus = Classic(found)
+    nucleus = Classic(found, request.getfixturevalue("space"))
     assert nucleus.module().changed
     kind = "EC" if key_type == "ec-p256" else "RSA"
     assert nucleus.java(tmp_path) == f"{kind} true {found.issued.serial_number}"
@@ -103,7 +105,7 @@ def test_java_finds_the_key_and_its_certificate_by_what_was_written(
 def test_a_renewed_certificate_takes_the_place_of_its_predecessor(which: str, request: pytest.FixtureRequest) -> None:
     found: Board = request.getfixturevalue(which)
     found.give(days=10, renew_before_days=5)
-    nucleus = Classic(found)
+    nucleus = Classic(found, request.getfixturevalue("space"))
     assert nucleus.module().changed
     before = nucleus.init.read_bytes()
     issued = found.issue(found.ask())
@@ -218,6 +220,69 @@ def test_without_a_nucleus_nothing_can_be_applied(classic: Classic) -> None:
     assert classic.certificates() == []
 
 
+@pytest.fixture(scope="module")
+def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("javac") is None:
+        pytest.skip("no compiler of Java is installed")
+    return compiled(tmp_path_factory.mktemp("nucleus"))
+
+
+@pytest.fixture
+def installed(classic: Classic, jar: Path) -> Classic:
+    classic.board.give()
+    classic.install(jar)
+    return classic
+
+
+STOP, START, RELOAD = "stop greengrass.service", "start greengrass.service", "daemon-reload"
+
+
+def test_a_nucleus_takes_it_once(installed: Classic) -> None:
+    copy = installed.root / "privKey.key"
+    copy.write_bytes(KEY)
+    wanted: dict[str, Any] = {"apply": True, "remove_copies": [str(copy)]}
+    for check, changed in ((True, True), (False, True), (True, False), (False, False)):
+        result = installed.module(check=check, **wanted)
+        assert result.changed == changed
+        assert installed.asked() == ([RELOAD, STOP, START] if changed and not check else [])
+        assert copy.exists() == (check and changed)
+    assert result.values["applied"] is True
+
+
+@pytest.mark.parametrize("fault", ["fails", "ignores", "dies"])
+def test_a_nucleus_that_does_not_take_it_is_as_it_was(installed: Classic, fault: str) -> None:
+    copy = installed.root / "privKey.key"
+    copy.write_bytes(KEY)
+    config = [installed.root / "config" / name for name in ("config.tlog", "effectiveConfig.yaml")]
+    before = [path.read_bytes() for path in config]
+    if fault == "dies":
+        (installed.board.directory / "state").write_text("failed\n")
+    else:
+        (installed.root / fault).write_text("")
+    refused = installed.module(apply=True, remove_copies=[str(copy)])
+    assert "its former configuration is in force again" in refused.error
+    assert PIN not in json.dumps(refused.values)
+    assert [path.read_bytes() for path in config] == before
+    assert installed.asked()[-2:] == [STOP, START]
+    assert copy.exists()
+
+
+def test_a_renewed_certificate_restarts_the_nucleus_where_that_is_consented_to(installed: Classic) -> None:
+    assert installed.module(apply=True).changed
+    installed.asked()
+    for apply in (False, True):
+        installed.board.give(renew_before_days=400)
+        assert installed.module(apply=apply).changed
+        assert installed.asked() == (["restart greengrass.service"] if apply else [])
+
+
+def test_without_its_component_the_nucleus_is_left_alone(installed: Classic) -> None:
+    shutil.rmtree(installed.root / "plugins")
+    assert "would find no key, and stay offline" in installed.module(apply=True).error
+    assert installed.asked() == []
+    assert not installed.init.exists()
+
+
 def test_copies_are_listed_and_removed_only_by_name_and_only_when_they_are_not_needed(classic: Classic) -> None:
     classic.board.give()
     named = [classic.root / name for name in ("privKey.key", "thingCert.crt", "backup.txt")]
@@ -246,11 +311,13 @@ def test_copies_are_listed_and_removed_only_by_name_and_only_when_they_are_not_n
     assert of_a_component.exists()
 
 
-def test_the_role_does_all_of_it(classic: Classic) -> None:
+def test_the_role_does_all_of_it(classic: Classic, monkeypatch: pytest.MonkeyPatch) -> None:
     soft = classic.board  # noqa: F811
+    # The playbook is not in the namespace, so that no drop-in is to be written.
+    monkeypatch.setenv("SOFTHSM2_CONF", soft.environment["SOFTHSM2_CONF"])
     greengrass = {"root": str(classic.root), "init_config": str(classic.init)}
     for options, changed in ((("--check", "--diff"), 1), (("--diff",), 2), (("--check",), 0), ((), 0)):
-        done = soft.play(*options, greengrass=greengrass)
+        done = soft.play(*options, environment={}, greengrass=greengrass)
         assert done.returncode == 0, words(done)
         assert f"changed={changed}" in done.stdout, words(done)
         if soft.certificate.exists():
