@@ -76,7 +76,7 @@ def nuclei(root: str, classic_root: str = CLASSIC_ROOT) -> list[Nucleus]:
     :param root: prefix of all paths.
     :param classic_root: the root that classic was installed with.
     """
-    found = (_classic(root, classic_root), _lite(root), *(_v1(root, each) for each in {V1_ROOT, classic_root}))
+    found = (_classic(root, classic_root), _lite(root), *(_v1(root, each) for each in sorted({V1_ROOT, classic_root})))
     return [each for each in found if each is not None]
 
 

@@ -21,12 +21,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import new_ca
+from tests.functional import test_identity
 from tests.functional.identity_board import PIN, Board, board_with_softhsm
 from tests.functional.namespace import Namespace
 from tests.functional.nucleus import Classic, Lite, compiled
-from tests.functional.test_identity import board, manager, soft  # noqa: F401
 from tests.functional.test_key_playbooks import words
 
+soft, manager, board = test_identity.soft, test_identity.manager, test_identity.board
 PROVIDER = "aws.greengrass.crypto.Pkcs11Provider"
 KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -39,11 +40,11 @@ SET_PIN = (
 
 
 @pytest.fixture
-def classic(soft: Board, space: Namespace) -> Classic:  # noqa: F811
+def classic(soft: Board, space: Namespace) -> Classic:
     return Classic(soft, space)
 
 
-def der(board: Board) -> bytes:  # noqa: F811
+def der(board: Board) -> bytes:
     return board.issued.public_bytes(serialization.Encoding.DER)
 
 
@@ -131,23 +132,23 @@ def test_what_was_cut_between_two_certificates_is_brought_to_its_end(classic: Cl
     assert [value for _label, _id, value in classic.certificates()] == [der(classic.board)]
 
 
-def spoil_pin(board: Board) -> None:  # noqa: F811
+def spoil_pin(board: Board) -> None:
     board.pin_file.write_text("271829")
 
 
-def remove_pin(board: Board) -> None:  # noqa: F811
+def remove_pin(board: Board) -> None:
     board.pin_file.unlink()
 
 
-def other_certificate(board: Board) -> None:  # noqa: F811
+def other_certificate(board: Board) -> None:
     board.certificate.write_bytes(new_ca()[0])
 
 
-def no_certificate(board: Board) -> None:  # noqa: F811
+def no_certificate(board: Board) -> None:
     board.certificate.unlink()
 
 
-def extractable(board: Board) -> None:  # noqa: F811
+def extractable(board: Board) -> None:
     board.inside(
         "element.destroy(session, 'device'); both = {p11.TOKEN: True, p11.LABEL: b'device', p11.ID: b'1'};"
         "session.generate(p11.EC_KEY_PAIR_GEN, {**both, p11.EC_PARAMS: element.P256},"
@@ -312,7 +313,7 @@ def test_copies_are_listed_and_removed_only_by_name_and_only_when_they_are_not_n
 
 
 def test_the_role_does_all_of_it(classic: Classic, monkeypatch: pytest.MonkeyPatch) -> None:
-    soft = classic.board  # noqa: F811
+    soft = classic.board
     # The playbook is not in the namespace, so that no drop-in is to be written.
     monkeypatch.setenv("SOFTHSM2_CONF", soft.environment["SOFTHSM2_CONF"])
     greengrass = {"root": str(classic.root), "init_config": str(classic.init)}
