@@ -28,7 +28,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action i
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles
 
-PIN_BYTES = 16
+# As many hexadecimal digits as OpenSSL's pkcs11-provider reads from a file, which are 31 at the most.
+PIN_BYTES = 15
 _CA, _CA_KEY = "identity/ca.pem", "identity/ca-key.pem"
 _OPTIONS = {
     "ca": {

@@ -252,6 +252,10 @@ options:
             each time.
         type: bool
         default: false
+      greengrass_root:
+        description: The root of AWS IoT Greengrass, where it is the classic nucleus.
+        type: path
+        default: /greengrass/v2
 """
 
     BOOT_PATHS = r"""

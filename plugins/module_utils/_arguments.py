@@ -21,6 +21,7 @@ from ._discovery import Search
 from ._element_config import DEVICES, INTERFACES, LIBRARIES, OBJECTS, PROFILES
 from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
+from ._greengrass_nucleus import CLASSIC_ROOT
 from ._storage import Volume
 from ._swap_boot import Swap
 from ._systemd_creds import BY_TPM_ALONE, BY_TPM_AND_HOST, Sealing
@@ -123,6 +124,7 @@ IDENTITY = {
         "certificate": {"type": "path", "default": "/etc/edgesec/identity/device.pem"},
         "pin_file": {"type": "str", "default": "/etc/edgesec/identity/pin", "no_log": False},
         "probe": {"type": "bool", "default": False},
+        "greengrass_root": {"type": "path", "default": CLASSIC_ROOT},
     },
 }
 # A secure element, by what its vendor's library reads.

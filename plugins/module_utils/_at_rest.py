@@ -20,11 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ._cli import find_tool, run
+from ._cli import run
 from ._errors import EdgesecError, Refused
-from ._files import overwrite, sync_directory, write_atomic
+from ._files import sync_directory, write_atomic
 from ._observe import read_text, under
-from ._storage import place_of
+from ._removal import remove_plaintext
 from ._systemd_creds import LARGEST, Sealing, require_support
 
 STORE = "/etc/credstore.encrypted"
@@ -189,7 +189,7 @@ def apply(status: Status) -> Optional[dict[str, Any]]:
                 os.rmdir(units)
         seen = error.seen if isinstance(error, EdgesecError) else str(error)
         raise EdgesecError(wanted.unit, f"{seen}; everything is as it was", getattr(error, "remedy", "")) from None
-    return None if secret is None else _remove(wanted)
+    return None if secret is None else remove_plaintext(wanted.aside)
 
 
 def _prove(wanted: Wanted, secret: Optional[bytes]) -> None:
@@ -229,25 +229,6 @@ def _undo(status: Status, earlier: Optional[bytes]) -> None:
 def _put_back(wanted: Wanted) -> None:
     os.rename(wanted.aside, wanted.source)
     sync_directory(os.path.dirname(wanted.source))
-
-
-def _remove(wanted: Wanted) -> dict[str, Any]:
-    """Remove the plaintext, and tell how far that goes: only encrypted storage forgets for sure."""
-    encrypted = place_of("/", os.path.dirname(wanted.source))["encrypted"]
-    overwrite(wanted.aside, 0, os.stat(wanted.aside).st_size)
-    os.unlink(wanted.aside)
-    sync_directory(os.path.dirname(wanted.source))
-    discarded = False
-    if find_tool("fstrim") is not None:
-        discarded = run(["fstrim", _mount_point(wanted.source)], timeout=600, ok=range(256)).rc == 0
-    return {"on_encrypted_storage": encrypted, "discarded": discarded}
-
-
-def _mount_point(path: str) -> str:
-    directory = os.path.dirname(os.path.realpath(path))
-    while not os.path.ismount(directory):
-        directory = os.path.dirname(directory)
-    return directory
 
 
 def _plaintext(wanted: Wanted) -> Optional[str]:

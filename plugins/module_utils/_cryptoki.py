@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Client of PKCS#11 libraries (OASIS PKCS#11 2.40), by ctypes: tokens, key pairs, attributes, signatures.
+"""Client of PKCS#11 libraries (OASIS PKCS#11 2.40), by ctypes: tokens, objects, attributes, signatures.
 
 A PIN goes from memory to the library, and is tried once. Nothing of it is in an argument, a variable or an error.
 """
@@ -31,19 +31,18 @@ from ._cryptoki_structures import (
 from ._errors import EdgesecError
 
 # Classes, key types and mechanisms (pkcs11t.h).
-PUBLIC_KEY, PRIVATE_KEY = 2, 3
-RSA, EC = 0, 3
+CERTIFICATE, PUBLIC_KEY, PRIVATE_KEY = 1, 2, 3
+RSA, EC, X_509 = 0, 3, 0
 RSA_PKCS_KEY_PAIR_GEN, RSA_PKCS, EC_KEY_PAIR_GEN, ECDSA = 0x0, 0x1, 0x1040, 0x1041
 # Attributes.
 CLASS, TOKEN, PRIVATE, LABEL, KEY_TYPE, ID = 0x0, 0x1, 0x2, 0x3, 0x100, 0x102
 SENSITIVE, DECRYPT, SIGN, VERIFY, ENCRYPT = 0x103, 0x105, 0x108, 0x10A, 0x104
 MODULUS, MODULUS_BITS, PUBLIC_EXPONENT, EC_PARAMS, EC_POINT = 0x120, 0x121, 0x122, 0x180, 0x181
 EXTRACTABLE, LOCAL, NEVER_EXTRACTABLE, ALWAYS_SENSITIVE = 0x162, 0x163, 0x164, 0x165
+VALUE, CERTIFICATE_TYPE, ISSUER, SERIAL_NUMBER, SUBJECT = 0x11, 0x80, 0x81, 0x82, 0x101
 
 # Flags of slots and tokens.
-_HW_SLOT = 0x2
-_TOKEN_INITIALIZED, _USER_PIN_INITIALIZED = 0x400, 0x8
-_FINAL_TRY, _LOCKED = 0x20000, 0x40000
+_HW_SLOT, _TOKEN_INITIALIZED, _USER_PIN_INITIALIZED, _FINAL_TRY, _LOCKED = 0x2, 0x400, 0x8, 0x20000, 0x40000
 # Sessions and users.
 _RW, _SERIAL, _SO, _USER = 0x2, 0x4, 0, 1
 # Results.
@@ -67,6 +66,7 @@ _FUNCTIONS = {
     "C_CloseSession": 13,
     "C_Login": 18,
     "C_Logout": 19,
+    "C_CreateObject": 20,
     "C_DestroyObject": 22,
     "C_GetAttributeValue": 24,
     "C_SetAttributeValue": 25,
@@ -295,6 +295,13 @@ class Session:
         if value is None or len(value) != ctypes.sizeof(c_ulong):
             return None
         return int(c_ulong.from_buffer_copy(value).value)
+
+    def create(self, template: Template) -> int:
+        """Make an object of what is known of it; returns its handle."""
+        wanted, _kept = attributes(template)
+        made = c_ulong()
+        self._call("C_CreateObject", wanted, c_ulong(len(template)), byref(made))
+        return int(made.value)
 
     def rename(self, handle: int, label: str) -> None:
         """Give an object another label."""

@@ -18,6 +18,7 @@ from typing import Any, Optional
 from . import _cryptoki as p11
 from ._cryptoki import Library, Session, Token, TokenError
 from ._cryptoki_structures import Value
+from ._observe import read_bytes
 from ._x509 import P256, ec_public_key, ecdsa_signature, is_rsa, rsa_public_key
 
 SOFTWARE, VIRTUAL_TPM, TPM, TEE, ELEMENT, UNKNOWN = "software", "virtual_tpm", "tpm", "tee", "element", "unknown"
@@ -35,6 +36,7 @@ WANTED = {
 # DigestInfo of SHA-256 up to the digest (RFC 8017 section 9.2, note 1).
 _SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 _CHALLENGE_BYTES = 32
+_MOST_PIN_BYTES = 256
 _SOFT_MODELS = ("softhsm", "soft", "nss", "gnome-keyring", "p11-kit")
 
 
@@ -71,6 +73,18 @@ def place_of(parameters: Mapping[str, Any]) -> Place:
     """The place that parameters C(library), C(environment), C(token) and C(key) name."""
     environment = {str(name): str(value) for name, value in parameters["environment"].items()}
     return Place(parameters["library"], environment, parameters["token"], parameters["key"])
+
+
+def read_pin(root: str, path: str) -> bytes:
+    """The PIN that the device keeps in a file.
+
+    :param path: empty for none.
+    :raises TokenError: there is none.
+    """
+    pin = (read_bytes(root, path, _MOST_PIN_BYTES) or b"").rstrip(b"\r\n") if path else b""
+    if not pin:
+        raise TokenError("pin_missing", f"the PIN file {path!r}", "cannot be read", "Run harden")
+    return pin
 
 
 @contextmanager

@@ -21,10 +21,11 @@ from typing import Any, Optional
 from . import _element as element
 from ._cryptoki import TokenError
 from ._errors import Malformed
-from ._observe import read_bytes, read_text
+from ._greengrass import END_OF_SUPPORT, V1
+from ._greengrass_copies import find_copies
+from ._greengrass_nucleus import CLASSIC_ROOT, Nucleus, is_in_element, nuclei
+from ._observe import json_clean, read_bytes, read_text
 from ._x509 import Certificate, parse_certificate
-
-_MOST_PIN_BYTES = 256
 
 
 def collect(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def collect(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "certificate": None,
         "key": None,
         "error": None,
+        "greengrass": [_greengrass(root, each) for each in nuclei(root, given.get("greengrass_root") or CLASSIC_ROOT)],
         "source": "the certificate and its record",
     }
     if not facts["declared"]:
@@ -64,6 +66,28 @@ def collect(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
     except TokenError as error:
         facts["error"] = {"reason": error.reason, "message": str(error)}
     return facts
+
+
+def _greengrass(root: str, nucleus: Nucleus) -> dict[str, Any]:
+    key = nucleus.private_key
+    copies = None if nucleus.kind == V1 else find_copies(root, nucleus)
+    in_element = is_in_element(root, nucleus)
+    return dict(
+        json_clean(
+            {
+                "nucleus": nucleus.kind,
+                "root": nucleus.root,
+                "end_of_support": END_OF_SUPPORT.get(nucleus.kind),
+                "in_element": in_element,
+                # A URI may hold a PIN.
+                "key_file": None if key is None or in_element else key,
+                "copies": list(copies.paths) if copies else [],
+                "copies_complete": copies.complete if copies else None,
+                "reason": nucleus.reason,
+                "source": nucleus.source,
+            }
+        )
+    )
 
 
 def _certificate(root: str, path: str) -> tuple[Optional[Certificate], Optional[str]]:
@@ -99,12 +123,10 @@ def _flag(value: object) -> Optional[bool]:
 
 def _in_token(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
     place = element.place_of(given)
-    pin = (read_bytes(root, given["pin_file"], _MOST_PIN_BYTES) or b"") if given["pin_file"] else b""
-    if not pin:
-        raise TokenError("pin_missing", f"the PIN file {given['pin_file']!r}", "cannot be read", "Run harden")
+    pin = element.read_pin(root, given["pin_file"])
     with element.opened(place) as library:
         token = element.named(library, place)
-        with library.session(token, pin.rstrip(b"\r\n")) as session:
+        with library.session(token, pin) as session:
             public, private = element.key_pair(session, place.key)
             # A key may be listed, and of no use.
             element.prove(session, place.key, public, private)

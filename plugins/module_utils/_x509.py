@@ -45,7 +45,7 @@ class Certificate:
     :ivar serial: in hexadecimal digits.
     :ivar not_before: seconds since the epoch, as :ivar:`not_after`.
     :ivar public_key: SubjectPublicKeyInfo in DER.
-    :ivar fingerprint: SHA-256 of the certificate, in hexadecimal digits.
+    :ivar der: the certificate itself.
     """
 
     serial: str
@@ -54,7 +54,12 @@ class Certificate:
     not_before: int
     not_after: int
     public_key: bytes
-    fingerprint: str
+    der: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, in hexadecimal digits."""
+        return hashlib.sha256(self.der).hexdigest()
 
 
 def parse_certificate(pem: bytes, name: str) -> Certificate:
@@ -86,7 +91,7 @@ def parse_certificate(pem: bytes, name: str) -> Certificate:
         not_before=_time(der, begin, name),
         not_after=_time(der, end, name),
         public_key=der[public_key.begin : public_key.end],
-        fingerprint=hashlib.sha256(der[: outer.end]).hexdigest(),
+        der=der[: outer.end],
     )
 
 

@@ -13,6 +13,7 @@ description:
   - Reads the certificate of the device, and what its token told of the key when
     M(edgesec.hardening.identity_certificate) last used it.
   - The token itself is used where O(identity.probe) asks for it, and nowhere else.
+  - Where there is AWS IoT Greengrass, tells whether its key is in a token, and which copies of keys lie outside.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -77,6 +78,25 @@ ansible_facts:
           contains:
             reason: {type: str, description: "One word, as M(edgesec.hardening.identity_certificate) has it."}
             message: {type: str, description: "For people."}
+        greengrass:
+          description: Every AWS IoT Greengrass that the device has.
+          type: list
+          elements: dict
+          contains:
+            nucleus: {type: str, description: "V(classic), V(lite) or V(v1)."}
+            root: {type: str, description: "Where it keeps what it has."}
+            end_of_support: {type: str, description: "The date of it, where support has ended."}
+            in_element:
+              description: Whether the private key by the configuration that is in force is in a token or a TPM.
+              type: bool
+            key_file: {type: str, description: "The file that it is in otherwise."}
+            copies:
+              description: Files that hold a private key, or are named as its installers name keys and certificates.
+              type: list
+              elements: str
+            copies_complete: {type: bool, description: "Whether all of its root was looked at."}
+            reason: {type: str, description: "Why it is not known where the key is."}
+            source: {type: str, description: "What was read."}
         source: {type: str, description: "Where it was read."}
 """
 

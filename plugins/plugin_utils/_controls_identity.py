@@ -21,7 +21,9 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     Check,
     Control,
     Finding,
+    combined,
     failed,
+    guarded,
     not_applicable,
     passed,
     unknown,
@@ -106,6 +108,34 @@ def _matches(identity: View, _policy: View) -> Finding:
     return passed("it is that of the key")
 
 
+def _greengrass(facts: View, policy: View) -> Finding:
+    declared = bool(policy.child("device_identity_greengrass").raw())
+
+    def one(nucleus: View) -> Finding:
+        ended = nucleus.maybe_text("end_of_support")
+        if ended is not None:
+            return failed(f"support has ended on {ended}", "Move the device to Greengrass v2, and remove v1")
+        if nucleus.maybe_flag("in_element") is None:
+            return unknown(nucleus.text("reason"))
+        if not nucleus.flag("in_element"):
+            by_hand = None if declared else "Set device_identity_greengrass, and run harden"
+            return failed(f"its key is in the file {nucleus.text('key_file')}", by_hand)
+        copies = nucleus.texts("copies")
+        if copies:
+            return failed(
+                f"outside the element are {', '.join(copies)}", "Name them in device_identity_greengrass.remove_copies"
+            )
+        if not nucleus.flag("copies_complete"):
+            return unknown("not everything below its root could be looked at")
+        return passed("its key is in the element alone")
+
+    found = facts.child(AREA).children("greengrass")
+    return combined(
+        [(each.text("nucleus"), guarded(lambda each=each: one(each))) for each in found],  # type: ignore[misc]
+        "there is no Greengrass",
+    )
+
+
 def _control(name: str, title: str, expected: str, remedy: str, check: Callable[[View, View], Finding]) -> Control:
     return Control(
         id=f"identity.{name}",
@@ -148,5 +178,16 @@ CONTROLS = (
         "the same public key",
         "Run harden",
         _matches,
+    ),
+    Control(
+        id="identity.greengrass.in_element",
+        title="Greengrass uses the key in the element, and no copy of a key is left outside",
+        recommendation="3.1.2.1.1",
+        expected="a URI of a token or the TPM in the configuration that is in force, and no key below its root",
+        remedy="Set device_identity_greengrass with apply, and run harden",
+        role=ROLE,
+        topic="device_identity",
+        source=AREA,
+        check=_greengrass,
     ),
 )

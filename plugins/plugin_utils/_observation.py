@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_nucleus import CLASSIC_ROOT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._element_environment import element_environment
 
@@ -37,6 +38,7 @@ def arguments(policy: Mapping[str, Any], tcti: str | None) -> dict[str, Any]:
         "boot_paths": policy["boot_mounts_paths"],
         "identity": {
             **{name: policy[f"device_identity_{name}"] for name in _IDENTITY},
+            "greengrass_root": policy["device_identity_greengrass"].get("root", CLASSIC_ROOT),
             # What is set by name holds.
             "environment": {
                 **element_environment(policy["device_identity_element"]),

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._pkcs11_attributes import SCHEME, attributes, text_of
 
-SCHEME = "pkcs11:"
-
-# The characters of section 2.3, both those of the path and those of the query.
-_VALUE = re.compile(r"(?:[A-Za-z0-9._~:\[\]@!$'()*+,=&/?|-]|%[0-9A-Fa-f]{2})+")
+_SUBJECT = "the PKCS#11 URI of the policy key"
+_PIN_VALUE = re.compile(r"(?:^|[;?&])pin-value(?:[=;?&]|$)")
 _PATH = ("token", "manufacturer", "model", "serial", "object", "id", "type")
 _QUERY = ("module-path", "pin-source")
 
@@ -53,49 +51,27 @@ def parse_pkcs11_uri(uri: str) -> Pkcs11Uri:
     :raises Malformed: it is none, or does not say which key by which module.
     """
     path, _mark, query = uri[len(SCHEME) :].partition("?")
-    names = _attributes(path, ";", _PATH)
-    settings = _attributes(query, "&", _QUERY)
+    if _PIN_VALUE.search(uri[len(SCHEME) :]):
+        raise _malformed(
+            "holds a PIN (pin-value)", "Set tpm_sealing_policy_key_passphrase, or name a file with pin-source"
+        )
+    names = attributes(path, ";", _PATH, _SUBJECT)
+    settings = attributes(query, "&", _QUERY, _SUBJECT)
     if names.pop("type", b"private") != b"private":
         raise _malformed("has a type other than private", "Name the private key")
     key_id = names.pop("id", b"")
-    texts = {name: _text(name, value) for name, value in names.items()}
+    texts = {name: text_of(name, value, _SUBJECT) for name, value in names.items()}
     label = texts.pop("object", "")
     if not (label or key_id):
         raise _malformed("names no key", "Add object=LABEL or id=%NN, as p11tool --list-privkeys prints them")
-    module = _text("module-path", settings.get("module-path", b""))
+    module = text_of("module-path", settings.get("module-path", b""), _SUBJECT)
     if not module.startswith("/"):
         raise _malformed("names no module", "Add ?module-path= with the absolute path of the token's PKCS#11 module")
     return Pkcs11Uri(f"{SCHEME}{path}", texts, label, key_id, module, _pin_source(settings.get("pin-source", b"")))
 
 
-def _attributes(text: str, separator: str, known: tuple[str, ...]) -> dict[str, bytes]:
-    attributes: dict[str, bytes] = {}
-    for each in filter(None, text.split(separator)):
-        name, equals, value = each.partition("=")
-        if name == "pin-value":
-            raise _malformed(
-                "holds a PIN (pin-value)", "Set tpm_sealing_policy_key_passphrase, or name a file with pin-source"
-            )
-        if name not in known:
-            raise _malformed("has an attribute that is not known here", f"Known are {', '.join((*_PATH, *_QUERY))}")
-        if name in attributes or not equals or not _VALUE.fullmatch(value):
-            raise _malformed(f"has {name} twice, without a value, or with a character that has to be %NN")
-        attributes[name] = unquote_to_bytes(value)
-    return attributes
-
-
-def _text(name: str, value: bytes) -> str:
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise _malformed(f"has a {name} that is no text")
-    return text
-
-
 def _pin_source(value: bytes) -> str:
-    text = _text("pin-source", value)
+    text = text_of("pin-source", value, _SUBJECT)
     path = text.removeprefix("file:")
     path = path.removeprefix("//") if path.startswith("///") else path
     if text and not path.startswith("/"):
@@ -103,5 +79,5 @@ def _pin_source(value: bytes) -> str:
     return path
 
 
-def _malformed(seen: str, remedy: str = "See RFC 7512") -> Malformed:
-    return Malformed("the PKCS#11 URI of the policy key", seen, remedy)
+def _malformed(seen: str, remedy: str) -> Malformed:
+    return Malformed(_SUBJECT, seen, remedy)

@@ -46,6 +46,7 @@ _KEYS = {
     "device_identity_certificate": "device_identity",
     "device_identity_pin_file": "device_identity",
     "device_identity_probe": "device_identity",
+    "device_identity_greengrass": "device_identity",
     "device_identity_renew_before_days": "device_identity",
     "encrypted_storage_volumes": "encrypted_storage",
     "encrypted_storage_ciphers": "encrypted_storage",

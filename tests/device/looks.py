@@ -374,6 +374,7 @@ LOOKS: dict[str, Callable[[Prompt], str]] = {
     "identity.key.attributes": said(NOT_APPLICABLE),
     "identity.certificate.valid": said(NOT_APPLICABLE),
     "identity.certificate.matches_key": said(NOT_APPLICABLE),
+    "identity.greengrass.in_element": said(NOT_APPLICABLE),
     "platform.filesystems.encrypted": _written_in_clear,
     "platform.unlocker.installed": lambda p: verdict(p.does("test -x /usr/lib/edgesec/unlock")),
     "platform.distribution.supported": _supported,

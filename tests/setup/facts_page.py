@@ -17,7 +17,7 @@ import yaml
 from .collection import ROOT
 
 PAGE = ROOT / "docs" / "facts.md"
-MODULES = ("platform_facts", "boot_facts", "credential_facts", "storage_facts", "tpm_facts")
+MODULES = ("platform_facts", "boot_facts", "credential_facts", "identity_facts", "storage_facts", "tpm_facts")
 
 _LICENCE = [line.removeprefix("# ") for line in Path(__file__).read_text(encoding="utf-8").splitlines()[:3]]
 _HEAD = """\

@@ -31,6 +31,7 @@ POLICY: dict[str, Any] = {
     "credentials_at_rest": [],
     "credentials_discovery": {},
     "device_identity_renew_before_days": 30,
+    "device_identity_greengrass": {"apply": True},
     "encrypted_storage_volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "encrypted_storage_ciphers": ["aes-xts-plain64"],
     "encrypted_storage_mount_options": ["nodev", "nosuid"],
@@ -104,6 +105,19 @@ BEFORE: dict[str, Any] = {
             "live": False,
         },
         "error": None,
+        "greengrass": [
+            {
+                "nucleus": "classic",
+                "root": "/greengrass/v2",
+                "end_of_support": None,
+                "in_element": True,
+                "key_file": None,
+                "copies": [],
+                "copies_complete": True,
+                "reason": None,
+                "source": "/greengrass/v2/config/effectiveConfig.yaml",
+            }
+        ],
         "source": "the certificate and its record",
     },
     "edgesec_platform": {

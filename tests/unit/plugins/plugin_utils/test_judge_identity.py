@@ -26,9 +26,14 @@ def test_a_key_in_a_tpm_with_a_valid_certificate_passes(after: Facts, policy: Fa
     assert "as safe as its host" in entry(after, policy, "identity.key.in_element")["actual"]
 
 
-def test_without_a_declared_identity_nothing_applies(after: Facts, policy: Facts) -> None:
-    after[AREA]["declared"] = False
+def test_without_a_declared_identity_and_greengrass_nothing_applies(after: Facts, policy: Facts) -> None:
+    after[AREA].update(declared=False, greengrass=[])
     assert {entry(after, policy, control.id)["verdict"] for control in CONTROLS} == {"not_applicable"}
+
+
+def greengrass(facts: Facts) -> Facts:
+    found: Facts = facts[AREA]["greengrass"][0]
+    return found
 
 
 FAILURES: list[tuple[str, Change, str]] = [
@@ -39,6 +44,11 @@ FAILURES: list[tuple[str, Change, str]] = [
         "identity.certificate.matches_key",
         lambda f: f[AREA]["certificate"].update(public_key="b" * 64),
         "another key",
+    ),
+    (
+        "identity.greengrass.in_element",
+        lambda f: greengrass(f).update(copies=["/greengrass/v2/privKey.key"]),
+        "privKey",
     ),
 ]
 
@@ -78,7 +88,42 @@ def test_other_faults_have_their_verdict(
 @pytest.mark.parametrize("reason", ERRORS)
 def test_a_token_that_cannot_be_used_fails_everything_by_its_reason(after: Facts, policy: Facts, reason: str) -> None:
     after[AREA]["error"] = {"reason": reason, "message": "the token x: said so. Do that."}
-    for control in CONTROLS:
+    # What Greengrass is told is seen without the token.
+    for control in CONTROLS[:-1]:
         found = entry(after, policy, control.id)
         assert found["verdict"] == "fail"
         assert found["actual"].startswith(f"{reason}: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "seen"),
+    [
+        ({"in_element": False, "key_file": "/greengrass/v2/privKey.key"}, "fail", "in the file /greengrass/v2/privKey"),
+        ({"in_element": None, "reason": "it is no UTF-8"}, "unknown", "not known"),
+        ({"end_of_support": "2026-10-07", "in_element": False}, "fail", "support has ended on 2026-10-07"),
+        ({"copies_complete": False}, "unknown", "not known"),
+        ({"copies_complete": False, "copies": ["/greengrass/v2/privKey.key"]}, "fail", "outside the element"),
+    ],
+)
+def test_greengrass_has_its_verdict_with_and_without_an_identity(
+    after: Facts, policy: Facts, change: Facts, verdict: str, seen: str
+) -> None:
+    greengrass(after).update(change)
+    for declared in (True, False):
+        after[AREA]["declared"] = declared
+        found = entry(after, policy, "identity.greengrass.in_element")
+        assert found["verdict"] == verdict
+        assert seen in found["actual"]
+
+
+def test_one_of_several_decides(after: Facts, policy: Facts) -> None:
+    after[AREA]["greengrass"].append({**greengrass(after), "nucleus": "v1", "end_of_support": "2026-10-07"})
+    found = entry(after, policy, "identity.greengrass.in_element")
+    assert (found["verdict"], found["actual"].startswith("v1: ")) == ("fail", True)
+
+
+def test_harden_is_of_use_only_where_greengrass_is_declared(after: Facts, policy: Facts) -> None:
+    greengrass(after).update(in_element=False, key_file="/greengrass/v2/privKey.key")
+    assert entry(after, policy, "identity.greengrass.in_element")["role"] == "device_identity"
+    policy["device_identity_greengrass"] = {}
+    assert entry(after, policy, "identity.greengrass.in_element")["role"] is None
