@@ -43,9 +43,8 @@ def main(wanted: list[str]) -> int:
             if part in wanted or not wanted:
                 for figure in measure():
                     figures.append(figure)
-                    print(
-                        f"{figure.key}: {figure.value} ({figure.lowest} to {figure.highest}) {figure.goal}", flush=True
-                    )
+                    span = figure.note if figure.value is None else f"({figure.lowest} to {figure.highest})"
+                    print(f"{figure.key}: {figure.value} {span} {figure.goal}", flush=True)
     document = {"machine": machine(), "figures": [figure.as_document() for figure in figures]}
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(document, indent=1) + "\n")

@@ -21,6 +21,7 @@ from tests.lab import Device
 from tests.playbook import play_on
 from tests.setup.collection import ROOT, place
 
+BEFORE = "before"
 SPARE = "/dev/disk/by-partlabel/spare"
 # By package, what of its wheel is a collection.
 WHEELS = {
@@ -51,9 +52,10 @@ WHAT = {
 
 
 def peers(device: Device, directory: Path, rounds: int) -> Iterator[Figure]:
-    """A run of harden that finds nothing to do, against theirs. The device is hardened."""
+    """A run of harden that finds nothing to do, against theirs. The device is hardened, and is left as it was."""
     collections = [str(place()), str(_collections(directory))]
-    assert device.ssh("umask 077; test -s /root/key || head -c 64 /dev/urandom >/root/key").returncode == 0
+    device.snapshot(BEFORE)
+    assert device.ssh("umask 077; head -c 64 /dev/urandom >/root/key").returncode == 0
 
     def ours() -> float:
         return seconds(lambda: play_on(device, "harden", directory))
@@ -69,6 +71,7 @@ def peers(device: Device, directory: Path, rounds: int) -> Iterator[Figure]:
             continue
         hardened, other = in_turn(rounds, ours, lambda run=theirs: seconds(run))  # type: ignore[misc]
         yield ratio(key, what, ("harden", hardened), (name, other))
+    device.restore(BEFORE)
 
 
 def _played(device: Device, playbook: Path, collections: list[str]) -> str:
