@@ -44,7 +44,7 @@ SETTINGS = {
 PLAY = ROOT / "tests" / "device" / "begin_in_place.yml"
 FILL = f"""
 set -e
-mkfs.ext4 -q -F -L OLDDATA {SPARE} 400M
+mkfs.ext4 -q -F -b 4096 -L OLDDATA {SPARE} 400M
 mkdir -p /old
 mount {SPARE} /old
 head -c 64M /dev/urandom >/old/file
