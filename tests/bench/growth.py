@@ -35,7 +35,7 @@ done
 
 
 def by_volumes(device: Device, rounds: int) -> Iterator[Figure]:
-    """One volume, some, and many of them."""
+    """One volume, some, and many of them: what they cost must not grow faster than they do."""
     done = device.ssh(MAKE.format(many=MANY), timeout=300)
     assert done.returncode == 0, done.stderr
     taken = dict(
@@ -48,16 +48,12 @@ def by_volumes(device: Device, rounds: int) -> Iterator[Figure]:
     medians = ", ".join(f"{count}: {statistics.median(samples):.2f} s" for count, samples in taken.items())
     yield ratio(
         "volume_cost_growth",
-        f"facts of one more volume, from {HALF} to {MANY} / from {ONE} to {HALF}",
-        (f"{HALF} to {MANY}", _of_one(taken, HALF, MANY)),
-        (f"{ONE} to {HALF}", _of_one(taken, ONE, HALF)),
-        Goal(1.2),
-        f"The call as a whole, by the number of volumes: {medians}.",
+        f"facts of {MANY} volumes / facts of {ONE}",
+        (f"{MANY} volumes", taken[MANY]),
+        (f"{ONE} volume", taken[ONE]),
+        Goal(MANY),
+        f"The module alone, by the device's clock: {medians}. What one more volume takes is less than two runs differ by.",
     )
-
-
-def _of_one(taken: dict[int, list[float]], few: int, many: int) -> list[float]:
-    return [(more - less) / (many - few) for less, more in zip(taken[few], taken[many], strict=True)]
 
 
 def _kept(device: Device, count: int) -> str:

@@ -53,7 +53,14 @@ printf 'PARTLABEL=spare /old ext4 defaults 0 2\\n' >>/etc/fstab
 systemctl daemon-reload
 mount /old
 """
-VOLUME = {"name": "old", "device": SPARE, "mount": "/old", "on_existing_data": "encrypt_in_place", "consent": "OLDDATA"}
+VOLUME = {
+    "name": "old",
+    "device": SPARE,
+    "mount": "/old",
+    "on_existing_data": "encrypt_in_place",
+    "consent": "OLDDATA",
+    "services": [],
+}
 BARE = (
     "umount /old && cryptsetup reencrypt --encrypt -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000"
     f" --key-file /root/key --sector-size 4096 --reduce-device-size 32M {SPARE}"
