@@ -28,6 +28,7 @@ WHEELS = {
     "ansible==12.3.0": "ansible_collections/community/crypto/",
     "debops==3.3.2": "debops/_data/ansible/collections/ansible_collections/debops/debops/",
 }
+# Of debops a small role, since most of them install packages, which the device has no network for.
 PLAYS = {
     "luks_device": {
         "gather_facts": False,
@@ -43,11 +44,11 @@ PLAYS = {
             }
         ],
     },
-    "debops": {"gather_facts": True, "roles": ["debops.debops.sysctl"]},
+    "debops": {"gather_facts": True, "roles": ["debops.debops.etc_aliases"]},
 }
 WHAT = {
     "luks_device": "a play with one volume of community.crypto.luks_device",
-    "debops": "a play with the role sysctl of debops",
+    "debops": "a play with the role etc_aliases of debops",
 }
 
 
