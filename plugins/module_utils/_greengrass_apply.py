@@ -19,7 +19,8 @@ from ._cli import require_tool, run
 from ._errors import EdgesecError, Refused
 from ._files import write_atomic
 from ._greengrass import CLASSIC, PROVIDER
-from ._greengrass_setup import CLASSIC_SERVICE, LITE_SERVICE, File, Wanted
+from ._greengrass_setup import CLASSIC_SERVICE, LITE_SERVICE, Wanted
+from ._whole_files import Change, File, write
 
 _SECONDS = 300.0
 _LITE_SECONDS = 60.0
@@ -85,7 +86,8 @@ def _apply_classic(wanted: Wanted, file: File, is_in_force: Callable[[], Optiona
     run(["systemctl", "stop", CLASSIC_SERVICE], timeout=_SECONDS)
     try:
         # The nucleus goes by the time of the file: what it was told later than that would win.
-        file.write()
+        path, text, mode = file
+        write([Change(path, "", text, mode)])
         run(command_of(wanted), timeout=_SECONDS)
         if not is_in_force():
             raise EdgesecError(

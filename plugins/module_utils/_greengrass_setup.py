@@ -13,7 +13,7 @@ import os
 import pwd
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from ._at_rest import UNITS
@@ -44,6 +44,7 @@ from ._greengrass import (
 )
 from ._greengrass_nucleus import LITE_FRAGMENTS, OURS, Nucleus, other_fragments
 from ._settings import read_settings, setting
+from ._whole_files import Change, File
 
 LITE_USER = "ggcore"
 CLASSIC_SERVICE, LITE_SERVICE = "greengrass.service", "greengrass-lite.target"
@@ -101,35 +102,11 @@ class Wanted:
         return self.kind == LITE or all(setting(nucleus.provider, key) == value for key, value in wanted.items())
 
 
-@dataclass(frozen=True)
-class File:
-    """A file as it is to be; one that only root may read holds the PIN, which is never shown."""
-
-    path: str
-    text: str
-    mode: int
-
-    def is_as_wanted(self) -> bool:
-        """Whether it is so already."""
-        try:
-            seen = os.lstat(self.path)
-        except OSError:
-            return False
-        owner = (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode))
-        as_wanted = stat.S_ISREG(seen.st_mode) and owner == (os.geteuid(), os.getegid(), self.mode)
-        return as_wanted and _read(self.path) == self.text
-
-    def write(self) -> None:
-        """Put it in place."""
-        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-        write_atomic(self.path, self.text.encode(), self.mode, os.geteuid(), os.getegid())
-
-    def diff(self) -> dict[str, str]:
-        """As Ansible shows differences."""
-        before, after = _read(self.path), self.text
-        if self.mode & 0o077 == 0:
-            before, after = without_pin(before), without_pin(after)
-        return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
+def shown(change: Change) -> dict[str, str]:
+    """A change as Ansible shows differences; a file that only root may read holds the PIN, which is never shown."""
+    if change.mode is None or change.mode & 0o077:
+        return change.diff
+    return replace(change, before=without_pin(change.before), after=without_pin(change.after)).diff
 
 
 def choose(named: str, root: str, found: Sequence[Nucleus]) -> tuple[str, Optional[Nucleus]]:
@@ -159,7 +136,7 @@ def choose(named: str, root: str, found: Sequence[Nucleus]) -> tuple[str, Option
 
 
 def files_of(wanted: Wanted, slot: int, pin: bytes) -> list[File]:
-    """The files of a nucleus.
+    """The files of a nucleus; the first of classic's is the one that it merges, the first of lite's is for OpenSSL.
 
     :raises EdgesecError: the nucleus could not read them, or would read something else.
     """
@@ -167,14 +144,14 @@ def files_of(wanted: Wanted, slot: int, pin: bytes) -> list[File]:
     if wanted.kind == CLASSIC:
         settings = ClassicSettings(wanted.name, wanted.place.library, slot, wanted.place.key, _text(pin))
         settings.require_sense()
-        files = [File(wanted.config, settings.to_text(), 0o600)]
+        files: list[File] = [(wanted.config, settings.to_text(), 0o600)]
         return [*files, _drop_in(CLASSIC_SERVICE, environment)] if environment else files
     _require_lite(wanted, pin)
     environment["OPENSSL_CONF"] = OPENSSL_CONFIG
     return [
-        File(OPENSSL_CONFIG, openssl_text(wanted.place.library, wanted.pin_file), 0o644),
+        (OPENSSL_CONFIG, openssl_text(wanted.place.library, wanted.pin_file), 0o644),
         *(_drop_in(unit, environment) for unit in _lite_units()),
-        File(wanted.config, lite_text(wanted.place.token, wanted.place.key, wanted.certificate), 0o644),
+        (wanted.config, lite_text(wanted.place.token, wanted.place.key, wanted.certificate), 0o644),
     ]
 
 
@@ -272,7 +249,7 @@ def _lite_units() -> list[str]:
 
 
 def _drop_in(unit: str, environment: dict[str, str]) -> File:
-    return File(f"{UNITS}/{unit}.d/{_DROP_IN}", drop_in_text(environment), 0o644)
+    return (f"{UNITS}/{unit}.d/{_DROP_IN}", drop_in_text(environment), 0o644)
 
 
 def _text(pin: bytes) -> str:
@@ -280,11 +257,3 @@ def _text(pin: bytes) -> str:
         return pin.decode()
     except UnicodeDecodeError:
         raise Refused("the PIN", "is no text", "Give the token another") from None
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -42,10 +42,7 @@ def require_key(session: Session, label: str, certificate: Certificate) -> Publi
     :raises TokenError: it is not such.
     """
     subject = f"the key {label}"
-    public = element.public_key(session, label)
-    if public is None:
-        raise TokenError("key", subject, "is not in the token", "Correct the label, or run device_identity first")
-    private = element.private_key(session, label, public)
+    public, private = element.key_pair(session, label)
     if session.attribute(private, p11.LABEL) != label.encode():
         raise TokenError("key", subject, "has a private half of another label", "Give both halves the same label")
     element.require_born_inside(session, label, private)

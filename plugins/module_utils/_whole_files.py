@@ -17,6 +17,9 @@ from typing import Optional
 
 from ._files import write_atomic
 
+# Path, text and mode.
+File = tuple[str, str, int]
+
 
 @dataclass(frozen=True)
 class Change:
@@ -34,7 +37,7 @@ class Change:
         return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
-def missing_files(root: str, wanted: Sequence[tuple[str, str, int]]) -> list[Change]:
+def missing_files(root: str, wanted: Sequence[File]) -> list[Change]:
     """What differs from files that are to be there, each with its path below the root, text and mode.
 
     A file that belongs to somebody else differs, and so does a link in its place.
@@ -60,7 +63,8 @@ def write(changes: Sequence[Change]) -> None:
 
 def _is_ours(path: str, mode: int) -> bool:
     seen = os.lstat(path)
-    return stat.S_ISREG(seen.st_mode) and (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (os.geteuid(), mode)
+    access = (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode))
+    return stat.S_ISREG(seen.st_mode) and access == (os.geteuid(), os.getegid(), mode)
 
 
 def _digest(text: str) -> str:

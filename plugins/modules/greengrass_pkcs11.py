@@ -232,6 +232,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_setu
     choose,
     files_of,
     prove_by_openssl,
+    shown,
     uris_in,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_token import (
@@ -241,6 +242,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_toke
     require_key,
     resolve,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._whole_files import missing_files, write
 
 
 def chosen(params: dict[str, Any]) -> tuple[Wanted, Optional[Nucleus]]:
@@ -269,13 +271,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             renew = wanted.kind == CLASSIC and not has_certificate(session, place.key, public, certificate)
     files = files_of(wanted, token.slot, pin)
     if wanted.kind == LITE:
-        prove_by_openssl(wanted, files[0].text, public.spki)
+        prove_by_openssl(wanted, files[0][1], public.spki)
 
     def is_in_force() -> Optional[bool]:
         there = next((each for each in nuclei("/", wanted.root) if each.kind == wanted.kind), None)
         return wanted.is_in_force(there, token.slot, pin.decode())
 
-    to_write = [file for file in files if not file.is_as_wanted()]
+    to_write = missing_files("/", files)
     in_force = is_in_force()
     to_apply = params["apply"] and (bool(to_write) or not in_force)
     to_restart = params["apply"] and renew and not to_apply
@@ -285,19 +287,18 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     to_remove = require_removable(params["remove_copies"], copies, to_apply or bool(in_force))
     steps = [
         *(["put the certificate into the token"] if renew else []),
-        *(f"write {file.path}" for file in to_write),
+        *(f"write {change.path}" for change in to_write),
         *(["apply the configuration"] if to_apply else []),
         *(["restart the nucleus"] if to_restart else []),
         *(f"remove {path}" for path in to_remove),
     ]
     removed: list[dict[str, Any]] = []
-    diff = [file.diff() for file in to_write]
+    diff = [shown(change) for change in to_write]
     if not module.check_mode:
         if renew:
             with opened(place) as library, library.session(named(library, place), pin) as session:
                 put_certificate(session, place.key, public, certificate)
-        for file in to_write:
-            file.write()
+        write(to_write)
         with open(wanted.config, encoding="utf-8") as stream:
             uris = uris_in(wanted, stream.read())
         with opened(place) as library, library.session(named(library, place), pin) as session:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 from collections.abc import Iterator
@@ -72,6 +71,6 @@ def _kept(device: Device, count: int) -> str:
         check=True,
         stdout=subprocess.DEVNULL,
         cwd=ROOT,
-        env={**os.environ, **environment(), **kept},
+        env={**environment(), **kept},
     )
     return device.ssh(f"ls /var/kept{count}/*/AnsiballZ_compliance_facts.py").stdout.strip()

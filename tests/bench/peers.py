@@ -80,7 +80,7 @@ def _played(device: Device, playbook: Path, collections: list[str]) -> str:
     done = subprocess.run(
         [program("ansible-playbook"), str(playbook), "-i", str(device.inventory())],
         cwd=ROOT,
-        env={**os.environ, **environment(), "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(collections)},
+        env={**environment(), "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(collections)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
