@@ -77,7 +77,7 @@ def start_restarting(name: str, argv: Sequence[str]) -> None:
 
 def launch(module: str, library: str, *arguments: str) -> list[str]:
     """The argv that runs C(main) of a module of the library, which is the package C(edgesec) in a directory."""
-    return [sys.executable or "/usr/bin/python3", "-I", "-c", _LAUNCH.format(module), library, *arguments]
+    return [sys.executable or "/usr/bin/python3", "-IS", "-c", _LAUNCH.format(module), library, *arguments]
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from ._errors import Malformed
 # What must be read from the start of a device so that both copies of the largest legal header are there.
 HEADER_BYTES = 8 * 1024 * 1024
 
+# What may be before the data: both copies of the header, and the keyslots (specification, sections 2.1 and 2.2).
+MOST_HEADER_BYTES = HEADER_BYTES + 128 * 1024 * 1024
+
 LEGAL_HEADER_SIZES = tuple(0x4000 << shift for shift in range(9))
 
 _PRIMARY_MAGIC = b"LUKS\xba\xbe"

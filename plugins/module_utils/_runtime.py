@@ -69,8 +69,8 @@ MODULES = (
     "_tickets",
     "_token",
     "_tpm2",
+    "_tpm_commands",
     "_tpm_policy",
-    "_tpm_read",
     "_unlock",
     "_unlock_outcome",
     "_volume_key",
@@ -78,7 +78,7 @@ MODULES = (
 )
 
 _LAUNCHER = """\
-#!/usr/bin/python3 -I
+#!/usr/bin/python3 -IS
 # Managed by the edgesec.hardening collection: {purpose}.
 import sys
 

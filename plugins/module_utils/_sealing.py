@@ -19,7 +19,7 @@ from typing import Optional
 from ._authorization import Authorization, recall, session, verify
 from ._tickets import Tickets
 from ._token import Approval, Token
-from ._tpm2 import Tpm2, TpmError
+from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 from ._tpm_policy import key_name, policy_authorize, unseal_reference
 
 SECRET_BYTES = 32
@@ -79,7 +79,7 @@ def unseal(tpm: Tpm2, token: Token, approval: Approval, tickets: Optional[Ticket
 
 
 def _loaded_and_unsealed(tpm: Tpm2, token: Token, approval: Approval, authorization: Authorization) -> bytes:
-    tpm.call("tpm2_load", "-Q", "-C", tpm.path("srk.handle"), "-u", tpm.write("load.pub", token.public),
+    tpm.call("tpm2_load", "-Q", "-C", SRK_HANDLE, "-u", tpm.write("load.pub", token.public),
              "-r", tpm.write("load.priv", token.private), "-c", tpm.path("sealed.ctx"))  # fmt: skip
     tpm.flush_transient()
     for _retry in range(_RETRIES):

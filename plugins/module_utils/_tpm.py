@@ -97,7 +97,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
 def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
     """What only the TPM itself can answer: whether it does, the storage root key, and PCRs where sysfs has none."""
     try:
-        name = tpm.srk_name_told()
+        name = tpm.srk_name()
         facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
         if not facts["pcrs"]:
             facts["active_banks"] = sorted(tpm.active_banks())

@@ -6,7 +6,7 @@
 
 """tpm2-tools (tpm2-tools(1) and the page of each command), one method a step, and the names of what a TPM answers.
 
-What everybody may read of a TPM that the kernel has is asked of its device node, which takes no program.
+What takes no secret is told to the device node where the kernel has the TPM: that takes no program.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from . import _tpm_read as told
+from . import _tpm_commands as commands
 from ._cli import Argument, Completed, run
 from ._errors import EdgesecError, Malformed, ToolFailed
 from ._pcrs import shown_banks, shown_pcrs
@@ -115,24 +115,16 @@ class Tpm2:
 
     def srk_name(self) -> Optional[bytes]:
         """Name of the storage root key at its usual handle, or None where there is no key."""
-        name, handle = self.path("srk.name"), self.path("srk.handle")
         try:
-            self.call("tpm2_readpublic", "-Q", "-c", SRK_HANDLE, "-n", name, "-t", handle)
+            answer = self._ask(commands.read_public(int(SRK_HANDLE, 16)))
+            if answer is not None:
+                return commands.name_in(answer)
+            self.call("tpm2_readpublic", "-Q", "-c", SRK_HANDLE, "-n", self.path("srk.name"))
         except TpmError as error:
             if error.reason != "tpm_changed":
                 raise
             return None
         return self.read("srk.name")
-
-    def srk_name_told(self) -> Optional[bytes]:
-        """The same, where nothing is to be done with the key."""
-        try:
-            answer = self._ask(told.read_public(int(SRK_HANDLE, 16)))
-        except TpmError as error:
-            if error.reason != "tpm_changed":
-                raise
-            return None
-        return self.srk_name() if answer is None else told.name_in(answer)
 
     def create_srk(self) -> bytes:
         """Make the storage root key and keep it in the TPM; returns its name."""
@@ -151,14 +143,14 @@ class Tpm2:
         """A session salted to the SRK, with parameters encrypted; returns its file.
 
         Salted, since a session that is only bound to an object without a secret can be read off the bus; the tool
-        compares the SRK with its pinned name.
+        compares the SRK that it salts to with its pinned name.
 
         :param srk_name: the name that the SRK must have.
         """
         session = self.path(name)
         # fmt: off
         self.call("tpm2_startauthsession", "-Q", "--policy-session" if policy else "--hmac-session", "-g", "sha256",
-                  "--tpmkey-context", self.path("srk.handle"), "-n", self.write("srk.pin", srk_name), "-S", session)
+                  "--tpmkey-context", SRK_HANDLE, "-n", self.write("srk.pin", srk_name), "-S", session)
         # fmt: on
         self.call("tpm2_sessionconfig", "-Q", session, "--enable-decrypt", "--enable-encrypt")
         return session
@@ -181,7 +173,7 @@ class Tpm2:
         session = self.start_session("seal.session", srk_name, policy=False)
         try:
             # fmt: off
-            self.call("tpm2_create", "-Q", "-C", self.path("srk.handle"), "-P", f"session:{session}",
+            self.call("tpm2_create", "-Q", "-C", SRK_HANDLE, "-P", f"session:{session}",
                       "-g", "sha256", "-L", self.write("seal.policy", policy), "-a", _SEALED_ATTRIBUTES, "-i", "-",
                       "-u", self.path("sealed.pub"), "-r", self.path("sealed.priv"), stdin=secret)
             # fmt: on
@@ -210,6 +202,8 @@ class Tpm2:
 
     def extend(self, pcr: int, digests: Mapping[str, bytes]) -> None:
         """Extend a PCR, in each bank that is named with its digest."""
+        if self._ask(commands.pcr_extend(pcr, digests)) is not None:
+            return
         values = ",".join(f"{bank}={digest.hex()}" for bank, digest in sorted(digests.items()))
         self.call("tpm2_pcrextend", f"{pcr}:{values}")
 
@@ -235,24 +229,24 @@ class Tpm2:
 
     def nv_read(self, index: int, size: int) -> bytes:
         """What is in an NV index that everybody may read."""
-        answer = self._ask(told.nv_read(index, size))
+        answer = self._ask(commands.nv_read(index, size))
         if answer is not None:
-            return told.data_in(answer)
+            return commands.data_in(answer)
         return self.call("tpm2_nvread", "-C", hex(index), "-s", str(size), hex(index)).stdout
 
     def nv_indices(self) -> set[int]:
         """The NV indices that are defined."""
-        answer = self._ask(told.nv_indices())
+        answer = self._ask(commands.nv_indices())
         if answer is not None:
-            return told.handles_in(answer)
+            return commands.handles_in(answer)
         text = self.call("tpm2_getcap", "handles-nv-index").stdout.decode("ascii", "replace")
         return {int(handle, 16) for handle in re.findall(r"0x[0-9A-Fa-f]+", text)}
 
     def nv_name(self, index: int) -> bytes:
         """Name of an NV index that is defined."""
-        answer = self._ask(told.nv_read_public(index))
+        answer = self._ask(commands.nv_read_public(index))
         if answer is not None:
-            return told.name_in(answer)
+            return commands.name_in(answer)
         text = self.call("tpm2_nvreadpublic", hex(index)).stdout.decode("ascii", "replace")
         match = re.search(r"^\s*name:\s*([0-9A-Fa-f]+)\s*$", text, re.MULTILINE)
         if match is None:
@@ -269,14 +263,14 @@ class Tpm2:
         code = _RETRY
         for _attempt in range(_ATTEMPTS):
             try:
-                answer = told.exchange(self._node, command)
+                answer = commands.exchange(self._node, command)
             except OSError:
                 return None
-            code = told.code_of(answer)
+            code = commands.code_of(answer)
             if code != _RETRY:
                 break
         if code:
-            raise TpmError(_REASONS.get(code, "failed"), f"refused to tell what everybody may read ({code:#x})")
+            raise TpmError(_REASONS.get(code, "failed"), f"refused a command ({code:#x})")
         return answer
 
 

@@ -86,7 +86,7 @@ def test_the_installed_code_runs_by_itself(tmp_path: Path, module: str, argument
         f"import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{module} import main; sys.exit(main(sys.argv[2:]))"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code, str(tmp_path / _runtime.DIRECTORY), *arguments],
+        [sys.executable, "-IS", "-c", code, str(tmp_path / _runtime.DIRECTORY), *arguments],
         capture_output=True,
         text=True,
         check=False,

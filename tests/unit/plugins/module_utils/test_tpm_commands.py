@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_read import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_commands import (
     code_of,
     data_in,
     handles_in,
@@ -22,6 +22,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_read import
     nv_indices,
     nv_read,
     nv_read_public,
+    pcr_extend,
     read_public,
 )
 
@@ -31,7 +32,8 @@ def answer(body: bytes, code: int = 0) -> bytes:
 
 
 def test_commands_say_how_long_they_are() -> None:
-    for command in (read_public(0x81000001), nv_read_public(0x1800010), nv_indices(), nv_read(0x1800010, 8)):
+    extended = pcr_extend(14, {"sha1": bytes(20), "sha256": bytes(32)})
+    for command in (read_public(0x81000001), nv_read_public(0x1800010), nv_indices(), nv_read(0x1800010, 8), extended):
         assert struct.unpack_from(">HI", command)[1] == len(command)
 
 

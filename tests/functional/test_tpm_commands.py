@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _tpm_read
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import SRK_HANDLE, Tpm2, TpmError
+from ansible_collections.edgesec.hardening.plugins.module_utils import _tpm_commands
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import BANK_BYTES, SRK_HANDLE, Tpm2, TpmError
 from tests.functional.conftest import SoftwareTpm
 
 INDEX = 0x1800010
+RESETTABLE = 16
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def node(tpm: SoftwareTpm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
             connection.sendall(command)
             return connection.recv(4096)
 
-    monkeypatch.setattr(_tpm_read, "exchange", exchange)
+    monkeypatch.setattr(_tpm_commands, "exchange", exchange)
     node = Tpm2("device:/dev/tpmrm0", str(tmp_path))
 
     def no_program(*_arguments: object, **_options: object) -> None:
@@ -40,8 +42,8 @@ def node(tpm: SoftwareTpm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> T
 
 
 def test_the_storage_root_key(tpm: SoftwareTpm, node: Tpm2) -> None:
-    assert node.srk_name_told() is None
-    assert tpm.client.create_srk() == tpm.client.srk_name() == node.srk_name_told()
+    assert node.srk_name() is None
+    assert tpm.client.create_srk() == tpm.client.srk_name() == node.srk_name()
 
 
 def test_an_index_and_what_is_in_it(tpm: SoftwareTpm, node: Tpm2) -> None:
@@ -62,10 +64,21 @@ def test_an_index_and_what_is_in_it(tpm: SoftwareTpm, node: Tpm2) -> None:
     assert node.nv_read(INDEX, 8) == client.nv_read(INDEX, 8) == b"contents"
 
 
+def test_a_pcr_extended_in_every_bank(tpm: SoftwareTpm, node: Tpm2) -> None:
+    banks = tpm.client.active_banks()
+    digests = {bank: bytes([7]) * BANK_BYTES[bank] for bank in banks}
+    before = {bank: tpm.client.read_pcrs(bank, [RESETTABLE])[RESETTABLE] for bank in banks}
+    node.extend(RESETTABLE, digests)
+    for bank in banks:
+        expected = hashlib.new(bank, before[bank] + digests[bank]).digest()
+        assert tpm.client.read_pcrs(bank, [RESETTABLE]) == {RESETTABLE: expected}
+    assert len(banks) > 1
+
+
 def test_where_there_is_no_node_the_program_says_why(tpm: SoftwareTpm, tmp_path: Path) -> None:
     absent = Tpm2("device:/dev/tpmrm7", str(tmp_path))
     with pytest.raises(TpmError) as refused:
-        absent.srk_name_told()
+        absent.srk_name()
     assert refused.value.reason == "tpm_absent"
     assert tpm.client.nv_indices() == Tpm2(tpm.tcti, str(tmp_path)).nv_indices()
     assert int(SRK_HANDLE, 16) == 0x81000001

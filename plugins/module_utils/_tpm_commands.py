@@ -3,20 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""What a TPM tells everybody, asked of its device node: a command of some bytes in place of a program.
+"""What takes no secret, told to the device node of a TPM: a command of some bytes in place of a program.
 
-Commands: TPM 2.0 Library, part 3 (ReadPublic 12.4, GetCapability 30.2, NV_ReadPublic 31.6, NV_Read 31.13).
+Commands: TPM 2.0 Library, part 3 (ReadPublic 12.4, PCR_Extend 22.2, GetCapability 30.2, NV_ReadPublic 31.6, NV_Read
+31.13); algorithms: part 2, 6.3.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
 
 from ._errors import Malformed
 
 _NO_SESSIONS, _SESSIONS = 0x8001, 0x8002
-_READ_PUBLIC, _GET_CAPABILITY, _NV_READ_PUBLIC, _NV_READ = 0x173, 0x17A, 0x169, 0x14E
+_READ_PUBLIC, _PCR_EXTEND, _GET_CAPABILITY, _NV_READ_PUBLIC, _NV_READ = 0x173, 0x182, 0x17A, 0x169, 0x14E
+_BANKS = {"sha1": 0x4, "sha256": 0xB, "sha384": 0xC, "sha512": 0xD, "sm3_256": 0x12, "sha3_256": 0x27}
 _HANDLES, _NV_INDICES, _MOST_HANDLES = 1, 0x01000000, 254
 # An empty password: a handle, no nonce, no attributes, no password.
 _PASSWORD = struct.pack(">IHBH", 0x40000009, 0, 0, 0)
@@ -65,8 +68,13 @@ def nv_indices() -> bytes:
 
 def nv_read(index: int, size: int) -> bytes:
     """The command that asks for what is in an NV index that everybody may read."""
-    password = struct.pack(">I", len(_PASSWORD)) + _PASSWORD
-    return _command(_NV_READ, struct.pack(">II", index, index) + password + struct.pack(">HH", size, 0), _SESSIONS)
+    return _authorized(_NV_READ, struct.pack(">II", index, index), struct.pack(">HH", size, 0))
+
+
+def pcr_extend(pcr: int, digests: Mapping[str, bytes]) -> bytes:
+    """The command that extends a PCR, in each bank that is named with its digest."""
+    values = b"".join(struct.pack(">H", _BANKS[bank]) + digest for bank, digest in sorted(digests.items()))
+    return _authorized(_PCR_EXTEND, struct.pack(">I", pcr), struct.pack(">I", len(digests)) + values)
 
 
 def name_in(answer: bytes) -> bytes:
@@ -101,6 +109,11 @@ def data_in(answer: bytes) -> bytes:
     """
     # The size of the parameters comes first where there are sessions.
     return _sized(answer[_HEADER.size + 4 :])[0]
+
+
+def _authorized(code: int, handles: bytes, parameters: bytes) -> bytes:
+    """A command on what asks for no more than an empty password."""
+    return _command(code, handles + struct.pack(">I", len(_PASSWORD)) + _PASSWORD + parameters, _SESSIONS)
 
 
 def _command(code: int, body: bytes, tag: int = _NO_SESSIONS) -> bytes:
