@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ISSUER
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ISSUER
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._aws_provisioning import (
     FleetProvisioning,
     issued_by_aws,

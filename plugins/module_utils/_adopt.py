@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._enrolment import announce_change
@@ -30,8 +29,7 @@ _RESERVED = (RECOVERY_SLOT, *BOOT_SLOTS)
 _LAST_SLOT = 31
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(NamedTuple):
     """The keys in hand.
 
     :ivar existing: opens the volume now.
@@ -91,7 +89,7 @@ def _require_adoptable(device: str, metadata: str, keys: Keys, upkeep: Upkeep) -
     :param metadata: the device, or a copy of its header.
     """
     header = require_header(metadata)
-    wrong = violations(header, replace(pins_of(header), keyslots=tuple(header.keyslots)))
+    wrong = violations(header, pins_of(header)._replace(keyslots=tuple(header.keyslots)))
     if wrong:
         raise Refused(
             device,

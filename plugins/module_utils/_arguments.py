@@ -14,16 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ._at_rest import Wanted
-from ._boot_file import BOOT_PATHS
 from ._credentials import Declared
-from ._declared_files import parse_mode
-from ._discovery import Search
-from ._element_config import DEVICES, INTERFACES, LIBRARIES, OBJECTS, PROFILES
-from ._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ._errors import EdgesecError
-from ._greengrass_nucleus import CLASSIC_ROOT
+from ._file_access import parse_mode
+from ._greengrass_places import CLASSIC_ROOT
+from ._mountinfo import BOOT_PATHS
+from ._search import Search
 from ._storage import Volume
-from ._swap_boot import Swap
+from ._swap_device import Swap
 from ._systemd_creds import BY_TPM_ALONE, BY_TPM_AND_HOST, Sealing
 
 ROOT = {"type": "path", "default": "/"}
@@ -38,7 +36,6 @@ EXISTING_DATA = {
     "consent": {"type": "str", "default": ""},
     "services": {"type": "list", "elements": "str", "default": []},
 }
-UNLOCK = {"type": "str", "choices": [BY_TPM, BY_KEY_FILE, BY_CONTROLLER], "default": BY_TPM}
 RETIRE_KEYSLOTS = {"type": "list", "elements": "str", "default": [], "no_log": False}
 VOLUMES = {
     "type": "list",
@@ -54,64 +51,11 @@ VOLUMES = {
         "retire_keyslots": RETIRE_KEYSLOTS,
     },
 }
-# Who issues certificates; of use to the controller alone.
-ISSUER: dict[str, Any] = {
-    "type": "dict",
-    "options": {
-        "certificate": {"type": "path"},
-        "key": {"type": "path", "no_log": False},
-        "key_passphrase": {"type": "str", "no_log": True},
-        "command": {"type": "list", "elements": "str", "default": []},
-        "days": {"type": "int", "default": 365},
-        "aws": {
-            "type": "dict",
-            "options": {
-                "endpoint": {"type": "str", "required": True},
-                "port": {"type": "int", "default": 8883},
-                "claim_certificate": {"type": "path", "required": True},
-                "claim_key": {"type": "path", "required": True, "no_log": False},
-                "ca": {"type": "path"},
-                "template": {"type": "str", "required": True},
-                "parameters": {"type": "dict", "default": {}},
-            },
-        },
-    },
-}
 SWAP = {
     "type": "list",
     "elements": "dict",
     "default": [],
     "options": {"name": {"type": "str", "required": True}, "device": {"type": "path", "required": True}},
-}
-# For the controller half of a module. The escrow is taken out of what is sent to the device.
-ESCROW = {
-    "store": {"type": "path", "required": True},
-    "escrow": {
-        "type": "dict",
-        "options": {
-            "certificates": {"type": "list", "elements": "path", "default": []},
-            "key": {"type": "path", "no_log": False},
-            "key_passphrase": {"type": "str", "no_log": True},
-        },
-    },
-}
-# Of those whose controller half signs. It is taken out, too.
-POLICY_KEY = {
-    "policy_key": {
-        "type": "dict",
-        "no_log": False,
-        "options": {
-            "key": {"type": "path", "no_log": False},
-            "passphrase": {"type": "str", "no_log": True},
-        },
-    },
-}
-# Of every module that changes a volume and may need its recovery key.
-KEYED_VOLUME = {
-    "name": {"type": "str", "required": True},
-    "device": {"type": "path", "required": True},
-    "recovery_key": {"type": "str", "no_log": True},
-    **ESCROW,
 }
 IDENTITY = {
     "type": "dict",
@@ -125,32 +69,6 @@ IDENTITY = {
         "pin_file": {"type": "str", "default": "/etc/edgesec/identity/pin", "no_log": False},
         "probe": {"type": "bool", "default": False},
         "greengrass_root": {"type": "path", "default": CLASSIC_ROOT},
-    },
-}
-# A secure element, by what its vendor's library reads.
-ELEMENT: dict[str, Any] = {
-    "type": "dict",
-    "options": {
-        "kind": {"type": "str", "choices": list(LIBRARIES), "required": True},
-        "bus": {"type": "int"},
-        "address": {"type": "int"},
-        "device": {"type": "str", "choices": list(DEVICES)},
-        "profile": {"type": "str", "choices": list(PROFILES)},
-        "interface": {"type": "str", "choices": list(INTERFACES)},
-        "slot": {"type": "int"},
-        "free_slots": {"type": "list", "elements": "int"},
-        "objects": {
-            "type": "list",
-            "elements": "dict",
-            "options": {
-                "type": {"type": "str", "choices": list(OBJECTS), "required": True},
-                "label": {"type": "str", "required": True},
-                "slot": {"type": "int", "required": True},
-            },
-        },
-        "configuration": {"type": "str"},
-        "filestore": {"type": "str"},
-        "scp03_keys": {"type": "str", "no_log": False},
     },
 }
 CREDENTIAL_FILES = {

@@ -17,8 +17,7 @@ import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._cli import run
 from ._errors import EdgesecError, Refused
@@ -37,8 +36,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _START_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A secret of a service.
 
     :ivar unit: the service, with C(.service).
@@ -106,8 +104,7 @@ class Wanted:
         return "\n".join(lines) + "\n"
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What was found.
 
     :ivar steps: what is to be done, in order; empty where nothing is.

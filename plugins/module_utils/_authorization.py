@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._errors import Malformed
 from ._public_key import PublicKey, parse_public_key
@@ -23,8 +23,7 @@ from ._tpm_policy import external_public, key_name
 _KEY, _NAME, _TICKET = "authority.ctx", "authority.name", "verify.ticket"
 
 
-@dataclass(frozen=True)
-class Authorization:
+class Authorization(NamedTuple):
     """A policy digest that the key C(authority) (PEM) signed, for the purpose that C(reference) stands for."""
 
     authority: str

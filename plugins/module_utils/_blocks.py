@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._observe import is_directory, names_in, read_line, resolve, under
 
@@ -23,8 +22,7 @@ CLASS = "/sys/class/block"
 SECTOR = 512
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One block device.
 
     :ivar name: kernel name, such as ``vda3`` or ``dm-0``.

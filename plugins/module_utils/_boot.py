@@ -14,12 +14,11 @@ from typing import Any, Optional
 
 from ._blocks import Blocks
 from ._boot_chain import collect as collect_chain
-from ._boot_file import BOOT_PATHS
 from ._boot_window_hooks import window_facts
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._event_log import PATH as EVENT_LOG
 from ._fstab import parse as parse_fstab
-from ._mountinfo import Mount, mounted_at
+from ._mountinfo import BOOT_PATHS, Mount, mounted_at
 from ._observe import is_directory, json_clean, read_line, read_text, under
 from ._secure_boot import variable
 from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts

@@ -15,8 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._console import DEBUG_SHELL, SHELL_UNITS, editor_setting, is_masked, restricted_entries
 from ._errors import EdgesecError, Refused
@@ -32,8 +31,7 @@ _SYSCTL = "/etc/sysctl.d/60-edgesec-panic.conf"
 _EDITOR = re.compile(r"^[ \t]*editor(?:[ \t].*)?$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is to be closed.
 
     :ivar editor: whether the menus of the loaders are to lock their editors.
@@ -52,8 +50,7 @@ class Wanted:
     panic: int
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One file before and after; None where it is not there. A link has its target with an arrow before it."""
 
     path: str
@@ -66,8 +63,7 @@ class Step:
         return self.path in (SCRIPT, GRUB)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be done, in order."""
 
     root: str

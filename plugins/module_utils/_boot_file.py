@@ -25,9 +25,6 @@ from ._certificates import Certificate, certificates
 from ._errors import Malformed
 from ._pe import Buffer, authenticode, is_pe, sections, signatures
 
-# Where boot file systems may be mounted.
-BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
-
 # What ukify puts into an image; the rest is systemd-stub.
 _PAYLOAD = frozenset(
     f".{name}"

@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from ._counter import counter_of, value_of
 from ._enrolment import enrolled_names, read_enrolment
@@ -25,8 +24,7 @@ from ._token import BANK, Approval, Token
 from ._tpm2 import Tpm2
 
 
-@dataclass(frozen=True)
-class BootKey:
+class BootKey(NamedTuple):
     """The key, and its keyslot."""
 
     value: bytes

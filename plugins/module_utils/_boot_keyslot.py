@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from . import _cryptsetup
 from ._enrolment import (
@@ -33,8 +32,7 @@ from ._storage import Volume
 from ._volume import require_header
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a keyslot is added.
 
     :ivar metadata: the volume's device, or a file with the header that it will get.
@@ -85,8 +83,7 @@ def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> Non
     _cryptsetup.import_token(device, current, token.to_json())
     header = require_header(device)
     # Both keyslots: while one replaces the other, a power cut must not make the header look foreign.
-    pins = replace(
-        pins_of(header),
+    pins = pins_of(header)._replace(
         keyslots=tuple(sorted({RECOVERY_SLOT, *BOOT_SLOTS, *header.keyslots})),
         in_place=device != place.volume.device,
     )

@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._boot_window_hooks import window
 from ._errors import EdgesecError, Malformed, Refused
@@ -28,8 +27,7 @@ _OWNERSHIP = ("uid=", "gid=", "umask=", "fmask=", "dmask=")
 _LINKS = (("PARTUUID", "by-partuuid"), ("UUID", "by-uuid"))
 
 
-@dataclass(frozen=True)
-class BootMount:
+class BootMount(NamedTuple):
     """A boot file system: mounted, in fstab, or both."""
 
     path: str
@@ -92,8 +90,7 @@ class BootMount:
         )
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The way from what was found to what is wanted."""
 
     fstab: str

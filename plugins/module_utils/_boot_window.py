@@ -19,7 +19,6 @@ import syslog
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Callable, Optional
 
 from . import _background
@@ -60,7 +59,7 @@ def open_window(holder: Holder) -> tuple[str, ...]:
             for mount in read_only
             if mount.mount_point not in known
         ]
-        state = replace(before.living(now()), opened=(*before.opened, *fresh), refusal=None).with_holder(holder)
+        state = before.living(now())._replace(opened=(*before.opened, *fresh), refusal=None).with_holder(holder)
         if not state.opened:
             return ()
         save(state)
@@ -85,7 +84,7 @@ def close_window(ends: Callable[[Holder], bool]) -> Optional[State]:
     """
     with _locked():
         state = load()
-        left = settle(replace(state, holders=tuple(each for each in state.holders if not ends(each))))
+        left = settle(state._replace(holders=tuple(each for each in state.holders if not ends(each))))
         if left is not None:
             _require_watcher(left.watcher)
     wake()
@@ -108,7 +107,7 @@ def watched(me: Process) -> Optional[State]:
         state = load()
         if state.watcher is not None and state.watcher != me and state.watcher.is_alive():
             return None
-        return settle(replace(state, watcher=me))
+        return settle(state._replace(watcher=me))
 
 
 def governed() -> tuple[str, ...]:
@@ -159,7 +158,7 @@ def settle(state: State) -> Optional[State]:
             _log(state.refusal, refusal)
         elif state.opened:
             syslog.syslog(syslog.LOG_INFO, f"{', '.join(each.path for each in state.opened)} made read-only again")
-        state = replace(state, opened=tuple(kept), refusal=refusal if failures else None)
+        state = state._replace(opened=tuple(kept), refusal=refusal if failures else None)
     if not state.opened:
         with suppress(FileNotFoundError):
             os.unlink(f"/{STATE}")

@@ -17,8 +17,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._boot_window_state import DIRECTORY, GOVERNED, STATE, Holder, State, parse, parse_governed
 from ._errors import Malformed
@@ -109,8 +108,7 @@ ExecCondition=/bin/sh -c 'grub-editenv /boot/grub/grubenv list | grep -q ^record
 {_AROUND("grub-common")}"""
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(NamedTuple):
     """A file that has a tool open a boot window.
 
     :ivar tool: the tool.

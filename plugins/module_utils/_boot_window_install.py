@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import _boot_window_hooks as hooks
 from ._boot_window_state import GOVERNED, governed_text
@@ -25,8 +25,7 @@ from ._unlock_service import install, missing_library
 from ._whole_files import Change, missing_files
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be written, and what is to be removed (with its text)."""
 
     root: str

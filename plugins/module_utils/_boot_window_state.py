@@ -15,8 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
 from ._process import Process
@@ -28,8 +27,7 @@ GOVERNED = "etc/edgesec/boot-mounts.json"
 _VERSION = 1
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """Who needs the boot file systems writable.
 
     :ivar reason: for people.
@@ -55,8 +53,7 @@ class Holder:
         return " ".join(words)
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """A file system that was read-only and is not now.
 
     :ivar bind: whether the mount alone was, and not its file system.
@@ -66,16 +63,14 @@ class Opened:
     bind: bool
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why what nobody holds is still writable."""
 
     attempts: int
     seen: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """A window."""
 
     opened: tuple[Opened, ...] = ()
@@ -85,16 +80,27 @@ class State:
 
     def living(self, now: float) -> State:
         """The same without those who have ended."""
-        return replace(self, holders=tuple(holder for holder in self.holders if holder.is_live(now)))
+        return self._replace(holders=tuple(holder for holder in self.holders if holder.is_live(now)))
 
     def with_holder(self, holder: Holder) -> State:
         """The same with a holder; a process has one hold, and so has a reason without a process."""
         others = [each for each in self.holders if not _is_same(each, holder)]
-        return replace(self, holders=(*others, holder))
+        return self._replace(holders=(*others, holder))
 
     def text(self) -> str:
         """As :func:`parse` reads it."""
-        return json.dumps({"v": _VERSION, **asdict(self)})
+        document = {
+            "v": _VERSION,
+            "opened": [each._asdict() for each in self.opened],
+            "holders": [{**each._asdict(), "process": _as_object(each.process)} for each in self.holders],
+            "watcher": _as_object(self.watcher),
+            "refusal": self.refusal._asdict() if self.refusal else None,
+        }
+        return json.dumps(document)
+
+
+def _as_object(process: Optional[Process]) -> Optional[dict[str, Any]]:
+    return process._asdict() if process else None
 
 
 def parse(text: str) -> State:

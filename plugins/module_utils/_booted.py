@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._blocks import Blocks
 from ._certificates import certificates, name_text
@@ -28,8 +27,7 @@ _HEADERS = 1 << 16
 _LARGEST_TABLE = 1 << 18
 
 
-@dataclass(frozen=True)
-class Booted:
+class Booted(NamedTuple):
     """What firmware and loader say of this boot.
 
     :ivar entry: of the firmware, or None where it does not say.

@@ -12,8 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from ._errors import ToolFailed, ToolMissing, ToolTimeout
 
@@ -36,8 +35,7 @@ _PACKAGES = {
 }
 
 
-@dataclass(frozen=True)
-class Secret:
+class Secret(NamedTuple):
     """Bytes that a tool reads from a file it is named: stands in an argv where the file name would.
 
     The bytes travel through a pipe, so they must fit into one (at most 4096 are accepted).
@@ -49,8 +47,7 @@ class Secret:
         return "Secret(...)"
 
 
-@dataclass(frozen=True)
-class MemoryFile:
+class MemoryFile(NamedTuple):
     """Bytes that a tool reads from a file which an option names, and in which it seeks: a file that is in memory alone.
 
     :ivar option: what stands before the name of the file, as C(--key-file=).
@@ -63,8 +60,7 @@ class MemoryFile:
         return f"MemoryFile({self.option}...)"
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """What a tool that ended left behind."""
 
     rc: int

@@ -13,15 +13,14 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._at_rest import Wanted, observe
-from ._discovery import Search, discover
 from ._errors import Malformed
 from ._file_access import flags_of, group_name, let_in, read_acl, user_name
 from ._observe import json_clean, under
+from ._search import Search
 
 MOST_FILES = 10_000
 _TYPES = (
@@ -35,8 +34,7 @@ _TYPES = (
 )
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(NamedTuple):
     """What the operator wants of a file: names of owner and group, mode as four octal digits."""
 
     owner: str
@@ -62,9 +60,16 @@ def collect(
         "schema": 1,
         "files": [json_clean(found[path]) for path in sorted(found)],
         "sealed": [json_clean(observe(root, each)) for each in sealed],
-        "discovered": None if search is None else discover(root, search),
+        "discovered": None if search is None else _discovered(root, search),
         "source": "lstat",
     }
+
+
+def _discovered(root: str, search: Search) -> dict[str, Any]:
+    # A good part of the library, which is not read as long as nobody asks for a search.
+    from ._discovery import discover  # noqa: PLC0415  # pylint: disable=import-outside-toplevel
+
+    return discover(root, search)
 
 
 def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str, Any]]:
@@ -88,7 +93,7 @@ def _unseen(
 ) -> dict[str, Any]:
     return {
         "path": path,
-        "declared": asdict(declared),
+        "declared": declared._asdict(),
         "exists": exists,
         "type": None,
         "owner": None,
@@ -114,7 +119,7 @@ def _file(root: str, path: str, declared: Declared) -> dict[str, Any]:
         return _unseen(path, declared, None, None, f"it cannot be looked at: {error.strerror}")
     facts = {
         "path": path,
-        "declared": asdict(declared),
+        "declared": declared._asdict(),
         "exists": True,
         "type": next((name for is_type, name in _TYPES if is_type(info.st_mode)), "other"),
         "owner": user_name(info.st_uid),

@@ -15,8 +15,7 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_ubyte, c_ulong, c_void_p
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._cryptoki_structures import (
     Attribute,
@@ -97,8 +96,7 @@ class CallFailed(TokenError):
         super().__init__("failed", subject, f"{function} ended with CKR 0x{code:X}", "See that the token may do that")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A token as it describes itself.
 
     :ivar slot: id of the slot that it is in.

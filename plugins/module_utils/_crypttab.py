@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._fstab import encode_octal
 from ._mountinfo import decode_octal
@@ -24,8 +24,7 @@ _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PAR
 _EARLY = ("initramfs", "x-initrd.attach")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line that opens something, escapes undone; C(number) counts from 1."""
 
     number: int

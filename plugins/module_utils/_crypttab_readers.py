@@ -16,8 +16,7 @@ import glob
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._crypttab import Line
 from ._observe import under
@@ -69,8 +68,7 @@ _SYSTEMD_OPTIONS: Mapping[str, int] = {
 _SAY_WHEN = frozenset(("initramfs", "x-initrd.attach", "noearly", "loud", "quiet", "nofail", "noauto", "_netdev"))
 
 
-@dataclass(frozen=True)
-class Readers:
+class Readers(NamedTuple):
     """The programs that read crypttab on a device.
 
     :ivar late: once the root file system is there; None where nothing does.

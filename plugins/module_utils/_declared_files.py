@@ -17,22 +17,19 @@ import os
 import pwd
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from ._errors import EdgesecError, Refused
-from ._file_access import group_name, let_in, user_name
+from ._file_access import group_name, let_in, parse_mode, user_name
 from ._files import Change, Permissions, apply_permissions
 from ._observe import json_clean
 
-_MODE = re.compile(r"0[0-7]{3}")
 _ID = re.compile(r"[0-9]{1,10}")
 # The greatest id stands for "leave it" in chown(2).
 _NO_ID = 0xFFFFFFFF
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(NamedTuple):
     """What is wanted of the files that a path or shell pattern names: owner and group (name or number), and mode."""
 
     path: str
@@ -62,8 +59,7 @@ class Declared:
         )
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What was found of the declared files, and what is to become of them."""
 
     changes: tuple[Change, ...]
@@ -125,18 +121,6 @@ def declare(files: Sequence[Mapping[str, Any]]) -> list[Declared]:
     if errors:
         raise _joined(errors)
     return declared
-
-
-def parse_mode(path: str, mode: object) -> int:
-    """The permission bits of a mode such as "0640".
-
-    :raises Refused: it is written otherwise. An unquoted 0644 is the integer 420 to YAML, and 600 is not 0600.
-    """
-    if not isinstance(mode, str):
-        raise Refused(path, f"its mode is {mode!r}, which is no string", 'Quote the mode in YAML: mode: "0600"')
-    if not _MODE.fullmatch(mode):
-        raise Refused(path, f"its mode {mode!r} is not 0 and three octal digits", 'Write it like mode: "0600"')
-    return int(mode, 8)
 
 
 def look(files: Sequence[Declared]) -> Plan:

@@ -16,7 +16,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import translate
 from operator import attrgetter
@@ -28,6 +28,7 @@ from ._file_access import group_name, read_acl, readers, user_name
 from ._key_formats import BINARY_BEGINS
 from ._mountinfo import parse_mountinfo
 from ._observe import json_clean, read_text
+from ._search import Search
 from ._secret_formats import is_binary, may_hold_secrets, secrets_in
 from ._storage import place_of
 from ._unopened import MEDIA, PSEUDO, SOURCES
@@ -43,32 +44,6 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Reading is not to be written down, on flash least of all. Only the owner and root may ask for that.
 _QUIETLY = os.O_NOATIME if os.geteuid() == 0 else 0
-
-
-@dataclass(frozen=True)
-class Search:
-    """Where to look, and when to stop.
-
-    :ivar paths: directories to begin with, absolute.
-    :ivar exclude: shell patterns of absolute paths; what is below such a directory is left out, too.
-    :ivar exclude_file_systems: types of file systems that are not entered.
-    :ivar cross_file_systems: whether file systems that are mounted below C(paths) are entered.
-    :ivar max_seconds: after so many seconds the walk stops.
-    :ivar max_files: after so many files the walk stops.
-    :ivar max_size: larger files are not searched.
-    :ivar thorough: sources of programs and documents are opened, too.
-    :ivar cursor: where a walk that stopped is to go on, as its result had it.
-    """
-
-    paths: Sequence[str]
-    exclude: Sequence[str] = ()
-    exclude_file_systems: Sequence[str] = ()
-    cross_file_systems: bool = False
-    max_seconds: float = 60.0
-    max_files: int = 1_000_000
-    max_size: int = 128 * 1024
-    thorough: bool = False
-    cursor: Optional[str] = None
 
 
 class _Stop(Exception):

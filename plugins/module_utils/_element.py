@@ -12,8 +12,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptoki as p11
 from ._cryptoki import Library, Session, Token, TokenError
@@ -40,8 +39,7 @@ _MOST_PIN_BYTES = 256
 _SOFT_MODELS = ("softhsm", "soft", "nss", "gnome-keyring", "p11-kit")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a key is, or is to be.
 
     :ivar library: path of the PKCS#11 library.
@@ -56,8 +54,7 @@ class Place:
     key: str
 
 
-@dataclass(frozen=True)
-class PublicKey:
+class PublicKey(NamedTuple):
     """A public key on a token.
 
     :ivar handle: of the object, in the session that it was found in.

@@ -48,6 +48,32 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     SE05X: {"bus": 1, "address": 0x48, "scp03_keys": ""},
     OPTIGA_TRUST_M: {},
 }
+# A secure element, by what its vendor's library reads.
+ELEMENT: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "kind": {"type": "str", "choices": list(LIBRARIES), "required": True},
+        "bus": {"type": "int"},
+        "address": {"type": "int"},
+        "device": {"type": "str", "choices": list(DEVICES)},
+        "profile": {"type": "str", "choices": list(PROFILES)},
+        "interface": {"type": "str", "choices": list(INTERFACES)},
+        "slot": {"type": "int"},
+        "free_slots": {"type": "list", "elements": "int"},
+        "objects": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "type": {"type": "str", "choices": list(OBJECTS), "required": True},
+                "label": {"type": "str", "required": True},
+                "slot": {"type": "int", "required": True},
+            },
+        },
+        "configuration": {"type": "str"},
+        "filestore": {"type": "str"},
+        "scp03_keys": {"type": "str", "no_log": False},
+    },
+}
 _HEADING = "# Written by edgesec.hardening."
 _MOST_BUSES, _SLOTS = 256, 16
 # Those of 7 bits that are not reserved (UM10204 section 3.1.12).

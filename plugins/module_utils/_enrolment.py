@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from ._errors import Malformed
 from ._files import write_atomic
@@ -35,8 +34,7 @@ TOKEN_TYPES = (TPM, KEY_FILE)
 BootToken = Union[Token, KeyFile]
 
 
-@dataclass(frozen=True)
-class Enrolment:
+class Enrolment(NamedTuple):
     """A volume by its mapper name, the stable path of its device, what its header must be, and its token."""
 
     name: str
@@ -50,7 +48,7 @@ class Enrolment:
             "v": VERSION,
             "name": self.name,
             "device": self.device,
-            "pins": asdict(self.pins),
+            "pins": self.pins._asdict(),
             "token": self.token.to_json(),
         }
         return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
@@ -148,7 +146,7 @@ def announce_change(name: str, root: str = "/") -> None:
     with suppress(Malformed):
         enrolment = read_enrolment(name, root)
         if enrolment.pins.header_digest is not None:
-            write_enrolment(replace(enrolment, pins=replace(enrolment.pins, header_digest=None)), root)
+            write_enrolment(enrolment._replace(pins=enrolment.pins._replace(header_digest=None)), root)
 
 
 def enrolled_names(root: str = "/") -> list[str]:

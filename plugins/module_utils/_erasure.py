@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._blocks import Blocks
@@ -35,8 +34,7 @@ from ._volume import label_of, observe
 DISCARD, OVERWRITE, KEEP = "discard", "overwrite", "keep"
 
 
-@dataclass(frozen=True)
-class Remains:
+class Remains(NamedTuple):
     """What is left of a volume on its device; C(header) is None where it has been overwritten, or never was."""
 
     volume: Volume

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._errors import EdgesecError, Malformed
 
@@ -46,8 +46,7 @@ _STATIC_PCRS = range(16)
 _PCRS = range(24)
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One event; C(digests) by the name of the bank that each was extended into."""
 
     pcr: int

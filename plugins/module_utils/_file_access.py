@@ -15,10 +15,13 @@ import grp
 import os
 import platform
 import pwd
+import re
 import struct
 from typing import Optional, Union
 
-from ._errors import Malformed
+from ._errors import Malformed, Refused
+
+_MODE = re.compile(r"0[0-7]{3}")
 
 ACL = "system.posix_acl_access"
 IMMUTABLE, APPEND_ONLY = "immutable", "append_only"
@@ -32,6 +35,18 @@ _FLAGS = ((0x10, IMMUTABLE), (0x20, APPEND_ONLY))
 # The direction of an ioctl has three bits on some architectures, two on the others (asm/ioctl.h).
 _READS = 0x40000000 if platform.machine().startswith(("mips", "ppc", "sparc", "alpha", "parisc")) else 0x80000000
 _FS_IOC_GETFLAGS = _READS | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+
+
+def parse_mode(path: str, mode: object) -> int:
+    """The permission bits of a mode such as "0640".
+
+    :raises Refused: it is written otherwise. An unquoted 0644 is the integer 420 to YAML, and 600 is not 0600.
+    """
+    if not isinstance(mode, str):
+        raise Refused(path, f"its mode is {mode!r}, which is no string", 'Quote the mode in YAML: mode: "0600"')
+    if not _MODE.fullmatch(mode):
+        raise Refused(path, f"its mode {mode!r} is not 0 and three octal digits", 'Write it like mode: "0600"')
+    return int(mode, 8)
 
 
 def read_acl(file: Union[int, str]) -> bytes:

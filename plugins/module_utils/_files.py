@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._errors import EdgesecError, Refused
 from ._file_access import ACL, APPEND_ONLY, IMMUTABLE, flags_of, read_acl
@@ -20,8 +20,7 @@ _SHARED_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _CHUNK = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Permissions:
+class Permissions(NamedTuple):
     """Owner, group and permission bits (with setuid, setgid and sticky) of a file.
 
     :ivar acl: its access control list as the kernel has it, empty where there is none.
@@ -33,8 +32,7 @@ class Permissions:
     acl: bytes = b""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Permissions of a file before and after; the same where nothing is to do."""
 
     path: str

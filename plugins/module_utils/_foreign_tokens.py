@@ -15,8 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
 
@@ -31,16 +30,14 @@ _PCRS = 24
 _SECURE_BOOT, _KERNEL_BOOT, _SYSTEM_IDENTITY = 7, 11, 15
 
 
-@dataclass(frozen=True)
-class Sealed:
+class Sealed(NamedTuple):
     """What the public part of a sealed object tells."""
 
     attributes: int
     policy: bytes
 
 
-@dataclass(frozen=True)
-class ForeignToken:
+class ForeignToken(NamedTuple):
     """A way into a volume that systemd or clevis has made.
 
     :ivar method: what holds the key: C(tpm2), or another pin of clevis, which is not looked into.

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._errors import Malformed, Refused
 from ._mountinfo import decode_octal, same_path
@@ -22,8 +21,7 @@ _OPTION = re.compile(r'(?:"[^"]*"|[^,"]|")+')
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What one line of fstab says, escapes undone."""
 
     source: str
@@ -34,8 +32,7 @@ class Entry:
     passno: int = 0
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line with its line end as it stands in the file; comments, blank and unreadable lines have no entry."""
 
     number: int

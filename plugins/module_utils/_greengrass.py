@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from ._errors import Malformed, Refused
@@ -45,8 +45,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True)
-class Uri:
+class Uri(NamedTuple):
     """What a URI names.
 
     :ivar kind: C(private) or C(cert).
@@ -58,8 +57,7 @@ class Uri:
     token: str = ""
 
 
-@dataclass(frozen=True)
-class ClassicSettings:
+class ClassicSettings(NamedTuple):
     """The configuration of classic's component for PKCS#11.
 
     :ivar slot: id of the slot, which is neither its index nor the label of its token.

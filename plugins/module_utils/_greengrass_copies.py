@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from ._discovery import Search, discover
+from ._discovery import discover
 from ._errors import Refused
 from ._greengrass import LITE
-from ._greengrass_nucleus import LITE_CONFIG, Nucleus
+from ._greengrass_nucleus import Nucleus
+from ._greengrass_places import LITE_CONFIG
 from ._observe import json_clean, resolve, under
 from ._removal import remove_plaintext
+from ._search import Search
 
 # As its installers name them, right below the root.
 _FILES = ("privKey.key", "private.pem.key", "thingCert.crt", "device.pem.crt")
@@ -29,8 +30,7 @@ _OF_COMPONENTS = ("work", "packages", "logs")
 _SECONDS, _MOST_FILES = 10.0, 50_000
 
 
-@dataclass(frozen=True)
-class Copies:
+class Copies(NamedTuple):
     """What was found.
 
     :ivar paths: files that hold a private key, or that the installers name as one or its certificate.

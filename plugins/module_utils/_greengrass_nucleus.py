@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from ._errors import Malformed
 from ._greengrass import CLASSIC, LITE, PROVIDER, V1
+from ._greengrass_places import CLASSIC_ROOT, LITE_CONFIG, LITE_FRAGMENTS, LITE_ROOT, V1_ROOT, classic_files, v1_file
 from ._observe import names_in, read_bytes, under
 from ._secret_formats import secrets_in
 from ._settings import Tree, read_settings, setting
@@ -34,8 +35,6 @@ except ImportError:
     # Debian has it in a package of its own.
     sqlite3 = None  # type: ignore[assignment]
 
-CLASSIC_ROOT, LITE_ROOT, V1_ROOT = "/greengrass/v2", "/var/lib/greengrass", "/greengrass"
-LITE_CONFIG, LITE_FRAGMENTS = "/etc/greengrass/config.yaml", "/etc/greengrass/config.d"
 OURS = "edgesec.yaml"
 _MOST_BYTES = 16 << 20
 # Names of keys that OpenSSL's providers find in a token or in the TPM.
@@ -103,10 +102,10 @@ def other_fragments(root: str) -> list[str]:
 
 
 def _classic(root: str, home: str) -> Optional[Nucleus]:
-    source = f"{home}/config/effectiveConfig.yaml"
-    log = f"{home}/config/config.tlog"
-    if not any(os.path.lexists(under(root, path)) for path in (source, log)):
+    files = classic_files(home)
+    if not any(os.path.lexists(under(root, path)) for path in files):
         return None
+    source = files[0]
     try:
         tree = _tree(root, source)
     except Malformed as error:
@@ -168,7 +167,7 @@ def _in_database(root: str, home: str, path: str) -> Nucleus:
 
 
 def _v1(root: str, home: str) -> Optional[Nucleus]:
-    source = f"{home}/config/config.json"
+    source = v1_file(home)
     try:
         tree = _tree(root, source)
     except Malformed:

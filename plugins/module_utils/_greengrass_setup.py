@@ -13,8 +13,7 @@ import os
 import pwd
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._at_rest import UNITS
 from ._cli import run
@@ -42,7 +41,8 @@ from ._greengrass import (
     render_lite,
     without_pin,
 )
-from ._greengrass_nucleus import LITE_FRAGMENTS, OURS, Nucleus, other_fragments
+from ._greengrass_nucleus import OURS, Nucleus, other_fragments
+from ._greengrass_places import LITE_FRAGMENTS
 from ._settings import read_settings, setting
 from ._whole_files import Change, File
 
@@ -53,8 +53,7 @@ _DROP_IN = "50-edgesec-pkcs11.conf"
 _UNIT_PATHS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the operator wants.
 
     :ivar kind: C(classic) or C(lite).
@@ -106,7 +105,7 @@ def shown(change: Change) -> dict[str, str]:
     """A change as Ansible shows differences; a file that only root may read holds the PIN, which is never shown."""
     if change.mode is None or change.mode & 0o077:
         return change.diff
-    return replace(change, before=without_pin(change.before), after=without_pin(change.after)).diff
+    return change._replace(before=without_pin(change.before), after=without_pin(change.after)).diff
 
 
 def choose(named: str, root: str, found: Sequence[Nucleus]) -> tuple[str, Optional[Nucleus]]:

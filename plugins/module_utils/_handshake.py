@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from ._cli import MemoryFile, find_tool, run
@@ -22,8 +22,7 @@ _PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.2"
 _KEPT_LINES = 4
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A server that asks for the certificate of the device.
 
     :ivar ca: path on the device of the certificates that the server's is checked by.

@@ -14,39 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import os
 
-from ._luks2 import Header
-from ._luks2_check import Pins, violations
 from ._sealing import header_key
 from ._token import Token
-
-
-def digest_of(header: Header, path: str) -> bytes:
-    """SHA-256 of all that the MAC covers.
-
-    :param header: passed the allow-list, so that its areas lie within the header.
-    :param path: the device, or the copy of header and keyslot areas that it was read from.
-    :raises OSError: that cannot be read.
-    """
-    covered = {name: value for name, value in header.metadata.items() if name != "tokens"}
-    total = hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode())
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for _name, slot in sorted(header.keyslots.items()):
-            total.update(_read(descriptor, int(slot["area"]["offset"]), int(slot["area"]["size"])))
-    finally:
-        os.close(descriptor)
-    return total.digest()
-
-
-def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
-    """Whether a header keeps to its pins, and is the one of which they have the digest.
-
-    :param path: as for :func:`digest_of`.
-    """
-    return not violations(header, pins) and digest_of(header, path).hex() == pins.header_digest
 
 
 def header_mac(secret: bytes, uuid: str, epoch: int, digest: bytes) -> bytes:
@@ -58,13 +28,3 @@ def is_authentic(token: Token, secret: bytes, uuid: str, digest: bytes) -> bool:
     """Whether a token has the MAC of a header."""
     expected = header_mac(secret, uuid, token.header_epoch, digest)
     return token.header_mac is not None and hmac.compare_digest(token.header_mac, expected)
-
-
-def _read(descriptor: int, offset: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data

@@ -12,8 +12,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._enrolment import Enrolment, announce_change, read_enrolment
@@ -31,8 +30,7 @@ from ._volume import require_header, require_recovery
 _MOST_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What was found of a header.
 
     :ivar damage: why it is damaged, empty where it is whole.
@@ -115,7 +113,7 @@ def _require_fitting(status: Status, header: Header, enrolment: Optional[Enrolme
             "Nothing was changed. Name the right device, or the right host",
         )
     pins = enrolment.pins if enrolment else pins_of(header)
-    broken = violations(header, replace(pins, keyslots=tuple(header.keyslots), token_types=pins_of(header).token_types))
+    broken = violations(header, pins._replace(keyslots=tuple(header.keyslots), token_types=pins_of(header).token_types))
     if broken:
         raise Refused(
             status.volume.device,

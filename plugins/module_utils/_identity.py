@@ -18,8 +18,7 @@ import os
 import stat
 import tempfile
 import time
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _element as element
 from ._cryptoki import Library, Session, Token, TokenError
@@ -33,8 +32,7 @@ NEXT, OLD = ".next", ".old"
 _DAY = 24 * 60 * 60
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What is wanted.
 
     :ivar common_name: whom the certificate is for.
@@ -60,8 +58,7 @@ class Identity:
         return f"{self.certificate}.json"
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What was seen without a PIN.
 
     :ivar action: C(request) a certificate, C(settle) what was left over, or empty.

@@ -18,8 +18,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _background, _cryptsetup
 from ._background import launch, only_one
@@ -51,8 +50,7 @@ SHRINKING, PLACING = "shrinking the file system", "placing the header"
 _SECTOR = 4096
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A volume to be encrypted in place.
 
     :ivar volume: with the consent that names the file system, and the services that may be stopped meanwhile.
@@ -66,7 +64,7 @@ class Job:
 
     def to_bytes(self) -> bytes:
         """As it is handed to the background."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps({**self._asdict(), "volume": self.volume._asdict()}).encode()
 
     @property
     def header(self) -> str:
@@ -247,7 +245,7 @@ def _guarded(text: str, job: Job, found: FileSystem) -> str:
     guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock != BY_CONTROLLER else "noauto"
     added = [option for option in ("nofail", guard) if option not in line.entry.options]
     options = (*line.entry.options, *added, f"{GUARD}{'+'.join(added)}")
-    return put_entry(text, replace(line.entry, source=f"UUID={found.uuid}", options=options, passno=0))
+    return put_entry(text, line.entry._replace(source=f"UUID={found.uuid}", options=options, passno=0))
 
 
 def _mounts_of(device: str) -> list[Mount]:

@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _in_place
 from ._background import is_running
@@ -27,8 +26,7 @@ from ._volume import observe
 PREPARE, START, RUNNING, NONE = "prepare", "start", "running", "none"
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What was found of a volume, and the stage that follows from it."""
 
     job: Job

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._errors import Malformed
 
@@ -21,8 +20,7 @@ VERSION = 1
 _UUID = re.compile(r"[0-9A-Za-z-]{4,36}")
 
 
-@dataclass(frozen=True)
-class KeyFile:
+class KeyFile(NamedTuple):
     """The key file of a keyslot, by the UUID of the file system that it lies on and its path there."""
 
     keyslot: str

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._blocks import Block, Blocks
@@ -72,8 +72,7 @@ class KeyToken:
         )
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What was found of a volume and its token; C(why) says what is to be done, and is empty for nothing."""
 
     place: Place
@@ -124,7 +123,7 @@ def look(volume: Volume, token: KeyToken, root: str = "/", prepared: Optional[st
         return Status(place, header, token, enrolled.file_system, "")
     _require_inserted(token)
     status = Status(place, header, token, token.file_system(volume), "")
-    status = replace(status, why=_due(status, enrolled))
+    status = status._replace(why=_due(status, enrolled))
     if status.why and is_under_way(header):
         raise Refused(
             volume.device,

@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from ._enrolment import Enrolment
 from ._errors import Malformed, UnlockError
-from ._header_mac import digest_of, is_authentic
+from ._header_digest import digest_of
+from ._header_mac import is_authentic
 from ._key_file import KeyFile
 from ._key_token import KEY_BYTES, mounted, read_key
 from ._luks2 import Header
@@ -23,8 +23,7 @@ from ._token import BANK, TYPE, Approval, Token, parse_token
 from ._tpm2 import Tpm2, TpmError
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A key, the keyslot that it is for, and the approval by which the TPM gave it."""
 
     value: bytes
@@ -32,15 +31,18 @@ class Key:
     approval: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class TpmSource:
+class TpmSource(NamedTuple):
     """The secret of a token that is sealed to the TPM."""
 
     enrolment: Enrolment
     token: Token
     tpm: Tpm2
     tickets: Optional[Tickets] = None
-    origin = "the TPM"
+
+    @property
+    def origin(self) -> str:
+        """Where the key comes from, for people."""
+        return "the TPM"
 
     @property
     def node(self) -> Optional[str]:
@@ -112,13 +114,16 @@ class TpmSource:
         return None
 
 
-@dataclass(frozen=True)
-class FileSource:
+class FileSource(NamedTuple):
     """A key file on a removable token."""
 
     name: str
     key_file: KeyFile
-    origin = "the key file"
+
+    @property
+    def origin(self) -> str:
+        """Where the key comes from, for people."""
+        return "the key file"
 
     @property
     def node(self) -> str:

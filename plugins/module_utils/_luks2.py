@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
 
@@ -39,8 +38,7 @@ class NotLuks(Malformed):
     """There is no LUKS header where one was looked for."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """One copy of a LUKS header; of LUKS1 only the fields that both versions have."""
 
     version: int

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._luks2 import Header, fingerprint
 from ._reencryption import ENCRYPT, REENCRYPT, is_under_way, settled
@@ -34,10 +33,10 @@ _CONFIG_KEYS = {"json_size", "keyslots_size", "flags"}
 # cryptsetup's own, and systemd-cryptenroll's.
 _SPLITTERS = (("luks1", 4000, "sha256"), ("luks1", 4000, "sha512"))
 _FLAGS = {"allow-discards", "same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue"}
+_OUR_TOKEN_TYPES = ("edgesec-tpm2",)
 
 
-@dataclass(frozen=True)
-class Pins:
+class Pins(NamedTuple):
     """What was recorded of a volume when it was sealed, and must still be so."""
 
     uuid: str
@@ -47,7 +46,7 @@ class Pins:
     data_offset: int
     volume_key_fingerprint: str
     keyslots: tuple[str, ...] = (RECOVERY_SLOT, BOOT_SLOTS[0])
-    token_types: tuple[str, ...] = ("edgesec-tpm2",)
+    token_types: tuple[str, ...] = _OUR_TOKEN_TYPES
     # Whether the data may still be on its way from clear to encrypted.
     in_place: bool = False
     # While the volume key is rotated: the one to come, empty as long as it is not made.
@@ -66,7 +65,7 @@ def pins_of(header: Header) -> Pins:
         sector_size=int(header.sector_size or 0),
         data_offset=int(header.data_offset or 0),
         volume_key_fingerprint=str(header.volume_key_fingerprint),
-        token_types=tuple(sorted({*Pins.token_types, *(kind for kind in types if isinstance(kind, str))})),
+        token_types=tuple(sorted({*_OUR_TOKEN_TYPES, *(kind for kind in types if isinstance(kind, str))})),
     )
 
 

@@ -13,9 +13,8 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from statistics import geometric_mean, median
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from . import _cryptsetup
 from ._errors import ToolFailed
@@ -49,8 +48,7 @@ _SECONDS = 0.1
 _MIB = 1 << 20
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """The flags that were chosen, and the rates that they were chosen by."""
 
     flags: Flags

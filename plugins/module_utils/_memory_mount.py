@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._cli import run
 from ._errors import Refused
@@ -22,8 +22,7 @@ WRITE, MOUNT = "write fstab", "mount"
 _FSTYPE = "tmpfs"
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What was found, and the steps from there to a directory in memory; C(waits) says why it takes a reboot."""
 
     path: str

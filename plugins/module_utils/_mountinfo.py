@@ -11,16 +11,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._errors import Malformed
 
+# Where boot file systems may be mounted.
+BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """One mount of a mount namespace.
 
     ``options`` hold for this mount, ``super_options`` for the file system wherever it is mounted.

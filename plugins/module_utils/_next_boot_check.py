@@ -15,9 +15,9 @@ from __future__ import annotations
 import sys
 import time
 
-from ._boot_file import BOOT_PATHS
 from ._enrolment import sealed_tokens
 from ._errors import EdgesecError
+from ._mountinfo import BOOT_PATHS
 from ._next_boot import look
 from ._next_boot_record import APPROVED, UNAPPROVED, UNKNOWN, Verdict, record
 from ._token import UNEXTENDED

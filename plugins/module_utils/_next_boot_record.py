@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._files import write_atomic
 
@@ -21,8 +20,7 @@ RECORD = "run/edgesec/next-boot.json"
 MOTD = "run/motd.d/edgesec"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is known of the next boot; C(at) in seconds since the epoch, C(message) for people."""
 
     state: str
@@ -34,7 +32,7 @@ def record(verdict: Verdict, root: str) -> None:
     """Leave the verdict where facts and those who log in find it, until the next boot."""
     path, motd = os.path.join(root, RECORD), os.path.join(root, MOTD)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    write_atomic(path, json.dumps(verdict.__dict__).encode(), 0o600)
+    write_atomic(path, json.dumps(verdict._asdict()).encode(), 0o600)
     if verdict.message:
         os.makedirs(os.path.dirname(motd), mode=0o755, exist_ok=True)
         write_atomic(motd, f"edgesec: {verdict.message}\n".encode(), 0o644)
@@ -47,6 +45,6 @@ def recorded(root: str) -> Optional[dict[str, Any]]:
     """What was last said in this boot, or None where nothing was."""
     try:
         with open(os.path.join(root, RECORD), encoding="utf-8") as file:
-            return dict(Verdict(**json.load(file)).__dict__)
+            return Verdict(**json.load(file))._asdict()
     except (OSError, ValueError, TypeError):
         return None

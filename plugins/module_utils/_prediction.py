@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from . import _event_log as log
 from ._boot_file import BootFile, load_options
@@ -47,8 +46,7 @@ _MENU = tuple(COMMAND + block for block in BLOCKS)
 _OBSERVE = "Approve the boot state once it runs instead, or leave this PCR out"
 
 
-@dataclass(frozen=True)
-class Replacement:
+class Replacement(NamedTuple):
     """A file of this boot, and what will be read in its place; the same where it stays as it is.
 
     :ivar name: how the event log names it; empty where only its digest says which event is meant.
@@ -64,8 +62,7 @@ class Replacement:
         return self.old is None or self.old.digest != self.new.digest
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """The PCR values of the next boot, and what must hold for them to come true."""
 
     values: dict[int, bytes]
@@ -295,4 +292,4 @@ def _command_digest(command: str, prefix: str) -> bytes:
 
 
 def _with(event: Event, digest: bytes) -> Event:
-    return replace(event, digests={**event.digests, BANK: digest})
+    return event._replace(digests={**event.digests, BANK: digest})

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._der import BIT_STRING, CONTEXT_0, CONTEXT_1, INTEGER, OCTET_STRING, OID, SEQUENCE, Field, encode, sequence
 from ._errors import Malformed
@@ -41,8 +40,7 @@ _SMALLEST_RSA = 512
 _NULL = b"\x05\x00"
 
 
-@dataclass(frozen=True)
-class Secret:
+class Secret(NamedTuple):
     """A secret that was recognised, without itself.
 
     :ivar encrypted: by a passphrase; None where that is not known.

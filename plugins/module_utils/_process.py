@@ -9,15 +9,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 _START = 19
 _ENDED = (b"Z", b"X")
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A process, by its id and when it began (in clock ticks since the boot): ids are used again, the two are not."""
 
     pid: int

@@ -12,8 +12,7 @@ Every TPM 2.0 for PCs takes P-256 and RSA of 2048 bits, many take 3072, and few 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import ClassVar, Union
+from typing import NamedTuple, Union
 
 from ._errors import Malformed
 
@@ -30,25 +29,32 @@ _RSA_PREFIXES = {
 _RSA_SUFFIX = bytes.fromhex("0203") + RSA_EXPONENT.to_bytes(3, "big")
 
 
-@dataclass(frozen=True)
-class P256Key:
+class P256Key(NamedTuple):
     """The point of an ECDSA P-256 key."""
-
-    # As tpm2-tools name its signatures.
-    scheme: ClassVar[str] = "ecdsa"
-    description: ClassVar[str] = "ECDSA P-256"
 
     x: bytes
     y: bytes
 
+    @property
+    def scheme(self) -> str:
+        """Its signatures, as tpm2-tools name them."""
+        return "ecdsa"
 
-@dataclass(frozen=True)
-class RsaKey:
+    @property
+    def description(self) -> str:
+        """For people."""
+        return "ECDSA P-256"
+
+
+class RsaKey(NamedTuple):
     """The modulus of an RSA key, big-endian."""
 
-    scheme: ClassVar[str] = "rsassa"
-
     modulus: bytes
+
+    @property
+    def scheme(self) -> str:
+        """Its signatures, as tpm2-tools name them."""
+        return "rsassa"
 
     @property
     def bits(self) -> int:

@@ -13,24 +13,21 @@ who knows the volume key is proven by libcryptsetup, by a digest over the fields
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._luks2 import Header, covers, has_flag
 
 REQUIREMENT = "online-reencrypt-v2"
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How much of a volume is encrypted with its final key, in bytes."""
 
     done: int
     total: int
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """One of the things that libcryptsetup calls re-encryption, by the values that its keyslot has."""
 
     name: str
@@ -126,7 +123,7 @@ def settled(header: Header, mode: Mode) -> tuple[Header, list[str]]:
         "digests": digests,
         "config": config,
     }
-    return replace(header, metadata=metadata), found
+    return header._replace(metadata=metadata), found
 
 
 def _segments(header: Header, final: dict[str, Any], mode: Mode) -> list[str]:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _background, _cryptsetup
 from ._background import launch, only_one
@@ -27,8 +26,7 @@ DIRECTORY = _background.DIRECTORY
 PREPARING, ENCRYPTING, DONE, FAILED = "preparing", "encrypting", "done", "failed"
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """How far the work on a volume is, for whoever asks; C(error) where it failed."""
 
     phase: str
@@ -86,7 +84,7 @@ def report(name: str, now: Report) -> None:
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
     path = _path(name)
     with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(asdict(now), file)
+        json.dump(now._asdict(), file)
     os.replace(path + ".new", path)
 
 

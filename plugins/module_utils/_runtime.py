@@ -38,6 +38,7 @@ MODULES = (
     "_file_access",
     "_files",
     "_grub",
+    "_header_digest",
     "_header_mac",
     "_key_file",
     "_key_source",
@@ -66,6 +67,7 @@ MODULES = (
     "_slots",
     "_superblock",
     "_swap_boot",
+    "_swap_device",
     "_tickets",
     "_token",
     "_tpm2",
@@ -166,6 +168,11 @@ UNIT_TEXTS = {
 def escaped(name: str) -> str:
     """The name of a volume as a part of the name of a unit; of what it can hold, one character is escaped."""
     return name.replace("-", r"\x2d")
+
+
+def systemd_unit_of(name: str) -> str:
+    """The unit that systemd makes of the line of a volume."""
+    return f"systemd-cryptsetup@{escaped(name)}.service"
 
 
 def links_of(unit: str) -> list[str]:

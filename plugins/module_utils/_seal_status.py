@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _counter
 from ._boot_keyslot import Place
 from ._counter import Counter, counter_of
 from ._enrolment import read_enrolment, sealed_tokens
 from ._errors import Malformed, Refused
-from ._header_mac import is_as_recorded
+from ._header_digest import is_as_recorded
 from ._luks2 import Header
 from ._reencryption import is_under_way
 from ._storage import Volume
@@ -32,8 +31,7 @@ from ._worthless import need, refuse_worthless
 SEAL, APPROVE, AUTHENTICATE, REVOKE = "seal", "approve", "authenticate", "revoke"
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """How the operator wants a volume to be sealed.
 
     :ivar pcrs: the PCRs to seal to.
@@ -53,8 +51,7 @@ class Wish:
     counter: Optional[int] = None
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What was found of a volume and its TPM, and what is to be done about it (an action, or nothing).
 
     :ivar counter: the revocation counter; None where no policy key is known yet.
@@ -158,22 +155,22 @@ def look(
 def _judge(status: Status, wish: Wish, values: dict[int, bytes]) -> Status:
     token, accept = status.token, wish.accept
     if token is None:
-        return replace(status, action=SEAL, why="the volume is not sealed to the TPM")
+        return status._replace(action=SEAL, why="the volume is not sealed to the TPM")
     if token.srk_name != status.srk_name:
         need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
-        return replace(status, action=SEAL, why="the volume is sealed to another TPM")
+        return status._replace(action=SEAL, why="the volume is sealed to another TPM")
     if wish.authority is not None and token.authority != wish.authority:
         need(accept, "policy_change", "the policy key", "is not the one that the volume was sealed under")
-        return replace(status, action=SEAL, why="the volume is sealed under another policy key")
+        return status._replace(action=SEAL, why="the volume is sealed under another policy key")
     if tuple(sorted(wish.pcrs)) != token.pcrs:
-        return replace(status, action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
+        return status._replace(action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
     unfit = _unfit(status, token, values)
     if unfit is not None:
         need(accept, "boot_change", *unfit)
-        return replace(status, action=APPROVE, why="the running boot state is not approved")
+        return status._replace(action=APPROVE, why="the running boot state is not approved")
     changed = _header_change(status, accept)
     if changed is not None:
-        return replace(status, action=AUTHENTICATE, why=changed)
+        return status._replace(action=AUTHENTICATE, why=changed)
     return _compared(status, token, wish)
 
 
@@ -217,13 +214,13 @@ def _compared(status: Status, token: Token, wish: Wish) -> Status:
             "The next boot would not open it. Approve the running state first (approve.yml)",
         )
     if there - wanted:
-        return replace(status, action=REVOKE, why=f"no more approved: {', '.join(sorted(there - wanted))}")
+        return status._replace(action=REVOKE, why=f"no more approved: {', '.join(sorted(there - wanted))}")
     if status.counted is not None and token.header_epoch > status.counted:
-        return replace(status, action=REVOKE, why="taking back what was approved before was interrupted")
+        return status._replace(action=REVOKE, why="taking back what was approved before was interrupted")
     if token.to_json() not in status.header.tokens.values():
-        return replace(status, action=APPROVE, why="the token in the header is one from before")
+        return status._replace(action=APPROVE, why="the token in the header is one from before")
     if wanted - there:
-        return replace(status, action=APPROVE, why=f"to be approved: {', '.join(sorted(wanted - there))}")
+        return status._replace(action=APPROVE, why=f"to be approved: {', '.join(sorted(wanted - there))}")
     return status
 
 

@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._cli import run
 from ._errors import EdgesecError, Malformed
@@ -21,8 +20,7 @@ _BLKID_AMBIVALENT = 8
 _COLUMNS = "OFFSET,TYPE,USAGE,UUID,LABEL"
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """One magic string, as wipefs(8) lists it."""
 
     type: str
@@ -32,8 +30,7 @@ class Signature:
     offset: Optional[int]
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     """What a device holds; C(something) is false only if both tools saw nothing."""
 
     signatures: tuple[Signature, ...]

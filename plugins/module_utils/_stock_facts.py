@@ -19,8 +19,8 @@ from ._foreign_tokens import SYSTEMD, TPM2, ForeignToken, parse_foreign
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._observe import under
+from ._runtime import systemd_unit_of
 from ._storage import Volume
-from ._systemd_boot import unit_of
 from ._token import BANK
 from ._token import TYPE as OURS
 from ._tpm_policy import policy_pcr
@@ -134,12 +134,12 @@ def _unit(name: str) -> Optional[dict[str, Any]]:
     if find_tool("systemctl") is None or not os.path.isdir("/run/systemd/system"):
         return None
     try:
-        done = run(["systemctl", "show", "--property=LoadState,ActiveState,Result", unit_of(name)])
+        done = run(["systemctl", "show", "--property=LoadState,ActiveState,Result", systemd_unit_of(name)])
     except EdgesecError:
         return None
     shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
     return {
-        "name": unit_of(name),
+        "name": systemd_unit_of(name),
         "loaded": shown.get("LoadState") == "loaded",
         "state": shown.get("ActiveState"),
         "result": shown.get("Result"),

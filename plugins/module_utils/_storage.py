@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._blocks import Block, Blocks
 from ._crypttab import CRYPTTAB, path_of
@@ -40,8 +39,7 @@ _HOLDER_USES = (("md", "md"), ("bcache", "bcache"), ("drbd", "drbd"))
 _DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-verity"))
 
 
-@dataclass(frozen=True)
-class Volume:
+class Volume(NamedTuple):
     """A volume as the operator declared it.
 
     :ivar mount: without one, it is opened and left at that.
@@ -252,7 +250,7 @@ def _look_inside(device: _Device, path: str, facts: dict[str, Any]) -> None:
     except EdgesecError as error:
         facts["reason"] = str(error)
         return
-    facts["signatures"] = [asdict(signature) for signature in contents.signatures]
+    facts["signatures"] = [signature._asdict() for signature in contents.signatures]
     facts["partition_table"] = facts["partition_table"] or contents.partition_table
     facts["partition_table_uuid"] = contents.partition_table_uuid
     facts["blank"] = not (

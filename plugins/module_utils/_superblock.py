@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 # What must be read from the start of a device.
 SUPERBLOCK_BYTES = 0x10000 + 4096
@@ -25,8 +24,7 @@ _EXT_64BIT = 0x80
 _BTRFS_AT = 0x10000
 
 
-@dataclass(frozen=True)
-class FileSystem:
+class FileSystem(NamedTuple):
     """One file system.
 
     :ivar type: C(ext), C(xfs) or C(btrfs).

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._cli import run
 from ._errors import Refused, ToolFailed
@@ -20,7 +19,8 @@ from ._fstab import parse as parse_fstab
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._observe import read_text, resolve
 from ._plan import contents as in_words
-from ._swap_boot import SWAPS, Swap, alone, path_of, require_swap_or_blank, swap_on
+from ._swap_boot import alone, require_swap_or_blank, swap_on
+from ._swap_device import SWAPS, Swap, path_of
 from ._unlock_service import install, missing
 from ._volatile import declared_swap
 from ._whole_files import Change
@@ -37,8 +37,7 @@ _STABLE = re.compile(r"/dev/disk/by-(id|partlabel|partuuid|path)/[^/]+")
 _SWAPOFF_SECONDS = 3600.0
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What was found, and the steps from there to encrypted swap."""
 
     swap: Swap

@@ -19,43 +19,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Optional
 
 from . import _cryptsetup
-from ._blocks import Block, Blocks
+from ._blocks import Blocks
 from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import overwrite
-from ._observe import read_text, resolve
 from ._signatures import probe
+from ._swap_device import Swap, is_active, mapping_of, path_of
 
-DIRECTORY = "etc/edgesec/swap"
-SWAPS = "/proc/swaps"
-# As cryptsetup names a mapping without a header.
-_PLAIN = "CRYPT-PLAIN-"
 # The start of the device stays zero: random bytes there would sooner or later look like a short signature.
 OFFSET = 1 << 20
 _SECTOR = 4096
 _WAIT_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Swap:
-    """A swap device as the operator declared it; C(name) is that of its mapping."""
-
-    name: str
-    device: str
-
-    @property
-    def mapper(self) -> str:
-        """The device that is swapped to."""
-        return f"/dev/mapper/{self.name}"
-
-    def to_bytes(self) -> bytes:
-        """The content of the file that the boot reads."""
-        return json.dumps({"v": 1, "name": self.name, "device": self.device}, sort_keys=True).encode() + b"\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -71,11 +48,6 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def path_of(name: str, root: str = "/") -> str:
-    """Where it is kept what the boot is to swap to."""
-    return os.path.join(root, DIRECTORY, f"{name}.json")
-
-
 def read_swap(name: str) -> Swap:
     """What the boot is to swap to.
 
@@ -88,20 +60,6 @@ def read_swap(name: str) -> Swap:
         return Swap(str(document["name"]), str(document["device"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Malformed(path, f"cannot be read ({error})", "Run harden again to write it") from None
-
-
-def mapping_of(swap: Swap, root: str = "/") -> Optional[str]:
-    """The kernel's name of the mapping that the boot has made: without a header, and on this device alone."""
-    blocks = Blocks(root)
-    device = blocks.at(swap.device)
-    return next((block.name for block in blocks if device is not None and _is_on(block, swap, device)), None)
-
-
-def is_active(swap: Swap, root: str = "/") -> bool:
-    """Whether the system swaps to that mapping."""
-    name = mapping_of(swap, root)
-    used = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
-    return any(name is not None and resolve(root, path) in (f"/dev/{name}", swap.mapper) for path in used)
 
 
 def swap_on(swap: Swap) -> None:
@@ -164,11 +122,6 @@ def alone(device: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _is_on(block: Block, swap: Swap, device: Block) -> bool:
-    ours = block.dm_name == swap.name and (block.dm_uuid or "").startswith(_PLAIN)
-    return ours and block.slaves == (device.name,)
 
 
 def _wait_for(swap: Swap) -> int:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._crypttab import CRYPTTAB, NO_KEY, Line, append, parse, path_of, set_options
 from ._crypttab_readers import GENERATOR, Readers, ignored_options, installed, libraries
 from ._errors import Refused
 from ._observe import under
-from ._runtime import escaped
 from ._storage import Volume
 from ._tpm2 import RESOURCE_MANAGER
 
@@ -36,8 +35,7 @@ _TPM_PACKAGES = (
 )
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """How systemd is to open a volume.
 
     :ivar tcti: how tpm2-tools reach the TPM.
@@ -57,11 +55,6 @@ class Opening:
         device = self.tcti[len("device:") :] if named else "auto"
         signature = (f"tpm2-signature={self.signature}",) if self.signature else ()
         return (f"tpm2-device={device}", *signature, *_UNATTENDED)
-
-
-def unit_of(name: str) -> str:
-    """The unit that systemd makes of the line of a volume."""
-    return f"systemd-cryptsetup@{escaped(name)}.service"
 
 
 def require_reader(opening: Opening, root: str = "/") -> None:

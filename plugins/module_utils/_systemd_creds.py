@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._cli import run
 from ._errors import EdgesecError, Refused, ToolFailed
@@ -25,8 +25,7 @@ CONSTANT_PCR = 22
 _WHAT_IS_NEEDED = ("firmware", "driver", "system", "subsystem")
 
 
-@dataclass(frozen=True)
-class Sealing:
+class Sealing(NamedTuple):
     """What credentials are sealed to.
 
     :ivar key: C(tpm2), or C(host+tpm2) for a key in C(/var/lib/systemd) as well.

@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._crypttab import CRYPTTAB
@@ -40,8 +39,7 @@ from ._worthless import need, refuse_worthless
 _NOT_SEALED = "no token of systemd opens the volume at boot"
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What was found of a volume.
 
     :ivar kept: number of the token that opens it and stays; None where one is to be added.

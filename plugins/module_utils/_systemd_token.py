@@ -11,8 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from . import _cryptsetup
 from ._cli import Argument, MemoryFile, run
@@ -30,8 +29,7 @@ _VERSION = re.compile(r"systemd ([0-9]+)\b")
 _RSA = bytes.fromhex("300d06092a864886f70d0101010500")
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """What the key is sealed to.
 
     :ivar pcrs: PCRs with the values that they have now.

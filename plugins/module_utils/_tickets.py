@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._enrolment import DIRECTORY
 from ._files import write_atomic
@@ -25,8 +24,7 @@ from ._token import Approval
 _LARGEST = 1024
 
 
-@dataclass(frozen=True)
-class Tickets:
+class Tickets(NamedTuple):
     """Of one volume: the ticket for the approval that opened it last."""
 
     name: str

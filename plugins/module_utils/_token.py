@@ -15,8 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
 from ._tpm_policy import (
@@ -43,8 +42,7 @@ _PCRS = range(24)
 _OPERANDS = range(1 << (8 * COUNTER_BYTES))
 
 
-@dataclass(frozen=True)
-class Approval:
+class Approval(NamedTuple):
     """One signed boot state.
 
     :ivar pcrs: every PCR that it looks at, the latch among them.
@@ -92,8 +90,7 @@ class Approval:
         }
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A sealed secret with its approvals.
 
     :ivar keyslot: the LUKS2 keyslot that the secret opens.

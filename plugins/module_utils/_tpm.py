@@ -18,7 +18,7 @@ from ._counter import counter_of, value_of
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
 from ._event_log import PATH as EVENT_LOG
-from ._header_mac import is_as_recorded
+from ._header_digest import is_as_recorded
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._next_boot_record import recorded

@@ -9,14 +9,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from . import _counter, _cryptsetup
 from ._boot_keyslot import bind, free_slot, token_id
 from ._counter import Counter, counter_of
 from ._enrolment import read_enrolment, write_enrolment
 from ._errors import EdgesecError, Refused
-from ._header_mac import digest_of, header_mac
+from ._header_digest import digest_of
+from ._header_mac import header_mac
 from ._luks2_check import violations
 from ._reencryption import is_under_way
 from ._seal_status import SEAL, Status, other_tokens
@@ -26,8 +27,7 @@ from ._tpm2 import Tpm2
 from ._volume import require_header, require_recovery
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(NamedTuple):
     """What the controller signed.
 
     :ivar approvals: all that are to be kept.
@@ -54,7 +54,7 @@ def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
         token, secret = _seal(status, tpm, counter, signed, recovery_key)
     else:
         token, secret = _renewed(status, tpm, status.token, counter, signed)
-    _keep(status, replace(token, header_epoch=epoch), secret)
+    _keep(status, token._replace(header_epoch=epoch), secret)
     if status.counted is not None and epoch > status.counted:
         _counter.increment(tpm, counter, status.counted, signed.increment)
     _remove_orphaned_counter(status, tpm, counter)
@@ -76,7 +76,7 @@ def _seal(status: Status, tpm: Tpm2, counter: Counter, signed: Signed, recovery_
 
 def _renewed(status: Status, tpm: Tpm2, token: Token, counter: Counter, signed: Signed) -> tuple[Token, bytes]:
     """The token with what is signed now, proven by the secret that the TPM gives for it."""
-    token = replace(token, counter=counter.index, approvals=signed.approvals)
+    token = token._replace(counter=counter.index, approvals=signed.approvals)
     secret = unseal(tpm, token, signed.proof)
     if not _cryptsetup.opens(status.metadata, luks_key(secret, status.header.uuid), slot=token.keyslot):
         raise EdgesecError(
@@ -93,7 +93,7 @@ def _keep(status: Status, token: Token, secret: bytes) -> None:
     enrolment = read_enrolment(status.volume.name, status.root)
     if status.metadata == status.volume.device and not is_under_way(header):
         # What is in place now is what is vouched for: it must be what the boot would take.
-        pins = replace(enrolment.pins, in_place=False)
+        pins = enrolment.pins._replace(in_place=False)
         broken = violations(header, pins)
         if broken:
             raise Refused(
@@ -102,10 +102,10 @@ def _keep(status: Status, token: Token, secret: bytes) -> None:
                 "Put that right, or restore the escrowed header backup (recover.yml)",
             )
         digest = digest_of(header, status.metadata)
-        token = replace(token, header_mac=header_mac(secret, header.uuid, token.header_epoch, digest))
-        enrolment = replace(enrolment, pins=replace(pins, header_digest=digest.hex()))
+        token = token._replace(header_mac=header_mac(secret, header.uuid, token.header_epoch, digest))
+        enrolment = enrolment._replace(pins=pins._replace(header_digest=digest.hex()))
     _cryptsetup.import_token(status.metadata, token_id(header, token.keyslot), token.to_json())
-    write_enrolment(replace(enrolment, token=token), status.root)
+    write_enrolment(enrolment._replace(token=token), status.root)
 
 
 def _remove_orphaned_counter(status: Status, tpm: Tpm2, counter: Counter) -> None:

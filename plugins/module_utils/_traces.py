@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ._boot_window_hooks import installed as boot_window_hooks
 from ._cli import find_tool, run
@@ -35,8 +35,7 @@ _LOCAL_FACT = "etc/ansible/facts.d/edgesec.fact"
 _FILES = (*HOOKS, MOTD, _LOCAL_FACT)
 
 
-@dataclass(frozen=True)
-class Traces:
+class Traces(NamedTuple):
     """Paths that are ours, units first, and what the TPM has of ours.
 
     :ivar srk: whether it has a storage root key that was made here.

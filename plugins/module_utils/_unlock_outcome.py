@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ._files import write_atomic
 
 OUTCOME_DIRECTORY = "/run/edgesec/unlock"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an attempt to open a volume ended; C(at) in seconds since the epoch."""
 
     name: str
@@ -37,7 +35,7 @@ class Outcome:
 
 def record(outcome: Outcome) -> None:
     """Leave it where facts find it, until the next boot."""
-    write_atomic(f"{OUTCOME_DIRECTORY}/{outcome.name}.json", json.dumps(outcome.__dict__).encode(), 0o600)
+    write_atomic(f"{OUTCOME_DIRECTORY}/{outcome.name}.json", json.dumps(outcome._asdict()).encode(), 0o600)
 
 
 def read_outcome(name: str, root: str = "/") -> Optional[Outcome]:

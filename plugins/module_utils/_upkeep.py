@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._enrolment import TOKEN_TYPES, announce_change
@@ -23,8 +22,7 @@ from ._storage import Volume
 from ._volume import observe, require_header, require_recovery
 
 
-@dataclass(frozen=True)
-class Upkeep:
+class Upkeep(NamedTuple):
     """How the operator wants a volume to be.
 
     :ivar retire_keyslots: ids of keyslots that nobody needs any more.

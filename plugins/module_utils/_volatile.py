@@ -19,7 +19,7 @@ from ._observe import json_clean, read_bytes, read_text, resolve, under
 from ._runtime import WANTS
 from ._storage import FSTAB, Volume
 from ._storage import collect as collect_storage
-from ._swap_boot import Swap, is_active, mapping_of, path_of
+from ._swap_device import Swap, is_active, mapping_of, path_of
 
 _COMMAND_LINE = "/proc/cmdline"
 _INITRAMFS_RESUME = "/etc/initramfs-tools/conf.d/resume"

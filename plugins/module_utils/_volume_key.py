@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Optional
 
 from . import _cryptsetup
@@ -34,8 +33,8 @@ def announce(name: str, fingerprint: Optional[str], root: str = "/") -> None:
         if enrolment.pins.next_volume_key_fingerprint == fingerprint:
             return
         slots = (RECOVERY_SLOT, *BOOT_SLOTS, *(() if fingerprint is None else ROTATION_SLOTS))
-        pins = replace(enrolment.pins, next_volume_key_fingerprint=fingerprint, keyslots=slots, header_digest=None)
-        write_enrolment(replace(enrolment, pins=pins), root)
+        pins = enrolment.pins._replace(next_volume_key_fingerprint=fingerprint, keyslots=slots, header_digest=None)
+        write_enrolment(enrolment._replace(pins=pins), root)
 
 
 def settle(name: str, device: str, root: str = "/") -> None:
@@ -55,17 +54,16 @@ def settle(name: str, device: str, root: str = "/") -> None:
 
 
 def _settled(enrolment: Enrolment, header: Header) -> Enrolment:
-    pins, token = replace(enrolment.pins, in_place=False), enrolment.token
+    pins, token = enrolment.pins._replace(in_place=False), enrolment.token
     if pins.next_volume_key_fingerprint and header.volume_key_fingerprint == pins.next_volume_key_fingerprint:
-        pins = replace(
-            pins,
+        pins = pins._replace(
             volume_key_fingerprint=pins.next_volume_key_fingerprint,
             next_volume_key_fingerprint=None,
             keyslots=(RECOVERY_SLOT, *BOOT_SLOTS),
         )
         (slot,) = set(header.keyslots) - {RECOVERY_SLOT}
-        token = replace(token, keyslot=slot)
-    return replace(enrolment, pins=pins, token=token)
+        token = token._replace(keyslot=slot)
+    return enrolment._replace(pins=pins, token=token)
 
 
 def _place_token(enrolment: Enrolment, header: Header) -> None:

@@ -14,8 +14,7 @@ that opens it at boot. Their keyslots with the volume key from before go when al
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _background, _cryptsetup
 from ._background import is_running, launch
@@ -39,8 +38,7 @@ IDLE, BEGUN, RUNNING = "idle", "begun", "running"
 _ASIDE = ROTATION_SLOTS[0]
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What was found of a volume, and how far the rotation is."""
 
     volume: Volume

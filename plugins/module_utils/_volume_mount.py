@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._cli import run
@@ -23,9 +22,9 @@ from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_ta
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
+from ._runtime import systemd_unit_of
 from ._signatures import probe
 from ._storage import Volume
-from ._systemd_boot import unit_of as systemd_unit_of
 from ._volume import UNUSED, observe, recovery_slot, require_recovery
 
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
@@ -40,8 +39,7 @@ OPEN, MAKE, WRITE, MOUNT, REMOUNT = "open", "make file system", "write fstab", "
 TAKE_OVER = "take out of crypttab"
 
 
-@dataclass(frozen=True)
-class Mounting:
+class Mounting(NamedTuple):
     """How a volume is to be mounted; C(unlock) says who opens it at boot."""
 
     volume: Volume
@@ -76,8 +74,7 @@ def opener_of(name: str, unlock: str) -> str:
     return systemd_unit_of(name) if unlock == BY_SYSTEMD else f"edgesec-unlock@{name}.service"
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What was found, and the steps from there to a mounted volume."""
 
     mounting: Mounting
@@ -238,7 +235,7 @@ def fstab_with(text: str, mounting: Mounting) -> str:
     if guarded or line.entry.source == mounting.volume.device or _is_inside(line.entry.source, mounting):
         kept = (*_without_guard(line.entry.options), *options)
         fstype = line.entry.fstype if line.entry.fstype != "auto" else mounting.fstype
-        return put_entry(text, replace(entry, fstype=fstype, options=tuple(dict.fromkeys(kept))))
+        return put_entry(text, entry._replace(fstype=fstype, options=tuple(dict.fromkeys(kept))))
     if line.entry.source != mounting.mapper:
         raise Refused(
             FSTAB,

@@ -12,8 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ._files import write_atomic
 
@@ -21,8 +20,7 @@ from ._files import write_atomic
 File = tuple[str, str, int]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target)."""
 
     path: str

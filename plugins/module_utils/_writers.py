@@ -11,13 +11,12 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _FLAGS = re.compile(r"^flags:\s*0*([0-7]+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     """A process that keeps a file system from being unmounted."""
 
     pid: int
@@ -28,8 +27,7 @@ class User:
         return f"{self.command} (pid {self.pid}) uses {self.path}"
 
 
-@dataclass(frozen=True)
-class Writer:
+class Writer(NamedTuple):
     """A file that a process has open for writing."""
 
     pid: int

@@ -89,6 +89,10 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._archive import compile_once
+
+compile_once()
+
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
     BOOT,
     CREDENTIAL_FILES,

@@ -156,8 +156,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ELEMENT
-from ansible_collections.edgesec.hardening.plugins.module_utils._element_config import LIBRARIES, environment, files
+from ansible_collections.edgesec.hardening.plugins.module_utils._element_config import (
+    ELEMENT,
+    LIBRARIES,
+    environment,
+    files,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._whole_files import missing_files, write
 

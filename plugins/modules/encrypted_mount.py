@@ -84,12 +84,7 @@ uuid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
-    EXISTING_DATA,
-    KEYED_VOLUME,
-    UNLOCK,
-    volume_of,
-)
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
     BY_CONTROLLER,
     BY_KEY_FILE,
@@ -97,6 +92,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment impor
     BY_TPM,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, UNLOCK
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting, look
 
 

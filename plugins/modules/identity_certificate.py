@@ -256,7 +256,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW, ISSUER
 from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
 from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, named, opened, place_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
@@ -271,6 +270,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._identity import
     prove_to_server,
     record,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, ISSUER
 
 
 def identity_of(params: dict[str, Any]) -> Identity:

@@ -148,12 +148,7 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
-    EXISTING_DATA,
-    KEYED_VOLUME,
-    UNLOCK,
-    volume_of,
-)
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
 from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import (
@@ -162,6 +157,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state 
     START,
     look,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, UNLOCK
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

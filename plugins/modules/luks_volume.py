@@ -142,12 +142,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt, rehearse
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
     EXISTING_DATA,
-    KEYED_VOLUME,
     RETIRE_KEYSLOTS,
     volume_of,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
 from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup import PERSISTENT_FLAGS
 from ansible_collections.edgesec.hardening.plugins.module_utils._measure import MEASURED, TUNING, tune
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (

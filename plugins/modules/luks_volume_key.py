@@ -126,8 +126,9 @@ header_backup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_key import boot_key, to_be_signed
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm

@@ -93,9 +93,10 @@ header_backup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_file_keyslot import KeyToken, apply, look, preview
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
 

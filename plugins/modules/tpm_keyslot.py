@@ -174,12 +174,12 @@ header_backup:
 """
 
 import base64
-from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import KEYED_VOLUME, POLICY_KEY, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, look, preview
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
@@ -210,7 +210,7 @@ def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:
     status = look(volume, tpm, srk_name or make_srk(tpm), wish, prepared=prepared)
     if params["counter_begin"] and status.counter and status.counted is None and not module.check_mode:
         begun = begin(tpm, status.counter, base64.b64decode(params["counter_begin"]))
-        status = replace(status, counted=begun)
+        status = status._replace(counted=begun)
     key = params["recovery_key"]
     result = status.as_result()
     result["needs_key"] = status.action is not None and key is None

@@ -80,7 +80,7 @@ def approve(key: PolicyKey, counter: Counter, state: BootState, operand: int) ->
     """Sign a boot state for the volume that has this revocation counter, until that is above the operand."""
     unsigned = Approval(state.id, state.pcrs, bytes.fromhex(state.digest), operand, state.once, b"")
     signature = key.sign(unsigned.policy(counter.name) + unseal_reference(counter.srk_name))
-    return Approval(**{**unsigned.__dict__, "signature": signature})
+    return unsigned._replace(signature=signature)
 
 
 def most_states(key: PolicyKey) -> int:

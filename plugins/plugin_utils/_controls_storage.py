@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER
-from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_boot import unit_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import systemd_unit_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
@@ -196,7 +196,7 @@ def _fstab(facts: View, policy: View) -> Finding:
         name = volume.text("name")
         mapper = f"/dev/mapper/{name}"
         # A volume that stays closed must hold up neither the boot nor the way in by SSH.
-        unit = unit_of(name) if systemd else f"edgesec-unlock@{name}.service"
+        unit = systemd_unit_of(name) if systemd else f"edgesec-unlock@{name}.service"
         opener = [f"x-systemd.requires={unit}"] if unattended else []
         wanted = [*_wanted_options(declared, policy), "nofail", *opener]
         if line.text("source") != mapper:

@@ -12,8 +12,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ELEMENT
-from ansible_collections.edgesec.hardening.plugins.module_utils._element_config import environment
+from ansible_collections.edgesec.hardening.plugins.module_utils._element_config import ELEMENT, environment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 
 

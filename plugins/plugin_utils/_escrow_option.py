@@ -16,8 +16,8 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ESCROW, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKeySettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_nucleus import CLASSIC_ROOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_places import CLASSIC_ROOT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._element_environment import element_environment
 

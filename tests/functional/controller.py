@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from pathlib import Path
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import UnlockError
-from ansible_collections.edgesec.hardening.plugins.module_utils._header_mac import digest_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._header_digest import digest_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_source import Key, TpmSource
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import APPROVE, SEAL, Status, Wish, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
@@ -59,7 +58,7 @@ class Controller:
         if status.counted is not None or status.counter is None:
             return status
         word = base64.b64decode(begin_counter(self.key, status.as_result()))
-        return dataclasses.replace(status, counted=begin(self.tpm.client, status.counter, word))
+        return status._replace(counted=begin(self.tpm.client, status.counter, word))
 
     def sign(self, status: Status) -> Signed:
         """What the action signs; a running state that is new is approved as well."""

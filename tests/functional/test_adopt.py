@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import gzip
 import hashlib
 import json
@@ -193,14 +192,14 @@ def test_a_keyslot_of_others_among_ours_stands_in_the_way_of_sealing_anew_until_
     controller = Controller(tpm, blank, tmp_path)
     controller.harden()
     before = digest(blank)
-    anew = dataclasses.replace(controller.look(), action="seal")
+    anew = controller.look()._replace(action="seal")
     with pytest.raises(Refused, match="name one in retire_keyslots"):
         apply(anew, tpm.client, controller.sign(anew), RECOVERY)
     assert digest(blank) == before
     with_keys(blank, retire_keyslots=["1"])
     # The module has announced it below the root of this machine, and not of the test.
     announce_change("data", str(tmp_path))
-    anew = dataclasses.replace(controller.look(), action="seal")
+    anew = controller.look()._replace(action="seal")
     apply(anew, tpm.client, controller.sign(anew), RECOVERY)
     assert controller.unlock()
     assert sorted(require_header(blank.device).keyslots) == ["0", "1", "3"]
@@ -223,7 +222,7 @@ def test_the_smallest_header_has_room_for_all_approvals_that_are_kept(
         assert controller.harden("boot_change").action == "approve"
     assert len(controller.token.approvals) == most
     # Sealing anew: for a moment there are two such tokens.
-    status = dataclasses.replace(controller.look(), action="seal")
+    status = controller.look()._replace(action="seal")
     apply(status, tpm.client, controller.sign(status), RECOVERY)
     assert len(controller.token.approvals) == most
     assert controller.unlock()

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _discovery
-from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import Search, discover
+from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import discover
+from ansible_collections.edgesec.hardening.plugins.module_utils._search import Search
 from tests.access import give
 from tests.forest import plant
 from tests.module_runner import run_module

@@ -137,7 +137,7 @@ def test_shrink(image: Path, files: Files, undo: Path) -> None:
     shrink("data", str(image), found, SMALLER, None)
     smaller = file_system_of(str(image))
     assert smaller is not None
-    assert smaller == dataclasses.replace(found, size_bytes=SMALLER)
+    assert smaller == found._replace(size_bytes=SMALLER)
     assert undo.stat().st_size > MIB, "files had to be moved, and what was overwritten is kept"
     assert files.are_in(image)
 
@@ -221,7 +221,7 @@ def header(shrunk: Path, tmp_path: Path) -> Path:
 def pins(header: Path) -> Pins:
     prepared = header_of(str(header))
     assert prepared is not None
-    return dataclasses.replace(pins_of(prepared), in_place=True)
+    return pins_of(prepared)._replace(in_place=True)
 
 
 def begin(image: Path, header: Path) -> None:
@@ -248,7 +248,7 @@ def test_the_header_that_is_placed_passes_the_check_only_while_it_may(shrunk: Pa
     assert is_under_way(placed)
     assert progress(placed, SIZE) == Progress(0, SIZE - 2 * SHIFT)
     assert violations(placed, pins) == []
-    assert violations(placed, dataclasses.replace(pins, in_place=False)) != []
+    assert violations(placed, pins._replace(in_place=False)) != []
     for key, slot in ((RECOVERY_KEY, "0"), (b"tpm", "1")):
         assert _cryptsetup.opens(str(shrunk), key, slot=slot)
 

@@ -213,7 +213,7 @@ def test_another_key_in_the_file_opens_nothing_until_it_is_bound(
 
 
 def test_two_volumes_share_a_key_file(volume: Volume, token: DirectoryToken, root: str, tmp_path: Path) -> None:
-    other = dataclasses.replace(volume, name="logs", device=str(tmp_path / "logs.img"))
+    other = volume._replace(name="logs", device=str(tmp_path / "logs.img"))
     Path(other.device).write_bytes(Path(volume.device).read_bytes())
     for each in (volume, other):
         harden(each, token, root)

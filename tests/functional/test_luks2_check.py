@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import json
 import struct
@@ -167,7 +166,7 @@ def test_an_argon2i_keyslot_of_an_older_release_passes(data: bytes, pins: Pins) 
 @pytest.mark.parametrize("field", ["uuid", "label", "volume_key_fingerprint", "cipher"])
 def test_another_volume_is_not_this_volume(data: bytes, pins: Pins, field: str) -> None:
     another: Any = {field: "another"}
-    assert violations(read_primary(data), dataclasses.replace(pins, **another))
+    assert violations(read_primary(data), pins._replace(**another))
 
 
 def test_of_two_valid_copies_the_newer_counts(data: bytes) -> None:
@@ -219,7 +218,7 @@ def test_no_metadata_however_odd_passes_or_crashes_the_check(data: bytes, pins: 
     ignored = key in ("json_size", "keyslots_size", "keyslots_area_size") or part.get("type") == "edgesec-tpm2"
     same = part[key] == odd
     part[key] = odd
-    found = violations(dataclasses.replace(header, metadata=metadata), pins)
+    found = violations(header._replace(metadata=metadata), pins)
     assert isinstance(found, list)
     if isinstance(header, Header) and not same and not ignored and key in ("encryption", "offset", "stripes", "kdf"):
         assert found

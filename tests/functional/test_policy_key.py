@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,7 @@ def test_a_forged_rsa_signature_is_refused_by_the_tpm(tpm: SoftwareTpm, tmp_path
     said = Authorization(key.public_pem(), bytes(32), bytes(32), key.sign(bytes(64)))
     verify(tpm.client, said)
     with pytest.raises(TpmError) as refused:
-        verify(tpm.client, replace(said, signature=stranger.sign(bytes(64))))
+        verify(tpm.client, said._replace(signature=stranger.sign(bytes(64))))
     assert refused.value.reason == "bad_signature"
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,9 +177,7 @@ def test_a_header_that_somebody_changed_is_not_opened_though_the_record_of_it_wa
     enrolment = read_enrolment("data", controller.root)
     _cryptsetup.add_key(controller.volume.device, RECOVERY_KEY, OTHER_KEY, slot="2")
     digest = controller.header_digest()
-    write_enrolment(
-        dataclasses.replace(enrolment, pins=dataclasses.replace(enrolment.pins, header_digest=digest)), controller.root
-    )
+    write_enrolment(enrolment._replace(pins=enrolment.pins._replace(header_digest=digest)), controller.root)
     assert controller.refusal() == "header_changed"
 
 
@@ -199,14 +196,14 @@ def test_a_header_from_before_is_not_opened_by_any_mixture_of_what_was_copied(co
     attacker.put_back(enrolment=True)
     assert controller.refusal() == "revoked"
     # The approvals of now with the header and the MAC of then.
-    grafted = dataclasses.replace(old_token, approvals=new_token.approvals)
+    grafted = old_token._replace(approvals=new_token.approvals)
     _cryptsetup.import_token(controller.volume.device, "1", grafted.to_json())
-    write_enrolment(dataclasses.replace(attacker.enrolment, token=grafted), controller.root)
+    write_enrolment(attacker.enrolment._replace(token=grafted), controller.root)
     assert controller.refusal() == "header_rolled_back"
     # And the epoch of now as well: the MAC is of another one.
-    forged = dataclasses.replace(grafted, header_epoch=new_token.header_epoch)
+    forged = grafted._replace(header_epoch=new_token.header_epoch)
     _cryptsetup.import_token(controller.volume.device, "1", forged.to_json())
-    write_enrolment(dataclasses.replace(attacker.enrolment, token=forged), controller.root)
+    write_enrolment(attacker.enrolment._replace(token=forged), controller.root)
     assert controller.refusal() == "header_changed"
     write_enrolment(now, controller.root)
 

@@ -11,7 +11,6 @@ tree of empty files here: that systemd opens the volume by its line is shown by 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import os
@@ -360,7 +359,7 @@ def test_a_signed_policy_that_cannot_be_proven_leaves_the_volume_as_it_was(
     before = board.header
     crypttab = board.crypttab.read_text()
     with pytest.raises(EdgesecError, match=message):
-        board.harden(policy=policy if signed else dataclasses.replace(policy, signature=""))
+        board.harden(policy=policy if signed else policy._replace(signature=""))
     assert (board.header.tokens, board.header.keyslots) == (before.tokens, before.keyslots)
     assert board.crypttab.read_text() == crypttab
     assert board.look().kept is not None
@@ -375,7 +374,7 @@ def test_a_public_key_that_systemd_cannot_use_is_refused(board: Board) -> None:
         with pytest.raises(Refused, match="not an RSA key"):
             board.harden(policy=Policy((), odd, (11,)))
     with pytest.raises(Refused, match="no public key"):
-        board.harden(policy=dataclasses.replace(LITERAL, signature="/etc/signature.json"))
+        board.harden(policy=LITERAL._replace(signature="/etc/signature.json"))
     assert board.everything() == before
 
 

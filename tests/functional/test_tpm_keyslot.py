@@ -109,7 +109,7 @@ def test_sealing_while_the_latch_is_set_is_proven_and_opens_after_the_reboot(con
     controller.harden()
     controller.tpm.measure(controller.token.latch_pcr, "latched")
     latch = controller.token.latch_pcr
-    status = dataclasses.replace(controller.look(), action="seal")
+    status = controller.look()._replace(action="seal")
     apply(status, controller.tpm.client, controller.sign(status), RECOVERY_KEY)
     assert controller.token.latch_pcr == latch
     assert controller.token.keyslot == "2"
@@ -209,7 +209,7 @@ def test_a_ticket_is_good_for_no_other_approval(controller: Controller, tmp_path
     (tmp_path / "root/etc/edgesec/tpm").mkdir(parents=True)
     (approval,) = token.approvals
     assert unseal(controller.tpm.client, token, approval, tickets)
-    forged = dataclasses.replace(approval, operand=approval.operand + 1)
+    forged = approval._replace(operand=approval.operand + 1)
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, forged, tickets)
     assert refused.value.reason == "bad_signature"
@@ -227,7 +227,7 @@ def test_a_forged_signature_is_refused_by_the_tpm(controller: Controller) -> Non
     controller.harden()
     token = controller.token
     other = signed(a_key(), counter_of(token), {4: ZERO}, token.header_epoch)
-    forged = dataclasses.replace(token.approvals[0], signature=other.signature)
+    forged = token.approvals[0]._replace(signature=other.signature)
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, forged)
     assert refused.value.reason == "bad_signature"
@@ -241,7 +241,7 @@ def test_an_approval_by_another_key_is_refused_by_the_tpm(controller: Controller
     counter = Counter(COUNTERS[9], stranger.public_pem(), controller.token.srk_name)
     word = base64.b64decode(begin_counter(stranger, {"srk_name": counter.srk_name.hex()}))
     approval = signed(stranger, counter, values, begin(controller.tpm.client, counter, word))
-    token = dataclasses.replace(controller.token, authority=counter.authority, counter=counter.index)
+    token = controller.token._replace(authority=counter.authority, counter=counter.index)
     with pytest.raises(TpmError) as refused:
         unseal(controller.tpm.client, token, approval)
     assert refused.value.reason == "wrong_key"
@@ -271,9 +271,7 @@ def test_a_seal_that_cannot_be_proven_changes_nothing(controller: Controller) ->
     status = controller.with_counter(controller.look())
     assert status.counter is not None
     assert status.epoch is not None
-    useless = dataclasses.replace(
-        controller.sign(status), proof=signed(controller.key, status.counter, {4: ZERO}, status.epoch)
-    )
+    useless = controller.sign(status)._replace(proof=signed(controller.key, status.counter, {4: ZERO}, status.epoch))
     before = digest(controller.volume.device)
     with pytest.raises(TpmError):
         apply(status, controller.tpm.client, useless, RECOVERY_KEY)

@@ -10,7 +10,6 @@ out the same, is shown by tests/device/test_volume_key.py.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import subprocess
 from pathlib import Path
@@ -124,7 +123,7 @@ def test_the_keys_open_it_before_while_and_after_it_has_another_volume_key(enrol
         assert [token["keyslots"] for token in header(enrolled).tokens.values()] == [["2"]]
     require_recovery(enrolled.device, RECOVERY_KEY)
     pins = read_enrolment(enrolled.name, root).pins
-    assert pins == pins_of(header(enrolled)).__class__(**{**vars(pins), "next_volume_key_fingerprint": None})
+    assert pins == pins._replace(next_volume_key_fingerprint=None)
     assert pins.volume_key_fingerprint == header(enrolled).volume_key_fingerprint != before
     assert look(enrolled).stage == IDLE
 
@@ -234,7 +233,7 @@ def test_a_rotation_to_another_volume_key_than_the_announced_one_is_foreign(enro
 def test_nor_may_it_come_from_another_than_the_recorded_one(enrolled: Volume, root: str) -> None:
     begin(enrolled, RECOVERY_KEY, BOOT_KEY, root)
     pins = read_enrolment(enrolled.name, root).pins
-    stranger = dataclasses.replace(pins, volume_key_fingerprint=pins.volume_key_fingerprint[::-1])
+    stranger = pins._replace(volume_key_fingerprint=pins.volume_key_fingerprint[::-1])
     assert violations(header(enrolled), pins) == []
     assert [text for text in violations(header(enrolled), stranger) if "another volume key" in text] != []
 

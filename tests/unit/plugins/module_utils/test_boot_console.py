@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ def test_in_a_container_the_kernel_is_left_alone(tree: Any) -> None:
 @pytest.mark.parametrize("action", ["reboot", "poweroff"])
 def test_systemd_takes_the_drop_in(tree: Any, action: str) -> None:
     root = device(tree)
-    look(replace(ALL, emergency=action), [], root).apply()
+    look(ALL._replace(emergency=action), [], root).apply()
     units = f"{root}/etc/systemd/system:{root}/usr/lib/systemd/system:"
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "emergency.service"],
@@ -124,7 +123,7 @@ def test_a_menu_that_would_ask_before_it_boots_is_refused_and_nothing_changes(tr
     with pytest.raises(Refused, match="Memory test"):
         look(ALL, [], root)
     assert snapshot(root) == before
-    assert look(replace(ALL, editor=False), [], root).changed
+    assert look(ALL._replace(editor=False), [], root).changed
 
 
 def test_what_grub_is_made_from(tree: Any) -> None:

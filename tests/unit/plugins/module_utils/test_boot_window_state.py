@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -103,9 +102,9 @@ def test_a_holder_is_one_process_and_no_later_one() -> None:
     me = myself()
     assert identify(os.getpid()) == me
     assert me.is_alive()
-    assert not replace(me, start=me.start + 1).is_alive()
+    assert not me._replace(start=me.start + 1).is_alive()
     assert identify((1 << 22) + 1) is None
-    later = Holder("x", replace(me, start=me.start + 1), None)
+    later = Holder("x", me._replace(start=me.start + 1), None)
     assert State(holders=(Holder("x", me, None), later)).living(0).holders == (Holder("x", me, None),)
 
 
@@ -122,7 +121,7 @@ def test_who_opens_twice_holds_once() -> None:
 
 def test_the_watcher_sleeps_until_something_is_due() -> None:
     assert pause(WINDOW, 0.0) == 60.0
-    assert pause(replace(WINDOW, holders=(Holder("a", None, 15.0), Holder("b", None, 12.0))), 10.0) == 2.0
-    assert pause(replace(WINDOW, holders=(Holder("a", None, 5.0),)), 10.0) == 0.0
-    pauses = [pause(replace(WINDOW, refusal=Refusal(attempts, ("x",))), 0.0) for attempts in (1, 2, 3, 50)]
+    assert pause(WINDOW._replace(holders=(Holder("a", None, 15.0), Holder("b", None, 12.0))), 10.0) == 2.0
+    assert pause(WINDOW._replace(holders=(Holder("a", None, 5.0),)), 10.0) == 0.0
+    pauses = [pause(WINDOW._replace(refusal=Refusal(attempts, ("x",))), 0.0) for attempts in (1, 2, 3, 50)]
     assert pauses == [0.5, 1.0, 2.0, 60.0]

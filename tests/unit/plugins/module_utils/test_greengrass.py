@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,7 +139,7 @@ def test_hostile_uris_are_read_or_malformed_and_nothing_worse(text: str) -> None
 
 @given(LABELS, st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), st.integers(0, 0x7FFFFFFF))
 def test_any_settings_of_classic_are_what_yaml_reads(label: str, pin: str, slot: int) -> None:
-    settings = replace(SETTINGS, label=label, pin=pin, slot=slot)
+    settings = SETTINGS._replace(label=label, pin=pin, slot=slot)
     try:
         settings.require_sense()
     except Refused:
@@ -174,7 +173,7 @@ def test_any_settings_of_classic_are_what_yaml_reads(label: str, pin: str, slot:
 )
 def test_settings_that_the_nucleus_would_read_otherwise_are_refused(changes: dict[str, object], seen: str) -> None:
     with pytest.raises(Refused, match=seen) as raised:
-        replace(SETTINGS, **changes).require_sense()  # type: ignore[arg-type]
+        SETTINGS._replace(**changes).require_sense()  # type: ignore[arg-type]
     assert "271828" not in str(raised.value)
 
 

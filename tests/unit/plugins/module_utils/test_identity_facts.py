@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_identity import _recorded
 from ansible_collections.edgesec.hardening.plugins.module_utils._element import WANTED
-from ansible_collections.edgesec.hardening.plugins.module_utils._identity_facts import _recorded, collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity_facts import collect
 
 GIVEN = {"library": "/usr/lib/x.so", "certificate": "/etc/device.pem", "probe": False}
 RECORD: dict[str, Any] = {

@@ -20,7 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._swap import (
     plan,
     require_room,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import Swap, is_active, path_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import Swap, is_active, path_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import declared_swap
 
 SWAP = Swap("scratch", "/dev/disk/by-partlabel/swap")

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from typing import Any
@@ -35,7 +34,7 @@ def test_there_and_back() -> None:
 
 
 def test_an_enrolment_of_a_key_file_is_kept_in_the_same_way() -> None:
-    by_file = dataclasses.replace(ENROLMENT, token=KEY_FILE)
+    by_file = ENROLMENT._replace(token=KEY_FILE)
     assert parse_enrolment(by_file.to_bytes()) == by_file
     assert KEY_FILE.device == "/dev/disk/by-uuid/1234-ABCD"
 
@@ -73,21 +72,21 @@ def test_an_approval_fits_its_state_and_no_other() -> None:
 
 
 def test_of_several_approvals_the_one_that_lasts_longest_is_first() -> None:
-    once = dataclasses.replace(APPROVAL, id="once", once=True, operand=9)
-    later = dataclasses.replace(APPROVAL, id="later", operand=6)
-    token = dataclasses.replace(TOKEN, approvals=(once, APPROVAL, later))
+    once = APPROVAL._replace(id="once", once=True, operand=9)
+    later = APPROVAL._replace(id="later", operand=6)
+    token = TOKEN._replace(approvals=(once, APPROVAL, later))
     assert [approval.id for approval in token.approvals_for(VALUES)] == ["later", "one", "once"]
 
 
 def test_an_approval_holds_until_the_counter_is_past_it_and_one_for_once_at_its_value_only() -> None:
-    once = dataclasses.replace(APPROVAL, once=True)
+    once = APPROVAL._replace(once=True)
     assert [APPROVAL.holds(value) for value in (4, 5, 6)] == [True, True, False]
     assert [once.holds(value) for value in (4, 5, 6)] == [False, True, False]
 
 
 def test_what_is_approved_for_once_says_nothing_of_what_is_sealed_to() -> None:
-    once = dataclasses.replace(APPROVAL, pcrs=(7, 12, 14), once=True)
-    token = dataclasses.replace(TOKEN, approvals=(once, APPROVAL))
+    once = APPROVAL._replace(pcrs=(7, 12, 14), once=True)
+    token = TOKEN._replace(approvals=(once, APPROVAL))
     assert token.pcrs == (4, 7)
     assert token.all_pcrs == [4, 7, 12, 14]
 
