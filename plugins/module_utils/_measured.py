@@ -33,17 +33,17 @@ def collect(root: str) -> dict[str, Any]:
         facts.update(log=None if there else False, reason="it cannot be read" if there else "there is none")
         return facts
     facts["log"] = True
-    shown = shown_pcrs(root)
     try:
         events = log.parse(data)
         replayed = log.replay(events, _BANK)
     except EdgesecError as error:
         facts["reason"] = str(error)
         return facts
-    if not shown:
+    used = sorted({event.pcr for event in events if event.type != log.NO_ACTION and event.pcr in replayed})
+    shown = shown_pcrs(root, used)
+    if not shown and not shown_pcrs(root):
         facts["reason"] = "the kernel shows no PCRs of the SHA-256 bank"
         return facts
-    used = sorted({event.pcr for event in events if event.type != log.NO_ACTION and event.pcr in replayed})
     facts["agree"] = [pcr for pcr in used if shown.get(pcr) == replayed[pcr]]
     facts["differ"] = [pcr for pcr in used if shown.get(pcr) != replayed[pcr]]
     return facts

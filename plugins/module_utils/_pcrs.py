@@ -11,19 +11,26 @@ Linux 5.12 and newer, Documentation/ABI/stable/sysfs-class-tpm.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ._observe import names_in, read_line
 
-_PCRS = range(24)
+PCRS = range(24)
 _BANK = "pcr-"
 _HEX = frozenset("0123456789abcdef")
 # Hexadecimal digits of a digest in each kind of bank.
 _DIGITS = (40, 64, 96, 128)
 
 
-def shown_pcrs(root: str, number: int = 0, bank: str = "sha256") -> dict[int, bytes]:
-    """The values of a bank of the TPM with a number, by PCR; without those that the kernel does not show."""
+def shown_pcrs(root: str, pcrs: Iterable[int] = PCRS, *, number: int = 0, bank: str = "sha256") -> dict[int, bytes]:
+    """The values of some PCRs, by their number; without those that the kernel does not show.
+
+    The kernel asks the TPM for each of them.
+
+    :param number: of the TPM.
+    """
     values = {}
-    for pcr in _PCRS:
+    for pcr in pcrs:
         line = (read_line(root, f"{_directory(number)}/{_BANK}{bank}/{pcr}") or "").lower()
         if len(line) in _DIGITS and set(line) <= _HEX:
             values[pcr] = bytes.fromhex(line)

@@ -23,7 +23,7 @@ from ._luks2 import Header
 from ._luks_header import header_of
 from ._next_boot_record import recorded
 from ._observe import names_in, read_line, under
-from ._pcrs import shown_banks, shown_pcrs
+from ._pcrs import PCRS, shown_banks, shown_pcrs
 from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
@@ -41,7 +41,6 @@ _TPM = "/sys/class/tpm/tpm0"
 _EFIVARS = "/sys/firmware/efi/efivars"
 _LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
-_PCRS = range(24)
 
 
 def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
         facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
         if not facts["pcrs"]:
             facts["active_banks"] = sorted(tpm.active_banks())
-            facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, _PCRS).items()}}
+            facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, PCRS).items()}}
         facts["responding"] = True
     except EdgesecError as error:
         facts["responding"] = False

@@ -184,9 +184,9 @@ class Tpm2:
 
     def read_pcrs(self, bank: str, pcrs: Sequence[int]) -> dict[int, bytes]:
         """PCR values of one bank, by number: as the kernel shows them, which takes no tool, where it does."""
-        shown = shown_pcrs("/", self._number, bank) if self._number is not None else {}
-        if shown.keys() >= set(pcrs):
-            return {pcr: shown[pcr] for pcr in pcrs}
+        shown = shown_pcrs("/", pcrs, number=self._number, bank=bank) if self._number is not None else {}
+        if shown.keys() == set(pcrs):
+            return shown
         done = self.call("tpm2_pcrread", f"{bank}:{','.join(map(str, pcrs))}")
         return parse_pcrread(done.stdout.decode("ascii", "replace"))
 
