@@ -18,7 +18,7 @@ from tests.lab import Device
 from tests.playbook import play_on
 from tests.setup.collection import ROOT
 
-LYNIS_SECONDS = 120
+LYNIS_SECONDS = 60
 FACTS = {
     "volumes": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "mount": "/data"}],
     "credential_files": [

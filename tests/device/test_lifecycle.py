@@ -20,6 +20,17 @@ pytestmark = [pytest.mark.minutes(11), pytest.mark.usefixtures("secrets")]
 
 MESSAGE = "kept over everything that follows"
 OUTCOME = "/run/edgesec/unlock/data.json"
+ONE_ROLE = Path(__file__).with_name("one_role.yml")
+# Commands sent to a device on which the role has nothing to do: one for each thing that it can change.
+ROUND_TRIPS = {
+    "boot_console": 2,
+    "boot_mounts": 2,
+    "compliance": 1,
+    "credentials": 1,
+    "device_identity": 0,
+    "encrypted_storage": 3,
+    "tpm_sealing": 4,
+}
 # Prints the sealed secret and the keyslot's key, which the running system can still get before the latch is set.
 REVEAL = """
 import json, sys, tempfile
@@ -76,6 +87,13 @@ def test_a_second_run_changes_nothing_and_check_mode_predicts_that(run: Play) ->
         assert again.rc == 0, again.output
         assert again.changed == 0, again.output
         assert again.round_trips == 1, "a converged device costs one call that observes it"
+
+
+@pytest.mark.parametrize(("role", "most"), ROUND_TRIPS.items())
+def test_a_role_by_itself_changes_nothing_and_asks_no_more_than_it_has_to(run: Play, role: str, most: int) -> None:
+    alone = run(str(ONE_ROLE), "-vvv", "-e", f"one_role={role}")
+    assert (alone.rc, alone.changed) == (0, 0), alone.output
+    assert alone.round_trips <= most
 
 
 def test_the_recovery_key_opens_keyslot_0(device: Device, controller: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import Argument, Completed
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter, begin, counter_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
@@ -26,6 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tickets import 
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Approval, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import checked_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
     approve,
     begin_counter,
@@ -49,6 +50,17 @@ def signed(key: PolicyKey, counter: Counter, values: Mapping[int, bytes], operan
 
 def digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_what_is_checked_and_opened_with_is_a_copy_of_all_before_the_data(controller: Controller) -> None:
+    controller.harden()
+    enrolment, copy = read_enrolment("data", controller.root), Path(controller.root) / "copy"
+    for _time in range(2):
+        header = checked_header(enrolment, str(copy))
+        assert copy.stat().st_mode & 0o7777 == 0o400
+        assert header == header_of(controller.volume.device)
+        with open(controller.volume.device, "rb") as device:
+            assert copy.read_bytes() == device.read(enrolment.pins.data_offset)
 
 
 def test_a_sealed_volume_opens_after_every_reboot_into_the_approved_state(controller: Controller) -> None:
