@@ -16,7 +16,7 @@ import pytest
 from tests.device.conftest import Play, on, recovery_key
 from tests.lab import Device
 
-pytestmark = [pytest.mark.minutes(11), pytest.mark.usefixtures("secrets")]
+pytestmark = [pytest.mark.minutes(13), pytest.mark.usefixtures("secrets")]
 
 MESSAGE = "kept over everything that follows"
 OUTCOME = "/run/edgesec/unlock/data.json"
