@@ -67,9 +67,9 @@ def on_device(directory: Path) -> Iterator[Figure]:
     device = boot(DEVICE, rootfs.SUITES[0])
     try:
         calls.harden(device, directory)
-        yield from calls.facts(device, 5)
+        yield from calls.facts(device, 3)
         yield from calls.converged(device, directory, 3)
-        yield from peers.peers(device, directory, 3)
+        yield from peers.peers(device, directory, 2)
         yield from unlocking.unlock(device, 3)
     finally:
         device.destroy()
