@@ -15,6 +15,7 @@ import os
 
 from ._luks2 import Header
 from ._luks2_check import Pins, violations
+from ._luks_header import read_at
 
 
 def digest_of(header: Header, path: str) -> bytes:
@@ -29,7 +30,7 @@ def digest_of(header: Header, path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for _name, slot in sorted(header.keyslots.items()):
-            total.update(_read(descriptor, int(slot["area"]["offset"]), int(slot["area"]["size"])))
+            total.update(read_at(descriptor, int(slot["area"]["offset"]), int(slot["area"]["size"])))
     finally:
         os.close(descriptor)
     return total.digest()
@@ -41,13 +42,3 @@ def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
     :param path: as for :func:`digest_of`.
     """
     return not violations(header, pins) and digest_of(header, path).hex() == pins.header_digest
-
-
-def _read(descriptor: int, offset: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data

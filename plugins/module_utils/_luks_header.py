@@ -31,15 +31,24 @@ def header_of(path: str) -> Optional[Header]:
         size = _bytes_to_read(descriptor)
         if not size:
             return None
-        data = b""
-        while len(data) < size:
-            more = os.pread(descriptor, size - len(data), len(data))
-            if not more:
-                break
-            data += more
+        data = read_at(descriptor, 0, size)
     finally:
         os.close(descriptor)
     return read_header(data)
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """What is at a place of a device or file, as far as that reaches.
+
+    :raises OSError: it cannot be read.
+    """
+    data = b""
+    while len(data) < size:
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
 def has_header(path: str) -> bool:

@@ -180,16 +180,13 @@ def _copy_start(device: str, path: str, size: int) -> None:
     """Copy the start of a device to a file that only root can read; an old one is replaced."""
     if os.path.lexists(path):
         os.unlink(path)
-    source = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
-        try:
-            while size > 0 and (copied := os.sendfile(target, source, None, size)):
-                size -= copied
-        finally:
-            os.close(target)
-    finally:
-        os.close(source)
+    with open(device, "rb") as source, open(path, "xb", opener=_for_root_alone) as target:
+        while size > 0 and (copied := os.sendfile(target.fileno(), source.fileno(), None, size)):
+            size -= copied
+
+
+def _for_root_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o400)
 
 
 def _copies(name: str, data: bytes) -> Iterator[Header]:
