@@ -7,12 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import DIGEST_BYTES
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import BootState, boot_state
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 _OPTIONS = {
@@ -25,16 +23,13 @@ _OPTIONS = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(DeviceAction):
     """Keeps the approved boot states of a host, on the controller alone."""
 
     _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by ansible-core."""
-        super().run(tmp, task_vars)
+    def act(self) -> dict[str, Any]:
+        """Called by the gate."""
         given = self.validate_argument_spec(
             argument_spec=_OPTIONS,
             required_if=[
@@ -43,20 +38,17 @@ class ActionModule(ActionBase):
                 ("state", "only", ("id",)),
             ],
         )[1]
-        host = str((task_vars or {})["inventory_hostname"])
-        try:
-            store = FleetStore(given["store"])
-            before = store.boot_states(host)
-            after = _only(before, given["id"], host) if given["state"] == "only" else _with(before, given)
-            retired = [state.id for state in before if state not in after]
-            if not self._task.check_mode:
-                for state in after:
-                    if state not in before:
-                        store.put_boot_state(host, state)
-                for identity in retired:
-                    store.retire_boot_state(host, identity)
-        except EdgesecError as error:
-            raise AnsibleActionFail(str(error)) from error
+        host = self.host
+        store = FleetStore(given["store"])
+        before = store.boot_states(host)
+        after = _only(before, given["id"], host) if given["state"] == "only" else _with(before, given)
+        retired = [state.id for state in before if state not in after]
+        if not self._task.check_mode:
+            for state in after:
+                if state not in before:
+                    store.put_boot_state(host, state)
+            for identity in retired:
+                store.retire_boot_state(host, identity)
         return {
             "changed": before != after,
             "approved": [state.id for state in after],

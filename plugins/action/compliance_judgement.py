@@ -8,10 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy
@@ -28,26 +25,18 @@ TCTI = "tpm_sealing_tcti"
 policy({})
 
 
-class ActionModule(ActionBase):
+class ActionModule(DeviceAction):
     """Settles what is demanded of a host, has it observed, judges it, and keeps the report, in one task."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by ansible-core."""
-        super().run(tmp, task_vars)
+    def act(self) -> dict[str, Any]:
+        """Called by the gate."""
         _validation, options = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "path"},
                 "variables_of": {"type": "list", "elements": "str", "default": []},
             }
         )
-        try:
-            return self._judge(options, task_vars or {})
-        except EdgesecError as error:
-            raise AnsibleActionFail(str(error)) from error
-
-    def _judge(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        variables = self._variables
         check(options["variables_of"], variables, self._templar.template)
         names = {*KEYS, TCTI} & variables.keys()
         settings: dict[str, Any] = self._templar.template({name: variables[name] for name in names})
@@ -55,9 +44,7 @@ class ActionModule(ActionBase):
         host = variables["inventory_hostname"]
         wanted = policy(settings, host, variables["group_names"])
 
-        observed: dict[str, Any] = self._execute_module(
-            module_name=FACTS, module_args=arguments(wanted, tcti), task_vars=variables
-        )
+        observed = self._execute_module(module_name=FACTS, module_args=arguments(wanted, tcti), task_vars=variables)
         if observed.get("failed"):
             return observed
         judgement = judge(observed["ansible_facts"], wanted)
@@ -67,8 +54,9 @@ class ActionModule(ActionBase):
         self._display.display("\n".join([f"{host}:", *table(judgement), ""]))
         roles = failing_roles(judgement)
         return {
-            **observed,
             "changed": False,
+            "warnings": observed.get("warnings", []),
+            "ansible_facts": observed["ansible_facts"],
             # As text: Ansible copies a result several times, and as data this would cost more than all that is above.
             "judgement": json.dumps(judgement),
             "failing_roles": roles,

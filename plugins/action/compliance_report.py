@@ -7,10 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report, saved_report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet_table import fleet_table, summary
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import AWS, FORMATS, written
@@ -19,15 +17,13 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import WI
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._written import write_files
 
 
-class ActionModule(ActionBase):
+class ActionModule(DeviceAction):
     """Reports on the fleet, on the controller alone."""
 
     _requires_connection = False
-    _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by ansible-core."""
-        super().run(tmp, task_vars)
+    def act(self) -> dict[str, Any]:
+        """Called by the gate."""
         _validation, arguments = self.validate_argument_spec(
             argument_spec={
                 "directory": {"type": "path", "required": True},
@@ -41,10 +37,7 @@ class ActionModule(ActionBase):
             mutually_exclusive=[("hosts", "saved")],
             required_one_of=[("hosts", "saved")],
         )
-        try:
-            return self._report(arguments, (task_vars or {}).get("hostvars", {}))
-        except EdgesecError as error:
-            raise AnsibleActionFail(str(error)) from error
+        return self._report(arguments, self._variables.get("hostvars", {}))
 
     def _report(self, arguments: dict[str, Any], hostvars: Any) -> dict[str, Any]:
         if AWS in arguments["formats"] and not (arguments["aws_account"] and arguments["aws_region"]):

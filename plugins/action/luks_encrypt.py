@@ -17,9 +17,9 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import Fl
 class ActionModule(FollowingAction):
     """Escrows the recovery key before the device changes, starts the work, and shows how it goes on."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by ansible-core."""
-        result = super().run(tmp, task_vars)
+    def act(self) -> dict[str, Any]:
+        """Called by the gate."""
+        result = super().act()
         arguments = {name: value for name, value in self._task.args.items() if name != "escrow"}
         wait = boolean(arguments.get("wait", True)) and arguments.get("state") != "prepared"
         begun = result.get("changed") and not result.get("failed") and not self._task.check_mode

@@ -32,6 +32,8 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet_table import BAD, DOUBTFUL, GOOD, fleet_table
 
+REPORT = "edgesec.hardening.compliance_report"
+
 
 class CallbackModule(CallbackBase):
     """The table of the fleet, at the end of the run."""
@@ -46,8 +48,10 @@ class CallbackModule(CallbackBase):
         self._seen: dict[str, Any] | None = None
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Keep what the report is about."""
-        self._seen = result._result.get("fleet_summary", self._seen)
+        """Keep what the report is about, which only the controller makes: a device may return anything."""
+        task = result._task
+        if REPORT in (task.action, getattr(task, "resolved_action", None)):
+            self._seen = result._result.get("fleet_summary", self._seen)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
         """Show it."""

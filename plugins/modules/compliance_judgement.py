@@ -64,8 +64,28 @@ ansible_facts:
   returned: success
   type: dict
   contains:
+    edgesec_boot:
+      description: As from M(edgesec.hardening.boot_facts).
+      returned: success
+      type: dict
+    edgesec_credentials:
+      description: As from M(edgesec.hardening.credential_facts).
+      returned: success
+      type: dict
+    edgesec_identity:
+      description: As from M(edgesec.hardening.identity_facts).
+      returned: success
+      type: dict
     edgesec_platform:
-      description: As from M(edgesec.hardening.platform_facts), and so are the other areas.
+      description: As from M(edgesec.hardening.platform_facts).
+      returned: success
+      type: dict
+    edgesec_storage:
+      description: As from M(edgesec.hardening.storage_facts).
+      returned: success
+      type: dict
+    edgesec_tpm:
+      description: As from M(edgesec.hardening.tpm_facts).
       returned: success
       type: dict
 judgement:
@@ -79,6 +99,12 @@ failing_roles:
   type: list
   elements: str
   sample: [boot_mounts, credentials]
+foreign_variables:
+  description: The variables that facts of the host have set, for which it is not judged.
+  returned: failure because of them
+  type: list
+  elements: str
+  sample: [edgesec_store]
 obstacles:
   description: What would stop these roles halfway, as from the filter P(edgesec.hardening.preflight#filter).
   returned: success

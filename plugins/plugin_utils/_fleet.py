@@ -28,6 +28,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import (
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import collection_version
 
+RESULT = "compliance_result"
+
 
 def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline: Report | None = None) -> Report:
     """The report on hosts.
@@ -39,13 +41,13 @@ def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline:
     """
     judgements, found = [], []
     for name, variables in hosts.items():
-        result = variables.get("compliance_result") or {}
-        if "judgement" in result:
-            judgement = json.loads(result["judgement"])
+        result = _result_of(variables)
+        judgement = _judgement(result)
+        if judgement is None:
+            found.append(_not_judged(name, result))
+        else:
             judgements.append(judgement)
             found.append(host_of(name, judgement))
-        else:
-            found.append(_not_judged(name, result))
     return _compared(Report(made_at, collection_version(), controls_of(judgements), tuple(found)), baseline)
 
 
@@ -64,9 +66,29 @@ def saved_report(path: Path, baseline: Report | None = None) -> Report:
     return _compared(_report_json.read(data, f"the report {path}"), baseline)
 
 
+def _result_of(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the controller has registered of a host, which is never what the host says of itself."""
+    facts = variables.get("ansible_facts")
+    if isinstance(facts, Mapping) and RESULT in facts:
+        return {"failed": True, "msg": f"the host has {RESULT} among its facts, as if it were judged by itself"}
+    result = variables.get(RESULT)
+    return result if isinstance(result, Mapping) else {}
+
+
+def _judgement(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if result.get("failed") or result.get("unreachable") or not isinstance(result.get("judgement"), str):
+        return None
+    try:
+        judgement = json.loads(result["judgement"])
+    except (ValueError, RecursionError):
+        return None
+    return judgement if isinstance(judgement, Mapping) else None
+
+
 def _not_judged(name: str, result: Mapping[str, Any]) -> Host:
     status = UNREACHABLE if result.get("unreachable") else FAILED
-    return Host(text_of(name), status, text_of(result.get("msg")).strip() or "no reason was given")
+    missing = "what was registered of it is no judgement" if "judgement" in result else "no reason was given"
+    return Host(text_of(name), status, text_of(result.get("msg")).strip() or missing)
 
 
 def _compared(report: Report, baseline: Report | None) -> Report:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import FAIL, PASSED, UNKNOWN
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import printable
 
 JUDGED = "judged"
 UNREACHABLE = "unreachable"
@@ -191,7 +191,7 @@ def controls_of(judgements: Sequence[Any]) -> tuple[ControlInfo, ...]:
 
 def text_of(value: Any) -> str:
     """A value as one line of text that steers neither terminal nor parser, and has an end."""
-    text = printable("" if value is None else " ".join(str(value).split()))
+    text = escaped("" if value is None else " ".join(str(value).split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Report
@@ -18,8 +19,9 @@ HEAD = (
     "host", "status", "level", "control", "title", "recommendation", "priority", "severity", "verdict", "actual",
     "reason", "expected", "remedy", "role", "evidence", "waiver",
 )  # fmt: skip
-# What a spreadsheet takes for the beginning of a formula, in all widths.
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# What a spreadsheet takes for the beginning of a formula.
+# NFKC makes U+2212 of the minus signs above and below the line, and leaves it as it is.
+_FORMULA = ("=", "+", "-", "@", "\u2212")
 
 
 def write(report: Report) -> str:
@@ -47,4 +49,6 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) else cell
+    # A reader may normalise what it opens: there are forms of each sign in other widths, above and below the line.
+    first = unicodedata.normalize("NFKC", cell.lstrip()[:1])
+    return f"'{cell}" if first.startswith(_FORMULA) else cell

@@ -13,43 +13,36 @@ from collections.abc import Collection
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import take_store
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 ROTATION = "edgesec.hardening.recovery_keyslot"
 
 
-class SecretAction(ActionBase):
+class SecretAction(DeviceAction):
     """The controller half of a module that may need a secret.
 
     The module is called without the secret first. It says what it would change, and in C(needs_key) whether that
     takes the secret; only then, and never in check mode, it is called again with it.
     """
 
-    _requires_connection = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by ansible-core."""
-        super().run(tmp, task_vars)
-        self._variables = task_vars or {}
-        try:
-            arguments, store = take_store(self._task.args, self._loader)
-            arguments = {name: value for name, value in arguments.items() if name not in self.kept_here}
-            arguments = {**arguments, **self.public_arguments(store)}
-            probed: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-            if probed.get("failed") or not probed.get("needs_key"):
-                return probed
-            if self.escrows:
-                store.require_usable_certificates()
-            if self._task.check_mode and not self.has_use_in_check_mode():
-                return probed
-            self.probed = probed
-            return self.with_secret(arguments, store)
-        except EdgesecError as error:
-            raise AnsibleActionFail(str(error)) from error
+    def act(self) -> dict[str, Any]:
+        """Called by the gate, see :class:`DeviceAction`."""
+        arguments, store = take_store(self._task.args, self._loader)
+        arguments = {name: value for name, value in arguments.items() if name not in self.kept_here}
+        arguments = {**arguments, **self.public_arguments(store)}
+        probed = self._execute_module(module_args=arguments, task_vars=self._variables)
+        if probed.get("failed") or not probed.get("needs_key"):
+            return probed
+        if self.escrows:
+            store.require_usable_certificates()
+        if self._task.check_mode and not self.has_use_in_check_mode():
+            return probed
+        self.probed = probed
+        return self.with_secret(arguments, store)
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
@@ -72,11 +65,6 @@ class SecretAction(ActionBase):
     def has_use_in_check_mode(self) -> bool:
         """Whether the module does with the secret what changes nothing, so that it is sent in check mode too."""
         return False
-
-    @property
-    def host(self) -> str:
-        """The host as the inventory names it."""
-        return str(self._variables["inventory_hostname"])
 
     def recovery_key(self, arguments: dict[str, Any], store: FleetStore) -> bytes:
         """The recovery key of the volume; a rotation that was interrupted is brought to its end before.

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any, TypeVar
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     FAIL,
     NOT_APPLICABLE,
@@ -68,12 +69,12 @@ def _seen(control: Mapping[str, Any]) -> str:
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as they need be; the last one takes what is left of the line, and wraps."""
-    widths = [max(len(printable(row[column])) for row in (head, *rows)) for column in range(len(head) - 1)]
+    widths = [max(len(escaped(row[column])) for row in (head, *rows)) for column in range(len(head) - 1)]
     left = sum(widths) + len(_GAP) * len(widths)
     lines = []
     for row in (head, *rows):
-        pieces = wrap(printable(row[-1]), WIDTH - left) or [""]
-        start = _GAP.join(printable(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True))
+        pieces = wrap(escaped(row[-1]), WIDTH - left) or [""]
+        start = _GAP.join(escaped(cell).ljust(width) for cell, width in zip(row[:-1], widths, strict=True))
         lines.append(f"{start}{_GAP}{pieces[0]}".rstrip())
         lines += [" " * left + piece for piece in pieces[1:]]
         if row is head:
@@ -86,22 +87,15 @@ def paired(before: Mapping[str, T], after: Mapping[str, T]) -> list[tuple[str, T
     return [(name, before.get(name), after.get(name)) for name in dict.fromkeys((*before, *after))]
 
 
-def printable(text: str) -> str:
-    """The text without control characters: what a device reports must not steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def _summary(controls: Sequence[Mapping[str, Any]]) -> str:
     counts = ((verdict, sum(each["verdict"] == verdict for each in controls)) for verdict in VERDICTS)
     return ", ".join(f"{number} {_SHORT[verdict].lower()}" for verdict, number in counts)
 
 
 def _level(level: Mapping[str, Any]) -> list[str]:
-    lines = wrap(printable(f"Protection level {level['level']}: {level['why']}"), WIDTH)
+    lines = wrap(escaped(f"Protection level {level['level']}: {level['why']}"), WIDTH)
     if level["not_covered"]:
         lines.append("Not covered:")
     for gap in level["not_covered"]:
-        lines += wrap(printable(gap), WIDTH, initial_indent="  - ", subsequent_indent="    ")
+        lines += wrap(escaped(gap), WIDTH, initial_indent="  - ", subsequent_indent="    ")
     return lines

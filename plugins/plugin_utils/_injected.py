@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Facts that ansible-core makes variables of: what a device said there must not decide what a run does.
+
+With C(inject_facts_as_vars) on, which is the default, each fact of a host is a variable too, and outranks the inventory,
+group_vars and the defaults of roles. A fact under a name of its own (C(edgesec_store), C(site_ca_command)) may come from
+a module of any play, or out of a fact cache that an earlier run has filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import constants as C  # noqa: N812
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS
+
+# Names of facts that nobody gives a variable: those of this collection, of ansible-core's own modules (setup,
+# package_facts, service_facts, mount_facts, getent), and of the programs that setup runs.
+_EXPECTED = FACTS | {"module_setup", "gather_subset", "packages", "services", "mount_points", "aggregate_mounts"}
+_EXPECTED_BEGINNINGS = ("ansible_", "_ansible_", "discovered_interpreter_", "facter_", "ohai_", "getent_")
+_SHOWN = 5
+
+
+class ForeignVariables(Refused):
+    """Variables of a host that are facts; C(names) has them."""
+
+    def __init__(self, names: list[str], subject: str, seen: str, remedy: str) -> None:
+        self.names = names
+        super().__init__(subject, seen, remedy)
+
+
+def foreign_variables(facts: Mapping[Any, Any]) -> list[str]:
+    """The names among facts that are variables which a play, an inventory or a role could have as well."""
+    return sorted(
+        name for name in map(str, facts) if name not in _EXPECTED and not name.startswith(_EXPECTED_BEGINNINGS)
+    )
+
+
+def require_own_variables(variables: Mapping[str, Any]) -> None:
+    """See that no variable of the host was set by the host itself.
+
+    :param variables: those of a task, as an action plugin is given them.
+    :raises ForeignVariables: a fact is one.
+    :raises Refused: it cannot be told.
+    """
+    foreign = foreign_variables(_injected(variables))
+    if not foreign:
+        return
+    named = ", ".join(escaped(name) for name in foreign[:_SHOWN])
+    more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
+    raise ForeignVariables(
+        [escaped(name) for name in foreign],
+        f"{variables['inventory_hostname']}: the facts of this host",
+        f"set the variables {named}{more}, and outrank the inventory. Nothing was run with them",
+        "If you did not set them (set_fact with cacheable), find out what runs on the device. Remove them from the "
+        "fact cache (--flush-cache), or set inject_facts_as_vars = False (ANSIBLE_INJECT_FACT_VARS), with which no "
+        "fact is a variable",
+    )
+
+
+def _injected(variables: Mapping[str, Any]) -> Mapping[Any, Any]:
+    """The facts that are variables too, under the names that they have as such."""
+    if not getattr(C, "INJECT_FACTS_AS_VARS", False) or not variables.get("ansible_facts"):
+        return {}
+    try:
+        # In the variable ansible_facts, names have lost their prefix, and ansible_x is not told from x.
+        facts = variables["hostvars"]._variable_manager._fact_cache.get(variables["inventory_hostname"])
+    except (KeyError, AttributeError):
+        facts = None
+    if not isinstance(facts, Mapping):
+        raise Refused(
+            f"{variables['inventory_hostname']}: which facts are variables",
+            "cannot be seen in this version of ansible-core",
+            "Set inject_facts_as_vars = False (ANSIBLE_INJECT_FACT_VARS)",
+        )
+    return facts
