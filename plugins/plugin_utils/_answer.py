@@ -136,7 +136,7 @@ def _shaped(value: Any, field: Field, path: str, subject: str) -> Any:
         return None
     kinds = _KINDS.get(field.kind, (object,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds and object not in kinds):
-        raise _lie(subject, f"has a {type(value).__name__} as {path}, which is a {field.kind}")
+        raise _lie(subject, f"has {type(value).__name__} as {path}, where {field.kind} is documented")
     if isinstance(value, dict) and field.contains is not None:
         return {
             name: _shaped(each, field.contains[name], f"{path}.{name}", subject)

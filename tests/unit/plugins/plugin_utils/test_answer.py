@@ -1,0 +1,225 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is taken of the answer of a device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._answer import shown, taken
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS, MODULES, Field, answer_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import foreign_variables
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import ROLES, defaults_of, options_of
+
+SUBJECT = "gw-001: a module"
+NAMES = sorted(path.stem for path in MODULES.glob("*.py"))
+STEERING = ("add_host", "add_group", "ansible_stats", "ansible_delegated_vars")
+HOSTILE = "\x1b]0;x\x07\x1b[2J\u202e\u2028\u200b\ud800\x9b2J\x7f\r"
+
+texts = st.text() | st.sampled_from([HOSTILE, "{{ 7 * 7 }}", "=1+1", "edgesec_store", "no json"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in a value, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from texts_of(name)
+            yield from texts_of(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_of(each)
+
+
+def of_type(kind: str, contains: dict[str, Field] | None = None) -> st.SearchStrategy[Any]:
+    """Values of a documented type."""
+    if kind == "dict" and contains is not None:
+        return st.fixed_dictionaries({name: of_field(field) for name, field in contains.items()})
+    kinds: dict[str, st.SearchStrategy[Any]] = {
+        "str": st.text("abc", max_size=5),
+        "path": st.text("abc", max_size=5),
+        "int": st.integers(),
+        "float": st.floats(allow_nan=False, allow_infinity=False),
+        "bool": st.booleans(),
+        "dict": st.dictionaries(st.text("abc", max_size=3), st.integers(), max_size=2),
+        "list": st.lists(st.integers(), max_size=2),
+    }
+    return kinds.get(kind, st.integers())
+
+
+def of_field(field: Field) -> st.SearchStrategy[Any]:
+    if field.kind == "list" and field.elements:
+        return st.lists(of_type(field.elements, field.contains), max_size=2)
+    return of_type(field.kind, field.contains)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20)
+@given(st.data())
+def test_what_a_module_may_say_is_taken_as_it_is(name: str, data: st.DataObject) -> None:
+    shape = answer_of(name)
+    answer = {field: data.draw(of_field(each)) for field, each in shape.items()}
+    assert taken(answer, shape, SUBJECT) == answer
+    public = {field for field, each in shape.items() if each.returned != "never by the action"}
+    assert set(shown({**answer, "needs": 1}, shape)) == public
+
+
+def result_or_refusal(answer: dict[str, Any], shape: dict[str, Field]) -> dict[str, Any] | Refused:
+    try:
+        return shown(taken(answer, shape, SUBJECT), shape)
+    except Refused as error:
+        return error
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(NAMES),
+    st.dictionaries(texts | st.sampled_from([*STEERING, "ansible_facts"]), json_values),
+    st.data(),
+)
+def test_whatever_a_device_answers_nothing_of_it_steers(name: str, answer: dict[str, Any], data: st.DataObject) -> None:
+    shape = answer_of(name)
+    fields = st.sampled_from([*shape, "changed", "failed", "msg", "rc", "diff", "warnings", "stdout", "skipped"])
+    answer |= data.draw(st.dictionaries(fields, json_values))
+    result = result_or_refusal(answer, shape)
+    if isinstance(result, Refused):
+        assert str(result).isprintable()
+        assert SUBJECT in str(result)
+        return
+    assert set(result.get("ansible_facts") or ()) <= FACTS
+    assert not {*STEERING} & set(result)
+    assert all(text.replace("\n", "").replace("\t", "").isprintable() for text in texts_of(result))
+    json.dumps(result, allow_nan=False)
+    if result.get("failed"):
+        assert not {each for each, field in shape.items() if field.returned == "success"} & set(result)
+
+
+@pytest.mark.parametrize("name", STEERING)
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_name_that_ansible_core_acts_on_is_refused_whatever_it_holds(name: str, failed: bool) -> None:
+    with pytest.raises(Refused, match=f"{SUBJECT}: its answer has {name}"):
+        taken({name: None, "failed": failed}, {}, SUBJECT)
+
+
+@pytest.mark.parametrize("module", ["boot_mounts", "compliance_facts", "tpm_facts"])
+def test_a_fact_that_is_not_the_module_s_is_refused_by_name(module: str) -> None:
+    facts = {"edgesec_tpm": {}, "tpm_sealing_store": "/tmp", "\x1bx": 1}
+    with pytest.raises(Refused, match=r"the fact \\x1bx, (edgesec_tpm, )?tpm_sealing_store, which"):
+        taken({"ansible_facts": facts}, answer_of(module), SUBJECT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"ansible_facts": [1]}, "ansible_facts"),
+        ({"ansible_facts": {"edgesec_tpm": []}}, "has list as ansible_facts.edgesec_tpm, where dict is"),
+        ({"ansible_facts": {"edgesec_tpm": {"volumes": {}}}}, "as ansible_facts.edgesec_tpm.volumes, where list is"),
+        ({"ansible_facts": {"edgesec_tpm": {"volumes": [7]}}}, r"has int as ansible_facts.edgesec_tpm.volumes\[0\]"),
+        ({"ansible_facts": {"edgesec_tpm": {"schema": True}}}, "has bool as ansible_facts.edgesec_tpm.schema"),
+        ({"ansible_facts": {"edgesec_tpm": {"schema": float("nan")}}}, "the number nan"),
+        ({"failed": "yes"}, "has str as failed"),
+        ({"msg": {"a": 1}}, "has dict as msg"),
+        ({"rc": "0"}, "has str as rc"),
+    ],
+)
+def test_what_has_another_shape_is_refused_by_place(answer: dict[str, Any], words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        taken(answer, answer_of("tpm_facts"), SUBJECT)
+
+
+def test_what_is_nested_without_end_is_refused() -> None:
+    deep: Any = 0
+    for _level in range(200):
+        deep = [deep]
+    with pytest.raises(Refused, match="nested"):
+        taken({"x": deep}, {}, SUBJECT)
+
+
+def test_what_nobody_has_documented_of_a_fact_is_left_out() -> None:
+    answer = {"ansible_facts": {"edgesec_tpm": {"schema": 1, "device_identity_ca_command": ["id"]}}}
+    assert taken(answer, answer_of("tpm_facts"), SUBJECT) == {"ansible_facts": {"edgesec_tpm": {"schema": 1}}}
+
+
+def test_a_failed_module_has_said_why_and_no_more() -> None:
+    answer = {
+        "failed": True,
+        "msg": "no",
+        "judgement": "no json",
+        "fleet_summary": {},
+        "ansible_facts": {"edgesec_tpm": {"schema": 1}},
+        "steps": [],
+        "needs_key": True,
+    }
+    assert taken(answer, answer_of("tpm_facts"), SUBJECT) == {"failed": True, "msg": "no"}
+    said = {"failed": True, "msg": "no", "differs": True, "pcr_values": {}}
+    assert taken(said, answer_of("boot_prediction"), SUBJECT) == {"failed": True, "msg": "no", "differs": True}
+
+
+def test_diffs_and_warnings_are_shown_as_text() -> None:
+    answer = {
+        "diff": {"before": HOSTILE, "after": {"mode": HOSTILE}, "x": 1},
+        "warnings": [HOSTILE, 7],
+        "deprecations": 1,
+    }
+    result = shown(taken(answer, {}, SUBJECT), {})
+    assert set(result) == {"diff", "warnings"}
+    assert set(result["diff"]) == {"before", "after"}
+    assert all(text.isprintable() for text in texts_of(result))
+    assert shown(taken({"diff": [answer["diff"], 7]}, {}, SUBJECT), {})["diff"] == [result["diff"]]
+
+
+@given(st.text(st.characters()))
+def test_escaped_text_is_printable_and_is_escaped_once(text: str) -> None:
+    assert escaped(text).isprintable()
+    assert escaped(escaped(text)) == escaped(text)
+    if text.isprintable():
+        assert escaped(text) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_json_stays_the_json_that_it_was(text: str) -> None:
+    written = json.dumps({"text": text}, ensure_ascii=False)
+    assert json.loads(escaped_json(written)) == {"text": text}
+    assert escaped_json(written).isprintable()
+
+
+def test_every_variable_of_the_roles_is_foreign_as_a_fact() -> None:
+    names = {name for role in ROLES.iterdir() for name in (*options_of(role.name), *defaults_of(role.name))}
+    others = {
+        "edgesec_store",
+        "rotate_recovery",
+        "recover_uuids",
+        "decommission_consent",
+        "compliance_result",
+        "inventory_dir",
+    }
+    assert len(names) > 50
+    assert foreign_variables(dict.fromkeys(names | others)) == sorted(names | others)
+
+
+def test_facts_of_ansible_core_and_of_this_collection_are_not() -> None:
+    usual = (
+        "ansible_distribution",
+        "module_setup",
+        "gather_subset",
+        "packages",
+        "facter_x",
+        "discovered_interpreter_python",
+    )
+    assert foreign_variables(dict.fromkeys([*usual, *FACTS])) == []
