@@ -108,7 +108,7 @@ class DeviceAction(GatedBase):
         return self._with_interpreter(shown(result, self._shape))
 
     def _with_interpreter(self, result: dict[str, Any]) -> dict[str, Any]:
-        """With what ansible-core has found of the device's Python, which it looks for again where it is told nothing."""
+        """With the device's Python as ansible-core has found it, or else it looks for it in every task."""
         if not self._discovered_interpreter_key:
             return result
         found = {self._discovered_interpreter_key: escaped(str(self._discovered_interpreter))}

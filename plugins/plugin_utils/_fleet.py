@@ -68,10 +68,9 @@ def saved_report(path: Path, baseline: Report | None = None) -> Report:
 
 def _result_of(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the controller has registered of a host, which is never what the host says of itself."""
-    facts = variables.get("ansible_facts")
-    if isinstance(facts, Mapping) and RESULT in facts:
-        return {"failed": True, "msg": f"the host has {RESULT} among its facts, as if it were judged by itself"}
-    result = variables.get(RESULT)
+    facts, result = variables.get("ansible_facts"), variables.get(RESULT)
+    if isinstance(facts, Mapping) and RESULT in facts and facts[RESULT] == result:
+        return {"failed": True, "msg": f"the host has {RESULT} among its facts, as if it had judged itself"}
     return result if isinstance(result, Mapping) else {}
 
 

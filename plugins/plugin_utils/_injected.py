@@ -6,9 +6,9 @@
 
 """Facts that ansible-core makes variables of: what a device said there must not decide what a run does.
 
-With C(inject_facts_as_vars) on, which is the default, each fact of a host is a variable too, and outranks the inventory,
-group_vars and the defaults of roles. A fact under a name of its own (C(edgesec_store), C(site_ca_command)) may come from
-a module of any play, or out of a fact cache that an earlier run has filled.
+With C(inject_facts_as_vars) on, which is the default, each fact of a host is a variable too, and outranks inventory,
+group_vars and the defaults of roles. A fact under a name of its own (C(edgesec_store), C(site_ca_command)) may come
+from a module of any play, or from a fact cache that an earlier run has filled.
 """
 
 from __future__ import annotations

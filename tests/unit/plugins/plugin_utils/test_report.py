@@ -144,6 +144,34 @@ def test_the_table_says_what_has_changed() -> None:
     assert "1 hosts gone" in lines[-1]
 
 
+registered = st.fixed_dictionaries(
+    {},
+    optional={
+        "judgement": anything | st.just("no json") | mutated().map(json.dumps),
+        "failed": anything,
+        "unreachable": anything,
+        "msg": anything,
+    },
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.dictionaries(st.text(), st.fixed_dictionaries({}, optional={"compliance_result": registered | anything})),
+    st.booleans(),
+)
+def test_whatever_is_registered_of_a_host_costs_that_host_alone(hosts: dict[str, Any], of_itself: bool) -> None:
+    if of_itself:
+        hosts = {name: {**each, "ansible_facts": {**each}} for name, each in hosts.items()}
+    report = fleet_report({**hosts, "gw-001": judged(judgement(("pass",)))}, TODAY)
+    assert report.hosts[-1].status == "judged" or "gw-001" in hosts
+    for host, given_ in zip(report.hosts, hosts.values(), strict=False):
+        if of_itself and "compliance_result" in given_:
+            assert host.status == "failed"
+    for name in FORMATS:
+        assert written(report, name, "123456789012", "eu-west-1")
+
+
 @settings(max_examples=100)
 @given(st.dictionaries(st.text(), mutated() | anything, max_size=3), mutated())
 def test_whatever_a_judgement_holds_a_report_is_read_back(judgements: dict[str, Any], before: Any) -> None:

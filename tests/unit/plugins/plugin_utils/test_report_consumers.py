@@ -13,6 +13,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import unicodedata
 from importlib import resources
 from typing import Any
 from urllib.parse import unquote
@@ -32,7 +34,7 @@ from trestle.oscal.assessment_results import Model as AssessmentResults
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._report import Report
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import written
-from tests.fleet import HOSTILE, TODAY, alone, fleet, judged, mutated
+from tests.fleet import HOSTILE, TODAY, alone, fleet, judged, judgement, mutated
 from tests.setup.collection import ROOT
 
 ACCOUNT = "123456789012"
@@ -42,6 +44,14 @@ SAMPLE = re.compile(
     r'# (HELP|TYPE) .*|[a-z_]+(\{[a-z]+="([^"\\]|\\["\\n])*"(,[a-z]+="([^"\\]|\\["\\n])*")*\})? [0-9.e+]+'
 )
 EMPTY = Report(TODAY, "1.0.0", (), ())
+
+
+# Every character that compatibility normalisation makes a sign of, at which a spreadsheet begins a formula.
+FORMULAS = [
+    character
+    for character in map(chr, range(sys.maxunicode + 1))
+    if unicodedata.normalize("NFKC", character)[0] in "=+-@\u2212"
+]
 
 
 def text(report: Report, name: str) -> str:
@@ -163,6 +173,13 @@ def test_no_cell_of_the_csv_is_a_formula() -> None:
         "not_applicable",
         "waived",
     }
+
+
+@pytest.mark.parametrize("sign", FORMULAS, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_a_cell_is_no_formula_after_a_reader_has_normalised_it(sign: str) -> None:
+    seen = fleet_report({"gw-001": judged(judgement(("fail",), f"{sign}1+1"))}, TODAY)
+    rows = list(csv.DictReader(io.StringIO(text(seen, "csv"), newline="")))
+    assert {row["actual"] for row in rows} == {f"'{sign}1+1"}
 
 
 def test_hosts_can_be_told_apart_in_paths() -> None:
