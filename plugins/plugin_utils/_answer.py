@@ -42,6 +42,7 @@ _COMMON = {
 }
 _DIFF = ("before", "after", "before_header", "after_header", "prepared")
 _DEEPEST = 50
+_LONGEST_NAME = 80
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "path": (str,),
@@ -105,8 +106,8 @@ def _require_own_facts(answer: Mapping[str, Any], shape: Mapping[str, Field], su
     own = shape["ansible_facts"].contains or {} if "ansible_facts" in shape else {}
     foreign = [str(name) for name in facts if name not in own] if isinstance(facts, Mapping) else ["ansible_facts"]
     if foreign:
-        named = ", ".join(sorted(foreign)[:5])
-        raise _lie(subject, f"has the fact {named}, which is none of the module's and would be a variable of the play")
+        named = ", ".join(name[:_LONGEST_NAME] for name in sorted(foreign)[:5])
+        raise _lie(subject, f"has {named} among its facts, which would be variables of the play")
 
 
 def _is_of_failure(field: Field) -> bool:

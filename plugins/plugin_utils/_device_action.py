@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
@@ -34,6 +34,8 @@ _UNREADABLE = (RecursionError, LookupError, TypeError, ValueError, AttributeErro
 class GatedBase(ActionBase):
     """An action plugin whose modules' answers are filtered before anything sees them."""
 
+    # What a module may answer that is run by the name of the task.
+    _shape: ClassVar[dict[str, Field]] = {}
     _asked: tuple[str, dict[str, Any]] = ("", {})
     _taken = False
 
@@ -65,9 +67,15 @@ class GatedBase(ActionBase):
         try:
             answer = super()._parse_returned_data({**res, **printed}, *others)
         except _UNREADABLE as error:
-            raise EdgesecError(self._subject, f"its answer cannot be read ({type(error).__name__})", REMEDY) from error
+            # Without the error itself, whose text may be the device's.
+            raise EdgesecError(self._subject, f"its answer cannot be read ({type(error).__name__})", REMEDY) from None
         self._taken = True
-        return taken(answer, _shape(self._asked[0]), self._subject)
+        return taken(answer, self._shape_of(self._asked[0]), self._subject)
+
+    def _shape_of(self, module: str) -> dict[str, Field]:
+        if module == self._task.action:
+            return self._shape
+        return answer_of(module.removeprefix(COLLECTION)) if module.startswith(COLLECTION) else {}
 
     @property
     def _subject(self) -> str:
@@ -81,7 +89,6 @@ class DeviceAction(GatedBase):
     _requires_connection = True
     _supports_check_mode = True
     _supports_diff = True
-    _shape: ClassVar[dict[str, Field]] = {}
 
     def __init_subclass__(cls, **others: Any) -> None:
         """Read what the module may answer, in the process that those of the hosts are forked of."""
@@ -99,7 +106,14 @@ class DeviceAction(GatedBase):
         except ForeignVariables as error:
             return {"failed": True, "msg": str(error), "foreign_variables": error.names}
         except EdgesecError as error:
-            raise AnsibleActionFail(escaped(str(error), "\n\t")) from error
+            raise AnsibleActionFail(escaped(str(error), "\n\t")) from None
+        except AnsibleError as error:
+            # Such as the banner of a device that cannot be reached.
+            text = escaped(str(error), "\n\t")
+            if text == str(error):
+                raise
+            kind = AnsibleConnectionFailure if isinstance(error, AnsibleConnectionFailure) else AnsibleActionFail
+            raise kind(text) from None
         except _UNREADABLE as error:
             raise AnsibleActionFail(
                 f"{self.host}: its answers do not fit together ({type(error).__name__}: {escaped(str(error))}). "
@@ -122,7 +136,3 @@ class DeviceAction(GatedBase):
     def host(self) -> str:
         """The host as the inventory names it."""
         return str(self._variables["inventory_hostname"])
-
-
-def _shape(module: str) -> dict[str, Field]:
-    return answer_of(module.removeprefix(COLLECTION)) if module.startswith(COLLECTION) else {}
