@@ -45,6 +45,7 @@ _HASH_BYTES = {
 # A volume that was converted from LUKS1 has a digest of that many bytes, whatever its hash.
 _LUKS1_DIGEST_BYTES = 20
 _SALT_BYTES = 32
+_SECTOR = 512
 
 
 def misfits(header: Header) -> list[str]:
@@ -62,7 +63,7 @@ def misfits(header: Header) -> list[str]:
             else:
                 found += kinds(where, member)
     found += _object("config", header.metadata["config"], _CONFIG, _CONFIG_OPTIONAL)
-    return found or [*_sizes(header), *_references(header)]
+    return found or [*_sizes(header), *_layout(header), *_references(header)]
 
 
 def _object(where: str, value: Any, required: _Members, optional: Optional[_Members] = None) -> list[str]:
@@ -110,7 +111,10 @@ def _segment(where: str, segment: dict[str, Any]) -> list[str]:
     members = _SEGMENTS.get(segment["type"]) if isinstance(segment.get("type"), str) else None
     if members is None:
         return [f"{where} has type {segment.get('type')!r}"]
-    return _object(where, segment, {**_EXTENT, **members}, {"flags": _are_texts})
+    found = _object(where, segment, {**_EXTENT, **members}, {"flags": _are_texts})
+    if not found and segment["size"] != "dynamic" and int(segment["size"]) % segment.get("sector_size", _SECTOR):
+        found.append(f"{where}: its size is no multiple of its sectors")
+    return found
 
 
 def _digest(where: str, digest: dict[str, Any]) -> list[str]:
@@ -145,11 +149,35 @@ def _sizes(header: Header) -> list[str]:
     return found
 
 
+def _layout(header: Header) -> list[str]:
+    """Segments are numbered without a gap: those of the data, which do not overlap, and then the backups of others."""
+    names = [str(number) for number in range(len(header.segments))]
+    if not names or set(header.segments) != set(names):
+        return [f"segments are {sorted(header.segments)}"]
+    segments = [header.segments[name] for name in names]
+    is_backup = [any(flag.startswith("backup-") for flag in segment.get("flags", [])) for segment in segments]
+    if is_backup[0] or is_backup != sorted(is_backup):
+        return ["a segment of the data stands behind the backup of one"]
+    data = segments[: is_backup.count(False)]
+    found = [
+        f"segment {name} is encrypted with a key that no digest names"
+        for name, segment in zip(names, segments)
+        if segment["type"] == "crypt" and not any(name in digest["segments"] for digest in header.digests.values())
+    ]
+    if any(segment["size"] == "dynamic" for segment in data[:-1]):
+        found.append("a segment before the last one reaches to the end of the device")
+    end = 2 * header.size + int(header.metadata["config"]["keyslots_size"])
+    for offset, segment in sorted((int(segment["offset"]), number) for number, segment in enumerate(data)):
+        if offset < end:
+            found.append(f"segment {segment} begins at byte {offset}, inside the header or another segment")
+        size = data[segment]["size"]
+        end = 2**63 if size == "dynamic" else offset + int(size)
+    return found
+
+
 def _references(header: Header) -> list[str]:
-    """Digests and tokens name what there is, and segments are numbered without a gap."""
+    """Digests and tokens name what there is."""
     found = []
-    if set(header.segments) != {str(number) for number in range(len(header.segments))}:
-        found.append(f"segments are {sorted(header.segments)}")
     for section in ("digests", "tokens"):
         for name, member in header.metadata[section].items():
             for part, there in (("keyslots", header.keyslots), ("segments", header.segments)):
@@ -193,6 +221,10 @@ def _is_key_size(value: Any) -> bool:
     return _is_number(value) and 0 < value <= 512
 
 
+def _is_sector_size(value: Any) -> bool:
+    return _is_number(value) and value in (512, 1024, 2048, 4096)
+
+
 def _decoded(value: Any) -> Optional[int]:
     """How many bytes a text in canonical base64 has; None where it is none."""
     try:
@@ -210,8 +242,16 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_offset(value: Any) -> bool:
+    return _is_long(value) and int(value) % _SECTOR == 0
+
+
+def _is_size(value: Any) -> bool:
+    return _is_offset(value) and value != "0"
+
+
 def _is_extent(value: Any) -> bool:
-    return value == "dynamic" or (_is_long(value) and int(value) % 512 == 0 and value != "0")
+    return value == "dynamic" or _is_size(value)
 
 
 def _is_requirement(value: Any) -> bool:
@@ -251,8 +291,8 @@ _PROGRESS: _Members = {
     "mode": _one_of("encrypt", "reencrypt", "decrypt"),
     "direction": _one_of("forward", "backward"),
 }
-_SHIFT: _Members = {"shift_size": _is_long}
-_CHECKSUMS: _Members = {"hash": _one_of(*_HASH_BYTES), "sector_size": _is_number}
+_SHIFT: _Members = {"shift_size": _is_size}
+_CHECKSUMS: _Members = {"hash": _one_of(*_HASH_BYTES), "sector_size": _is_sector_size}
 _RESILIENCE: Mapping[str, _Members] = {
     "none": {},
     "journal": {},
@@ -261,10 +301,10 @@ _RESILIENCE: Mapping[str, _Members] = {
     "datashift-journal": _SHIFT,
     "datashift-checksum": {**_SHIFT, **_CHECKSUMS},
 }
-_EXTENT: _Members = {"type": _is_text, "offset": _is_long, "size": _is_extent}
+_EXTENT: _Members = {"type": _is_text, "offset": _is_offset, "size": _is_extent}
 _SEGMENTS: Mapping[str, _Members] = {
     "linear": {},
-    "crypt": {"iv_tweak": _is_long, "encryption": _is_text, "sector_size": _is_number},
+    "crypt": {"iv_tweak": _is_long, "encryption": _is_text, "sector_size": _is_sector_size},
 }
 _DIGEST: _Members = {
     "type": _one_of("pbkdf2"),
