@@ -32,8 +32,8 @@ def device(tmp_path: Path) -> str:
     return str(path)
 
 
-def crypt(device: str, **changes: str) -> Target:
-    number = os.stat(device).st_rdev
+def crypt(path: str, **changes: str) -> Target:
+    number = os.stat(path).st_rdev
     values = {
         "cipher": "aes-xts-plain64",
         "key": KEY,
