@@ -23,7 +23,7 @@ _MOST_LEVELS = 16
 _LARGEST_INTEGER = 2**63 - 1
 
 
-def spelled(metadata: dict[str, Any]) -> bytes:
+def spelled(metadata: Any) -> bytes:
     """Metadata as libcryptsetup writes it: no spaces, members in their order, UTF-8.
 
     :raises ValueError: a string that UTF-8 cannot express.
@@ -43,10 +43,10 @@ def parse(subject: str, area: bytes) -> dict[str, Any]:
         raise Malformed(subject, "has bytes after the end of its JSON")
     try:
         metadata = json.loads(text.decode("utf-8"), parse_float=_no_number, parse_constant=_no_number)
-        same = isinstance(metadata, dict) and spelled(metadata) == text
+        as_written = spelled(metadata)
     except (ValueError, RecursionError):
         raise Malformed(subject, "has JSON that cannot be parsed") from None
-    if not same:
+    if not isinstance(metadata, dict) or as_written != text:
         raise Malformed(subject, "has JSON that is not spelled as libcryptsetup spells it")
     _require_plain(subject, metadata, _MOST_LEVELS)
     return metadata

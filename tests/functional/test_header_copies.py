@@ -12,6 +12,7 @@ import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,7 +194,7 @@ def rich(device: str) -> None:
         "1",
     )
     _cryptsetup.add_key(device, b"k", b"second", slot="3", derivation=derivation)
-    for number, token in {
+    tokens: dict[str, dict[str, Any]] = {
         "0": {
             "type": "systemd-tpm2",
             "keyslots": ["3"],
@@ -208,7 +209,8 @@ def rich(device: str) -> None:
         },
         "2": {"type": "luks2-keyring", "keyslots": [], "key_description": "x"},
         "3": {"type": "edgesec-tpm2", "keyslots": [], "authkey": "-----BEGIN\nx/y+z=\n-----END", "n": -1, "é": None},
-    }.items():
+    }
+    for number, token in tokens.items():
         _cryptsetup.import_token(device, number, token)
 
 
