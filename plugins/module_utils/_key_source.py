@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple, Optional, Union
 
 from ._enrolment import Enrolment
@@ -16,8 +18,9 @@ from ._header_digest import digest_of
 from ._header_mac import is_authentic
 from ._key_file import KeyFile
 from ._key_token import KEY_BYTES, mounted, read_key
+from ._latch import Latch
 from ._luks2 import Header
-from ._sealing import luks_key, unseal
+from ._sealing import Leaving, luks_key, unseal
 from ._tickets import Tickets
 from ._token import BANK, TYPE, Approval, Token, parse_token
 from ._tpm2 import Tpm2, TpmError
@@ -38,6 +41,7 @@ class TpmSource(NamedTuple):
     token: Token
     tpm: Tpm2
     tickets: Optional[Tickets] = None
+    latch: Optional[Latch] = None
 
     @property
     def origin(self) -> str:
@@ -78,10 +82,14 @@ class TpmSource(NamedTuple):
         return Key(luks_key(secret, header.uuid), token.keyslot, approval.id)
 
     def _unsealed(self, token: Token) -> tuple[Approval, bytes]:
-        fitting = token.approvals_for(self.tpm.read_pcrs(BANK, token.all_pcrs))
-        for number, approval in enumerate(fitting, 1):
+        fitting = [
+            (approval, latch_pcr)
+            for approval in token.approvals_for(self.tpm.read_pcrs(BANK, token.all_pcrs))
+            for latch_pcr in self._latch_of(token, approval)
+        ]
+        for number, (approval, latch_pcr) in enumerate(fitting, 1):
             try:
-                return approval, unseal(self.tpm, token, approval, self.tickets)
+                return approval, unseal(self.tpm, token, approval, self.tickets, self._leaving(latch_pcr))
             except TpmError as error:
                 # One of the same boot state may have been signed later.
                 if error.reason != "revoked" or number == len(fitting):
@@ -92,6 +100,16 @@ class TpmSource(NamedTuple):
             f"no approval fits the PCRs {list(token.pcrs)} of this boot with PCR {token.latch_pcr} unextended",
             "If the change is yours, run approve.yml, or harden once with tpm_sealing_accept: [boot_change]",
         )
+
+    def _latch_of(self, token: Token, approval: Approval) -> list[int]:
+        """The latch that ends an approval for this boot: that on record, or the token's where both are being changed.
+
+        The token may come from the disk, so a PCR counts only where the approval, which is signed, looks at it.
+        """
+        return [pcr for pcr in (self.token.latch_pcr, token.latch_pcr) if pcr in approval.pcrs][:1]
+
+    def _leaving(self, latch_pcr: int) -> Leaving:
+        return nullcontext if self.latch is None else partial(self.latch.leaving, self.enrolment.name, latch_pcr)
 
     def _other_header(self, *, older: bool) -> UnlockError:
         return UnlockError(
@@ -163,9 +181,9 @@ class FileSource(NamedTuple):
 Source = Union[TpmSource, FileSource]
 
 
-def source_of(enrolment: Enrolment, tpm: Tpm2) -> Source:
+def source_of(enrolment: Enrolment, tpm: Tpm2, latch: Latch) -> Source:
     """Where the key of an enrolled volume comes from."""
     token = enrolment.token
     if isinstance(token, KeyFile):
         return FileSource(enrolment.name, token)
-    return TpmSource(enrolment, token, tpm, Tickets(enrolment.name))
+    return TpmSource(enrolment, token, tpm, Tickets(enrolment.name), latch)

@@ -13,11 +13,10 @@ derivations all live in fields that are checked here.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, NamedTuple, Optional
 
 from ._luks2 import Header, fingerprint
+from ._luks2_schema import misfits
 from ._reencryption import ENCRYPT, REENCRYPT, is_under_way, settled
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
 
@@ -29,7 +28,6 @@ _KEY_SIZES = {
 }
 _PBKDF2_ITERATIONS = (1000, 10_000_000)
 _ARGON2_LIMITS = {"time": 20, "memory": 1024 * 1024, "cpus": 4}
-_CONFIG_KEYS = {"json_size", "keyslots_size", "flags"}
 # cryptsetup's own, and systemd-cryptenroll's.
 _SPLITTERS = (("luks1", 4000, "sha256"), ("luks1", 4000, "sha512"))
 _FLAGS = {"allow-discards", "same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue"}
@@ -82,6 +80,13 @@ def violations(header: Header, pins: Pins) -> list[str]:
         if seen != wanted
     ]
     found += _volume_keys(header, pins)
+    odd = misfits(header)
+    if odd:
+        # The other rules rely on the shape.
+        return [*found, *odd]
+    keyslots_end = 2 * header.size + int(header.metadata["config"]["keyslots_size"])
+    if keyslots_end > pins.data_offset:
+        found.append(f"the room for keyslots ends at byte {keyslots_end}, inside the data")
     if is_under_way(header) and (pins.in_place or pins.next_volume_key_fingerprint):
         header, passing = settled(header, ENCRYPT if pins.in_place else REENCRYPT)
         found += passing
@@ -109,12 +114,10 @@ def _volume_keys(header: Header, pins: Pins) -> list[str]:
 
 
 def _config(header: Header) -> list[str]:
-    config = header.metadata.get("config")
-    if not isinstance(config, dict):
-        return ["config is not an object"]
-    found = [f"config has {name!r}" for name in sorted(set(config) - _CONFIG_KEYS)]
+    config = header.metadata["config"]
+    found = ["config has 'requirements'"] if "requirements" in config else []
     flags = config.get("flags", [])
-    if not isinstance(flags, list) or not all(flag in _FLAGS for flag in flags):
+    if not _FLAGS.issuperset(flags):
         found.append(f"config flags are {flags!r}")
     return found
 
@@ -138,18 +141,13 @@ def _segments(header: Header, pins: Pins) -> list[str]:
 def _digests(header: Header, pins: Pins) -> list[str]:
     """One digest for the data; beside it at most that of another volume key, while the volume key is rotated."""
     most = 1 if pins.next_volume_key_fingerprint is None else 2
-    if not 1 <= len(header.digests) <= most or not all(isinstance(each, dict) for each in header.digests.values()):
+    if not 1 <= len(header.digests) <= most:
         return [f"digests are {sorted(header.digests)}, expected {'one' if most == 1 else 'one or two'}"]
-    found = [
-        f"digest {name} has type {digest.get('type')!r}"
-        for name, digest in sorted(header.digests.items())
-        if digest.get("type") != "pbkdf2"
-    ]
-    covered = sorted(repr(digest.get("segments")) for digest in header.digests.values())
-    if covered not in (["['0']"], ["['0']", "[]"]):
-        found.append(f"the digests cover segments {', '.join(covered)}")
-    lists = [digest.get("keyslots") for digest in header.digests.values()]
-    slots = sorted(str(slot) for each in lists if isinstance(each, list) for slot in each)
+    found = []
+    covered = sorted(digest["segments"] for digest in header.digests.values())
+    if covered not in ([["0"]], [[], ["0"]]):
+        found.append(f"the digests cover segments {covered}")
+    slots = sorted(slot for digest in header.digests.values() for slot in digest["keyslots"])
     if slots != sorted(header.keyslots):
         found.append(f"the digests cover keyslots {slots}")
     return found
@@ -159,33 +157,26 @@ def _tokens(header: Header, pins: Pins) -> list[str]:
     return [
         f"token {name} has an unexpected type"
         for name, token in sorted(header.tokens.items())
-        if not isinstance(token, dict) or token.get("type") not in pins.token_types
+        if token["type"] not in pins.token_types
     ]
 
 
 def _keyslots(header: Header, pins: Pins) -> list[str]:
-    found = [f"keyslot {name} is not expected" for name in sorted(set(header.keyslots) - set(pins.keyslots))]
-    areas: list[tuple[int, int]] = []
-    for name, slot in sorted(header.keyslots.items()):
-        try:
-            found += [f"keyslot {name}: {text}" for text in _keyslot(slot, pins.cipher)]
-            areas.append(_area(slot["area"]))
-        except (KeyError, TypeError, ValueError):
-            found.append(f"keyslot {name} lacks a field or has one of a wrong type")
-    end = 2 * header.size
-    for begin, size in sorted(areas):
-        if begin < end or size <= 0:
-            found.append(f"a keyslot area begins at byte {begin}, inside the header or another area")
-        end = max(end, begin + size)
-    if end > pins.data_offset:
-        found.append(f"a keyslot area ends at byte {end}, inside the data")
-    return found
+    return [
+        *(f"keyslot {name} is not expected" for name in sorted(set(header.keyslots) - set(pins.keyslots))),
+        *(
+            f"keyslot {name}: {text}"
+            for name, slot in sorted(header.keyslots.items())
+            for text in _keyslot(slot, pins.cipher)
+        ),
+    ]
 
 
 def _keyslot(slot: dict[str, Any], cipher: str) -> list[str]:
+    if slot["type"] != "luks2":
+        return [f"type is {slot['type']!r}"]
     area, splitter = slot["area"], slot["af"]
     wanted = (
-        ("type", slot["type"], ("luks2",)),
         ("key size", slot["key_size"], _KEY_SIZES.get(cipher, (32, 64))),
         ("area type", area["type"], ("raw",)),
         ("area cipher", area["encryption"], KEYSLOT_CIPHERS),
@@ -193,24 +184,12 @@ def _keyslot(slot: dict[str, Any], cipher: str) -> list[str]:
         ("splitter", (splitter["type"], splitter["stripes"], splitter["hash"]), _SPLITTERS),
     )
     found = [f"{name} is {seen!r}" for name, seen, allowed in wanted if seen not in allowed]
-    problem = _kdf(slot["kdf"])
-    return [*found, problem] if problem else found
+    return [*found, *_kdf(slot["kdf"])]
 
 
-def _kdf(kdf: dict[str, Any]) -> Optional[str]:
-    kind = kdf["type"]
-    try:
-        base64.b64decode(kdf["salt"], validate=True)
-    except binascii.Error:
-        return "the salt is not base64"
-    if kind == "pbkdf2":
+def _kdf(kdf: dict[str, Any]) -> list[str]:
+    if kdf["type"] == "pbkdf2":
         low, high = _PBKDF2_ITERATIONS
-        return None if low <= kdf["iterations"] <= high else f"pbkdf2 with {kdf['iterations']} iterations"
-    if kind in ("argon2i", "argon2id"):
-        beyond = [f"{name} {kdf[name]}" for name, limit in _ARGON2_LIMITS.items() if not 0 < kdf[name] <= limit]
-        return f"{kind} with {', '.join(beyond)}" if beyond else None
-    return f"the key derivation is {kind!r}"
-
-
-def _area(area: dict[str, Any]) -> tuple[int, int]:
-    return int(area["offset"]), int(area["size"])
+        return [] if low <= kdf["iterations"] <= high else [f"pbkdf2 with {kdf['iterations']} iterations"]
+    beyond = [f"{name} {kdf[name]}" for name, limit in _ARGON2_LIMITS.items() if not 0 < kdf[name] <= limit]
+    return [f"{kdf['type']} with {', '.join(beyond)}"] if beyond else []

@@ -31,6 +31,7 @@ MODULES = (
     "_cli",
     "_cryptsetup",
     "_der",
+    "_dm_table",
     "_enrolment",
     "_errors",
     "_event_data",
@@ -43,8 +44,12 @@ MODULES = (
     "_key_file",
     "_key_source",
     "_key_token",
+    "_latch",
     "_luks2",
     "_luks2_check",
+    "_luks2_copies",
+    "_luks2_schema",
+    "_luks2_text",
     "_luks_header",
     "_mountinfo",
     "_next_boot",
@@ -74,6 +79,7 @@ MODULES = (
     "_tpm_commands",
     "_tpm_policy",
     "_unlock",
+    "_unlock_facts",
     "_unlock_outcome",
     "_volume_key",
     "_writers",
@@ -106,7 +112,7 @@ Conflicts=shutdown.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/lib/edgesec/{program} %i
-TimeoutStartSec=90
+{afterwards}TimeoutStartSec=90
 StandardInput=null
 MemoryMax=256M
 TasksMax=32
@@ -148,6 +154,8 @@ LAUNCHERS = {
     "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
     "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
 }
+# Whatever ends the unlocker, the kernel's memory killer included, the latch is set.
+_LATCH = "ExecStopPost=/usr/lib/edgesec/unlock --latch %i\n"
 # Not for swap: the kernel would know it by a path of mounts that end with the unit, and nobody could switch it off.
 _OWN_MOUNTS = """\
 PrivateNetwork=yes
@@ -157,10 +165,10 @@ ProtectHome=yes
 """
 UNIT_TEXTS = {
     "edgesec-unlock@.service": _UNIT.format(
-        program="unlock", description="Unlock the encrypted volume %i", mounts=_OWN_MOUNTS
+        program="unlock", description="Unlock the encrypted volume %i", afterwards=_LATCH, mounts=_OWN_MOUNTS
     ),
     "edgesec-swap@.service": _UNIT.format(
-        program="swap", description="Swap to the device %i with a random key", mounts=""
+        program="swap", description="Swap to the device %i with a random key", afterwards="", mounts=""
     ),
 }
 

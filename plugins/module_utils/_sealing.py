@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Optional
 
 from ._authorization import Authorization, recall, session, verify
@@ -23,6 +24,9 @@ from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 from ._tpm_policy import key_name, policy_authorize, unseal_reference
 
 SECRET_BYTES = 32
+
+# Entered before the TPM is asked for a secret, and left with its answer.
+Leaving = Callable[[], AbstractContextManager[None]]
 
 # While systemd measures its boot phases, a PCR may be extended between PolicyPCR and Unseal: seen twice in one boot.
 _RETRIES = 4
@@ -51,10 +55,17 @@ def seal(tpm: Tpm2, secret: bytes, authority: str, srk_name: bytes) -> tuple[byt
     return tpm.seal(secret, authorized_policy(authority, srk_name), srk_name)
 
 
-def unseal(tpm: Tpm2, token: Token, approval: Approval, tickets: Optional[Tickets] = None) -> bytes:
+def unseal(
+    tpm: Tpm2,
+    token: Token,
+    approval: Approval,
+    tickets: Optional[Tickets] = None,
+    leaving: Leaving = nullcontext,
+) -> bytes:
     """Get the secret of a token back, by one approval.
 
     :param tickets: where the TPM's tickets for verified approvals are kept.
+    :param leaving: entered for each try, around the one command that has the secret in its answer.
     :raises TpmError: with the reason: pcr_mismatch, revoked, bad_signature, wrong_key, tpm_changed, tpm_lockout, ...
     """
     if tpm.srk_name() != token.srk_name:
@@ -70,33 +81,45 @@ def unseal(tpm: Tpm2, token: Token, approval: Approval, tickets: Optional[Ticket
     if ticket is not None:
         recall(tpm, authorization, ticket)
         with suppress(TpmError):
-            return _loaded_and_unsealed(tpm, token, approval, authorization)
+            return _loaded_and_unsealed(tpm, token, approval, authorization, leaving)
     ticket = verify(tpm, authorization)
-    secret = _loaded_and_unsealed(tpm, token, approval, authorization)
+    secret = _loaded_and_unsealed(tpm, token, approval, authorization, leaving)
     if tickets is not None:
         tickets.keep(approval, ticket)
     return secret
 
 
-def _loaded_and_unsealed(tpm: Tpm2, token: Token, approval: Approval, authorization: Authorization) -> bytes:
+def _loaded_and_unsealed(
+    tpm: Tpm2,
+    token: Token,
+    approval: Approval,
+    authorization: Authorization,
+    leaving: Leaving,
+) -> bytes:
     tpm.call("tpm2_load", "-Q", "-C", SRK_HANDLE, "-u", tpm.write("load.pub", token.public),
              "-r", tpm.write("load.priv", token.private), "-c", tpm.path("sealed.ctx"))  # fmt: skip
     tpm.flush_transient()
     for _retry in range(_RETRIES):
         try:
-            return _unseal_once(tpm, token, approval, authorization)
+            return _unseal_once(tpm, token, approval, authorization, leaving)
         except TpmError as error:
             if error.reason != "pcr_changed":
                 raise
-    return _unseal_once(tpm, token, approval, authorization)
+    return _unseal_once(tpm, token, approval, authorization, leaving)
 
 
-def _unseal_once(tpm: Tpm2, token: Token, approval: Approval, authorization: Authorization) -> bytes:
+def _unseal_once(
+    tpm: Tpm2,
+    token: Token,
+    approval: Approval,
+    authorization: Authorization,
+    leaving: Leaving,
+) -> bytes:
     def assertions(context: str) -> None:
         tpm.call("tpm2_policypcr", "-Q", "-S", context, "-l", f"sha256:{','.join(map(str, approval.pcrs))}")
         tpm.policy_nv(context, token.counter, approval.operand, approval.comparison)
 
-    with session(tpm, token.srk_name, authorization, assertions) as context:
+    with session(tpm, token.srk_name, authorization, assertions) as context, leaving():
         return tpm.call("tpm2_unseal", "-c", tpm.path("sealed.ctx"), "-p", f"session:{context}").stdout
 
 

@@ -19,78 +19,145 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Optional
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from . import _cryptsetup
-from ._cli import run
+from ._dm_table import differences, read_table
 from ._enrolment import Enrolment, enrolled_names, read_enrolment
 from ._errors import EdgesecError, Malformed, ToolFailed, UnlockError
-from ._key_file import KeyFile
 from ._key_source import Source, source_of
-from ._luks2 import HEADER_BYTES, MOST_HEADER_BYTES, Header, NotLuks, read_primary, read_secondary
+from ._latch import Latch
+from ._luks2 import Header
 from ._luks2_check import violations
+from ._luks2_copies import read_copies, write_copies
 from ._reencryption import is_under_way
 from ._relocation import put_back
 from ._resume import start_at_boot
 from ._shrink import file_system_of, undo_shrink
-from ._token import BANK, UNEXTENDED
-from ._tpm2 import BANK_BYTES, RESOURCE_MANAGER, Tpm2, TpmError
+from ._token import Token
+from ._tpm2 import RESOURCE_MANAGER, Tpm2, TpmError
+from ._unlock_facts import unit_enabled, unit_masked
 from ._unlock_outcome import OUTCOME_DIRECTORY, Outcome, read_outcome, record
 
 RUN_DIRECTORY = "/run/edgesec"
 
 _WAIT_SECONDS = 30.0
-# Outcomes after which the secret must not be unsealed again in this boot.
-_LATCHING = ("ok", "header_foreign", "header_changed", "header_rolled_back")
+# Outcomes that set the latch though no secret has left the TPM: somebody was at the disk.
+_TAMPERED = ("header_foreign", "header_changed", "header_rolled_back")
 
 
 def main(arguments: list[str]) -> int:
-    """Open one volume; 0 when it is open, 1 when it is not, 2 for a wrong call."""
-    if len(arguments) != 1 or not re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0]):
+    """Open one volume; 0 when it is open, 1 when it is not, 2 for a wrong call.
+
+    C(--latch NAME) opens nothing. systemd calls it when the unit has ended, in whatever way: it sets the latch if the
+    unlocker was killed before it could.
+    """
+    *option, name = arguments or [""]
+    if option not in ([], ["--latch"]) or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
         sys.stderr.write("usage: unlock NAME\n")
         return 2
+    tcti = os.environ.get("TPM2TOOLS_TCTI", RESOURCE_MANAGER)
+    if option:
+        return latch_what_is_left(name, tcti)
     signal.signal(signal.SIGTERM, _interrupted)
-    outcome = unlock(arguments[0], os.environ.get("TPM2TOOLS_TCTI", RESOURCE_MANAGER))
+    outcome = unlock(name, tcti)
     sys.stderr.write(f"{outcome.name}: {outcome.reason}{': ' + outcome.message if outcome.message else ''}\n")
     return 0 if outcome.opened else 1
 
 
 def unlock(name: str, tcti: str) -> Outcome:
-    """Open a volume and leave its outcome where facts find it. Never raises for what a device may do."""
+    """Open a volume and leave its outcome where facts find it. Never raises for what a device may do.
+
+    Once the latch is set, no other volume opens in this boot. So a volume that has it set brings the other sealed ones
+    along: whoever is started first opens all of them, and nobody waits for a unit that may never run.
+    """
     os.makedirs(OUTCOME_DIRECTORY, mode=0o700, exist_ok=True)
     os.chmod(RUN_DIRECTORY, 0o700)
-    with tempfile.TemporaryDirectory(prefix="tpm-", dir=RUN_DIRECTORY) as directory:
-        tpm = Tpm2(tcti, directory)
-        outcome = _attempt(name, tpm)
-        # From here on there is little left to do, and all of it has to be done.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with _one_at_a_time():
+    deadline = time.monotonic() + _WAIT_SECONDS
+    outcomes: list[Outcome] = []
+    with _tpm(tcti) as tpm:
+        try:
+            for each in _in_turn(name):
+                outcomes.append(_attempt(each, tpm, deadline))
+                record(outcomes[-1])
+                if outcomes[-1].reason == "interrupted":
+                    break
+        finally:
+            # From here on there is little left to do, and all of it has to be done.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            with _one_at_a_time():
+                outcomes = _latched(outcomes, tpm)
+                for outcome in outcomes:
+                    record(outcome)
+    return outcomes[0]
+
+
+def latch_what_is_left(name: str, tcti: str) -> int:
+    """Set the latch where a secret has left the TPM and the unlocker of a volume was killed before it could.
+
+    :returns: 0 when the latch is set, or nobody demands it; 1 when it cannot be set, so that the volume was closed.
+    """
+    if not os.path.isdir(_latch().directory):
+        return 0
+    with _tpm(tcti) as tpm, _one_at_a_time():
+        (outcome,) = _latched([Outcome(name, "already_open", int(time.time()))], tpm)
+        if outcome.reason == "latch_failed":
             record(outcome)
-            past = _outcomes_of_sealed()
-            if None not in past and any(each is not None and each.reason in _LATCHING for each in past):
-                outcome = _latch(outcome, tpm)
-                record(outcome)
-    return outcome
+    return 0 if outcome.opened else 1
 
 
-def _attempt(name: str, tpm: Tpm2) -> Outcome:
+def _attempt(name: str, tpm: Tpm2, deadline: float) -> Outcome:
     at = int(time.time())
     try:
         if os.path.exists(_mapper(name)):
-            return Outcome(name, "already_open", at)
+            return _already_open(name, at)
         enrolment = read_enrolment(name)
-        source = source_of(enrolment, tpm)
+        source = source_of(enrolment, tpm, _latch())
         # A token that is missing keeps nobody else waiting.
-        _wait_for(enrolment, source)
+        _wait_for(enrolment, source, deadline)
         with _one_at_a_time():
+            # By the process of another volume, while this one waited.
+            if os.path.exists(_mapper(name)):
+                return _already_open(name, at)
+            if name in _latch().demanded():
+                # Whoever had the secret was killed; it leaves the TPM once.
+                _latch().set(tpm)
             _clear_up(enrolment)
             return _open(enrolment, source, at)
     except (UnlockError, TpmError) as error:
         return Outcome(name, error.reason, at, message=str(error))
     except (EdgesecError, OSError) as error:
         return Outcome(name, "failed", at, message=str(error))
+
+
+def _already_open(name: str, at: int) -> Outcome:
+    """How an open volume was opened in this boot stays on record."""
+    before = read_outcome(name)
+    return before if before is not None and before.opened else Outcome(name, "already_open", at)
+
+
+def _in_turn(name: str) -> Iterator[str]:
+    """A volume, and then the other sealed ones that the boot is to open, where the latch is about to be set."""
+    yield name
+    try:
+        if not _latch().demanded():
+            return
+    except Malformed:
+        # The latch cannot be set then, and what is open gets closed.
+        return
+    for other in enrolled_names():
+        with suppress(Malformed):
+            sealed = isinstance(read_enrolment(other).token, Token)
+            if other != name and sealed and not os.path.exists(_mapper(other)) and _is_to_open_at_boot(other):
+                yield other
+
+
+def _is_to_open_at_boot(name: str) -> bool:
+    """Whether the unit of a volume is started at boot; without systemd, every enrolled volume is opened."""
+    if not os.path.isdir("/run/systemd/system"):
+        return True
+    return unit_enabled("/", name) and not unit_masked("/", name)
 
 
 def _interrupted(_signal: int, _frame: object) -> None:
@@ -122,7 +189,9 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
     try:
         header = checked_header(enrolment, copy)
         key = source.key(header, copy)
-        # While it is being encrypted, opening has to bring data and header on the device to where they fit together.
+        # While it is being encrypted, opening has to bring data and header on the device to where they fit together, so
+        # libcryptsetup reads and writes the header there. Every byte of that has been accounted for; it is not written
+        # afresh first, since a second writer could lose the only record of how far the data is encrypted.
         passing = is_under_way(header)
         unsettled = passing or header.volume_key_fingerprint != enrolment.pins.volume_key_fingerprint
         try:
@@ -143,6 +212,10 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
             raise
         message = _go_on(enrolment, key.value) if unsettled else ""
         return Outcome(name, "ok", at, approval=key.approval, message=message)
+    except UnlockError as error:
+        if error.reason in _TAMPERED and isinstance(enrolment.token, Token):
+            _latch().demand(name, enrolment.token.latch_pcr)
+        raise
     finally:
         if os.path.lexists(copy):
             os.unlink(copy)
@@ -162,44 +235,23 @@ def _mapper(name: str) -> str:
 
 
 def checked_header(enrolment: Enrolment, copy: str) -> Header:
-    """Copy what is before the data of a volume to a file, and check the copy: it, not the device, is opened with.
+    """Check the header of a volume, and write what was checked to a file: with it, not with the device, it is opened.
 
     :raises UnlockError: C(header_foreign), with every rule that is broken.
     """
-    _copy_start(enrolment.device, copy, min(enrolment.pins.data_offset, MOST_HEADER_BYTES))
-    with open(copy, "rb") as file:
-        data = file.read(HEADER_BYTES)
-    headers = list(_copies(enrolment.name, data))
-    broken = [rule for header in headers for rule in violations(header, enrolment.pins)]
-    if broken:
-        raise _foreign(enrolment.name, broken)
-    return max(headers, key=lambda header: header.seqid)
-
-
-def _copy_start(device: str, path: str, size: int) -> None:
-    """Copy the start of a device to a file that only root can read; an old one is replaced."""
-    if os.path.lexists(path):
-        os.unlink(path)
-    with open(device, "rb") as source, open(path, "xb", opener=_for_root_alone) as target:
-        while size > 0 and (copied := os.sendfile(target.fileno(), source.fileno(), None, size)):
-            size -= copied
-
-
-def _for_root_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o400)
-
-
-def _copies(name: str, data: bytes) -> Iterator[Header]:
-    """The header copies that hold together: libcryptsetup would pass over the others."""
-    readers: tuple[Callable[[bytes], Header], ...] = (read_primary, read_secondary)
-    problems = []
-    for reader in readers:
+    try:
+        descriptor = os.open(enrolment.device, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            yield reader(data)
-        except (NotLuks, Malformed) as error:
-            problems.append(str(error))
-    if len(problems) == len(readers):
-        raise _foreign(name, problems)
+            headers = read_copies(descriptor)
+        finally:
+            os.close(descriptor)
+        broken = [rule for header in headers for rule in violations(header, enrolment.pins)]
+        if not broken:
+            write_copies(copy, headers[0], enrolment.device, enrolment.pins.data_offset)
+            return headers[0]
+    except Malformed as error:
+        broken = [str(error)]
+    raise _foreign(enrolment.name, broken)
 
 
 def _foreign(name: str, broken: list[str]) -> UnlockError:
@@ -212,21 +264,19 @@ def _foreign(name: str, broken: list[str]) -> UnlockError:
 
 
 def _verify_mapping(enrolment: Enrolment) -> None:
-    """Hold what the kernel maps against what was checked."""
-    text = run(["cryptsetup", "status", enrolment.name]).stdout.decode("utf-8", "replace")
-    seen = dict(re.findall(r"^\s+([a-z ]+):\s+(.*?)\s*$", text, re.MULTILINE))
-    if seen.get("cipher") != enrolment.pins.cipher:
-        raise UnlockError(
-            "mapping_differs",
-            enrolment.name,
-            f"the kernel maps it with cipher {seen.get('cipher')!r}, expected {enrolment.pins.cipher!r}",
-        )
+    """Hold what the kernel maps against what was pinned."""
+    try:
+        found = differences(read_table(enrolment.name), enrolment.name, enrolment.pins, enrolment.device)
+    except (Malformed, OSError) as error:
+        found = [f"its table cannot be read ({error})"]
+    if found:
+        seen = f"what the kernel maps is not what was sealed ({'; '.join(found[:5])})"
+        raise UnlockError("mapping_differs", enrolment.name, seen, "Find out what else opens volumes on this device")
 
 
-def _wait_for(enrolment: Enrolment, source: Source) -> None:
+def _wait_for(enrolment: Enrolment, source: Source, deadline: float) -> None:
     """Wait until the device and what the key comes from have appeared: this may run before udev has seen either."""
     needed = [enrolment.device, *([source.node] if source.node else [])]
-    deadline = time.monotonic() + _WAIT_SECONDS
     while not all(map(os.path.exists, needed)) and time.monotonic() < deadline:
         time.sleep(0.1)
     if not os.path.exists(enrolment.device):
@@ -237,20 +287,35 @@ def _wait_for(enrolment: Enrolment, source: Source) -> None:
         raise source.missing(_WAIT_SECONDS)
 
 
-def _latch(outcome: Outcome, tpm: Tpm2) -> Outcome:
-    """Extend the latch in every active bank; where that fails, close what this attempt opened."""
+def _latch() -> Latch:
+    return Latch(os.path.join(RUN_DIRECTORY, "latch"))
+
+
+def _latched(outcomes: list[Outcome], tpm: Tpm2) -> list[Outcome]:
+    """Set the latch where it is demanded; if that fails, close the volumes whose secret could leave the TPM again."""
+    latch = _latch()
+    demanded = [outcome.name for outcome in outcomes]
     try:
-        token = read_enrolment(outcome.name).token
-        if isinstance(token, KeyFile):
-            return outcome
-        if tpm.read_pcrs(BANK, [token.latch_pcr])[token.latch_pcr] == UNEXTENDED:
-            # A value nobody can foresee, so that no approval of a latched state is ever good for a later boot.
-            tpm.extend(token.latch_pcr, {bank: os.urandom(BANK_BYTES[bank]) for bank in tpm.active_banks()})
-        return Outcome(outcome.name, outcome.reason, outcome.at, outcome.approval, outcome.message, latched=True)
-    except (EdgesecError, KeyError) as error:
-        if outcome.reason == "ok":
+        demanded = list(latch.demanded())
+        latch.set(tpm)
+        return [outcome._replace(latched=latch.holds(outcome.name)) for outcome in outcomes]
+    except (EdgesecError, OSError) as error:
+        return [_closed(each, str(error)) if each.name in demanded else each for each in outcomes]
+
+
+def _closed(outcome: Outcome, why: str) -> Outcome:
+    if outcome.opened:
+        try:
             _cryptsetup.close_volume(outcome.name)
-        return Outcome(outcome.name, "latch_failed", outcome.at, outcome.approval, str(error))
+        except EdgesecError as error:
+            why = f"{why} And it cannot be closed: {error}"
+    return Outcome(outcome.name, "latch_failed", outcome.at, outcome.approval, why)
+
+
+@contextmanager
+def _tpm(tcti: str) -> Iterator[Tpm2]:
+    with tempfile.TemporaryDirectory(prefix="tpm-", dir=RUN_DIRECTORY) as directory:
+        yield Tpm2(tcti, directory)
 
 
 @contextmanager
@@ -258,16 +323,3 @@ def _one_at_a_time() -> Iterator[None]:
     with open(os.path.join(RUN_DIRECTORY, "unlock.lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _outcomes_of_sealed() -> list[Optional[Outcome]]:
-    """Of every volume that is sealed to the TPM, how its last attempt ended; None before the first."""
-    return [read_outcome(name) for name in enrolled_names() if _is_sealed(name)]
-
-
-def _is_sealed(name: str) -> bool:
-    """Whether a volume is sealed to the TPM, for all that is known."""
-    try:
-        return not isinstance(read_enrolment(name).token, KeyFile)
-    except Malformed:
-        return True

@@ -24,6 +24,11 @@ def unit_enabled(root: str, name: str) -> bool:
     return os.path.lexists(under(root, f"/etc/systemd/system/multi-user.target.wants/edgesec-unlock@{name}.service"))
 
 
+def unit_masked(root: str, name: str) -> bool:
+    """Whether somebody has seen to it that the unit is not started: systemctl mask."""
+    return os.path.realpath(under(root, f"/etc/systemd/system/edgesec-unlock@{name}.service")) == os.devnull
+
+
 def last_unlock(root: str, name: str) -> Optional[dict[str, Any]]:
     """How the last attempt of this boot ended, or None where there was none."""
     outcome = read_outcome(name, root)

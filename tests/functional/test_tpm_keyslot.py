@@ -19,6 +19,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._cli import Argu
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter, begin, counter_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._header_digest import digest_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
@@ -52,15 +53,15 @@ def digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def test_what_is_checked_and_opened_with_is_a_copy_of_all_before_the_data(controller: Controller) -> None:
+def test_what_is_opened_with_is_written_from_what_was_checked(controller: Controller) -> None:
     controller.harden()
     enrolment, copy = read_enrolment("data", controller.root), Path(controller.root) / "copy"
     for _time in range(2):
         header = checked_header(enrolment, str(copy))
         assert copy.stat().st_mode & 0o7777 == 0o400
-        assert header == header_of(controller.volume.device)
-        with open(controller.volume.device, "rb") as device:
-            assert copy.read_bytes() == device.read(enrolment.pins.data_offset)
+        assert header == header_of(controller.volume.device) == header_of(str(copy))
+        assert copy.stat().st_size == enrolment.pins.data_offset
+        assert digest_of(header, str(copy)).hex() == enrolment.pins.header_digest
 
 
 def test_a_sealed_volume_opens_after_every_reboot_into_the_approved_state(controller: Controller) -> None:
