@@ -15,6 +15,7 @@ from typing import Any, Optional
 from ._blocks import Blocks
 from ._boot_chain import collect as collect_chain
 from ._boot_window_hooks import window_facts
+from ._command_line import without_secrets
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._event_log import PATH as EVENT_LOG
 from ._fstab import parse as parse_fstab
@@ -56,7 +57,7 @@ def collect(root: str, more_paths: Sequence[str] = ()) -> dict[str, Any]:
         "setup_mode": variable(root, "SetupMode", GLOBAL, flag),
         "uki": _unified(root, firmware, stub),
         "stub": stub,
-        "cmdline": cmdline,
+        "cmdline": None if cmdline is None else without_secrets(cmdline),
         "event_log": os.path.exists(under(root, EVENT_LOG)),
         "root": _root(blocks, mounted),
         "lockdown": _chosen(read_line(root, LOCKDOWN)),
