@@ -13,10 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._command_line import (
-    dangers,
-    value,
-)
+from ansible_collections.edgesec.hardening.plugins.module_utils._command_line import dangers, value, without_secrets
 
 # Each with the same meaning: the options of systemd that are on or off.
 _ON = ("", "=1", "=yes", "=YES", "=y", "=true", "=on", "=ttyS0")
