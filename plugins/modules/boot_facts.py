@@ -126,8 +126,8 @@ ansible_facts:
             path: {type: str, description: "The mount point."}
             found_by:
               description: >-
-                What tells that it is one: V(mount table), V(fstab), or V(firmware), which names the partition that it
-                booted from.
+                What tells that it is one: V(mount table), V(fstab), V(partition type), V(contents), or V(firmware),
+                which names the partition that it booted from.
               type: list
               elements: str
             source: {type: str, description: "What is mounted, V(none) where nothing is."}

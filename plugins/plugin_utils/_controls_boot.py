@@ -9,9 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._measured import PARTS_PCRS
+from ansible_collections.edgesec.hardening.plugins.module_utils._mountinfo import BOOT_PATHS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
+    FAIL,
     Control,
     Finding,
     combined,
@@ -28,16 +31,21 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Uns
 AREA = "edgesec_boot"
 ROLE = "boot_mounts"
 _PARTS = ("kernel", "initrd", "command line")
+_ADD = "Add {} to boot_mounts_paths, if only updates write there"
 _LIFTING = {"ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec"}
 
 
 def _each_mount(facts: View, policy: View, check: Callable[[View], Finding]) -> Finding:
     wanted = policy.texts("boot_mounts_paths")
-    findings = [
-        (mount.text("path"), guarded(lambda mount=mount: check(mount)))  # type: ignore[misc]
-        for mount in facts.child(AREA).children("mounts")
-        if mount.text("path") in wanted
-    ]
+    findings = []
+    for mount in facts.child(AREA).children("mounts"):
+        path = mount.text("path")
+        finding = guarded(lambda mount=mount: check(mount))  # type: ignore[misc]
+        if path in wanted:
+            findings.append((path, finding))
+        elif path not in BOOT_PATHS:
+            # One that was found where this image has it; nobody has taken it out of the list.
+            findings.append((path, replace(finding, by_hand=_ADD.format(path)) if finding.verdict == FAIL else finding))
     return combined(findings, f"none of {', '.join(wanted) or 'boot_mounts_paths'} is a mount of its own")
 
 
