@@ -14,7 +14,9 @@ from typing import Any, Optional
 
 from ._blocks import Blocks
 from ._boot_chain import collect as collect_chain
+from ._boot_places import boot_places
 from ._boot_window_hooks import window_facts
+from ._command_line import without_secrets
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._event_log import PATH as EVENT_LOG
 from ._fstab import parse as parse_fstab
@@ -30,14 +32,16 @@ CMDLINE = "/proc/cmdline"
 def collect(root: str, more_paths: Sequence[str] = ()) -> dict[str, Any]:
     """The fact C(edgesec_boot).
 
-    :param more_paths: where boot file systems may be mounted beside the usual places. Those neither mounted nor in
-        fstab are left out.
+    :param more_paths: where boot file systems may be mounted beside the usual places, and beside those that show by
+        what is on them. Those neither mounted nor in fstab are left out.
     :raises EdgesecError: the kernel's mount table cannot be read.
     """
     mounted = read_mounts(root)
     fstab = parse_fstab(read_text(root, FSTAB) or "")
     mounts = []
-    paths = list(dict.fromkeys((*BOOT_PATHS, *more_paths)))
+    known = list(dict.fromkeys((*BOOT_PATHS, *more_paths)))
+    places = boot_places(root, mounted, fstab, known)
+    paths = [*known, *places]
     for path in sorted(paths):
         mount = {"path": path, "runtime": _runtime(mounted, path), "fstab": fstab_facts(fstab, path)}
         if mount["runtime"] is not None or mount["fstab"] is not None:
@@ -56,11 +60,11 @@ def collect(root: str, more_paths: Sequence[str] = ()) -> dict[str, Any]:
         "setup_mode": variable(root, "SetupMode", GLOBAL, flag),
         "uki": _unified(root, firmware, stub),
         "stub": stub,
-        "cmdline": cmdline,
+        "cmdline": None if cmdline is None else without_secrets(cmdline),
         "event_log": os.path.exists(under(root, EVENT_LOG)),
         "root": _root(blocks, mounted),
         "lockdown": _chosen(read_line(root, LOCKDOWN)),
-        **collect_chain(root, blocks, mounted, fstab, paths, stub, cmdline),
+        **collect_chain(root, blocks, mounted, fstab, known, places, stub, cmdline),
         "source": [MOUNTINFO, FSTAB, "/sys/firmware", CMDLINE, EVENT_LOG, LOCKDOWN],
     }
     return dict(json_clean(facts))

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from . import _boot_hardware as hardware
@@ -31,13 +31,19 @@ def collect(
     blocks: Blocks,
     mounts: Sequence[Mount],
     fstab: Sequence[Line],
-    paths: Sequence[str],
+    known: Sequence[str],
+    found: Mapping[str, Sequence[str]],
     stub: Optional[str],
     cmdline: Optional[str],
 ) -> dict[str, Any]:
-    """The facts of the chain, which are part of the fact C(edgesec_boot)."""
+    """The facts of the chain, which are part of the fact C(edgesec_boot).
+
+    :param known: where boot file systems may be mounted.
+    :param found: where others were found, each with what tells that it is one.
+    """
     boot = booted(root)
-    systems = laid_out.file_systems(root, blocks, mounts, fstab, paths, boot)
+    paths = [*known, *found]
+    systems = laid_out.file_systems(root, blocks, mounts, fstab, known, found, boot)
     # Boot files that have no file system of their own lie there, too.
     places = list(dict.fromkeys([*(each["path"] for each in systems), *sorted(paths)]))
     layout = laid_out.layout(root, mounts, places, stub)

@@ -13,7 +13,8 @@ the Raspberry Pi documentation (config.txt), U-Boot's doc/develop/bootstd and to
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from ._blocks import Blocks
@@ -21,7 +22,7 @@ from ._booted import Booted, mount_of
 from ._efivars import LOADER, string
 from ._fstab import Line
 from ._mountinfo import Mount, mount_around, mounted_at
-from ._observe import read_line, read_text, under
+from ._observe import names_in, read_line, read_text, under
 from ._secure_boot import variable
 
 FW_ENV = "/etc/fw_env.config"
@@ -34,6 +35,8 @@ _SIGNS = (
     ("extlinux", ("extlinux/extlinux.conf",)),
     ("u-boot", ("boot.scr", "boot.scr.uimg", "uEnv.txt", "uboot.env")),
 )
+_MENU = re.compile(r"^\s*(?:menuentry|submenu|blscfg|linux(?:efi)?|chainloader)\b", re.MULTILINE)
+_FORWARDS = re.compile(r"^\s*(?:configfile|source|normal)\s", re.MULTILINE)
 _RASPBERRY_PI = ("bootcode.bin", "start4.elf", "start.elf", "cmdline.txt", "boot.img")
 
 
@@ -42,12 +45,17 @@ def file_systems(
     blocks: Blocks,
     mounts: Sequence[Mount],
     fstab: Sequence[Line],
-    paths: Sequence[str],
+    known: Sequence[str],
+    places: Mapping[str, Sequence[str]],
     boot: Booted,
 ) -> list[dict[str, Any]]:
-    """The file systems for boot files, each with what tells that it is one."""
-    found: dict[str, set[str]] = {}
-    for path in paths:
+    """The file systems for boot files, each with what tells that it is one.
+
+    :param known: where they may be mounted.
+    :param places: where others were found, each with what tells that it is one.
+    """
+    found = {path: set(signs) for path, signs in places.items()}
+    for path in (*known, *places):
         if mounted_at(mounts, path) is not None:
             found.setdefault(path, set()).add("mount table")
         if any(line.entry and os.path.normpath(line.entry.mount_point) == path for line in fstab):
@@ -73,12 +81,29 @@ def layout(root: str, mounts: Sequence[Mount], places: Sequence[str], stub: Opti
     if stub is not None:
         found.append(_entry("uki", None, None))
     for kind, signs in _SIGNS:
-        path = next((f"{place}/{sign}" for place in places for sign in signs if _shows(root, kind, place, sign)), None)
-        if path is not None:
-            found.append(_entry(kind, path, _lies_on_root(mounts, path)))
-        elif said.lower().startswith(f"{kind} ") or (kind == "u-boot" and _has_uboot(root)):
+        paths = [f"{place}/{sign}" for place in places for sign in signs if _shows(root, kind, place, sign)][:1]
+        if kind == "grub":
+            paths += _menus_on_efi(root, places, beside=bool(paths))
+        found += [_entry(kind, path, _lies_on_root(mounts, path)) for path in paths]
+        if not paths and (said.lower().startswith(f"{kind} ") or (kind == "u-boot" and _has_uboot(root))):
             found.append(_entry(kind, None, None))
     return found
+
+
+def _menus_on_efi(root: str, places: Sequence[str], *, beside: bool) -> Iterator[str]:
+    """The grub.cfg in directories of vendors on EFI system partitions that are a menu of their own.
+
+    What distributions put there does no more than start the one in C(/boot).
+
+    :param beside: whether there is another menu; then the directory that firmware takes by default counts alone.
+    """
+    for place in places:
+        for efi in (name for name in names_in(root, place) if name.upper() == "EFI"):
+            for vendor in names_in(root, f"{place}/{efi}"):
+                path = f"{place}/{efi}/{vendor}/grub.cfg"
+                text = read_text(root, path) if not beside or vendor.upper() == "BOOT" else None
+                if text is not None and (_MENU.search(text) or not _FORWARDS.search(text)):
+                    yield path
 
 
 def environment(root: str) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ class BootMount(NamedTuple):
             self.path,
             f"could not be remounted with {asked}: {_in_one_line(error)}"
             + (f"; {', '.join(str(writer) for writer in writers)}" if writers else ""),
-            "Stop what writes there and run again, or leave it to the next boot (boot_mounts_remount: false)",
+            "Stop or restart what uses it and run again, or leave it to the next boot (boot_mounts_remount: false)",
         )
 
 

@@ -6,92 +6,281 @@
 
 """Pure reader of the kernel's command line: which options undo what the rest of the boot protects.
 
-Sources: Linux Documentation/admin-guide/kernel-parameters.txt, kernel-command-line(7), systemd(1), dracut.cmdline(7),
-initramfs-tools(7).
+Several programs read the same line, each by rules of its own. An option is dangerous if one of them would act on it:
+
+- the kernel: double quotes keep a word together, and what follows C(--) is for the init system alone;
+- the init system and dracut: the same quotes, all of the line;
+- systemd: single and double quotes, all of the line (C(src/basic/proc-cmdline.c));
+- the scripts of initramfs-tools: no quotes, C(for x in $(cat /proc/cmdline)).
+
+All of them take C(-) and C(_) in a name as the same, and the last of several values.
+
+Sources: Linux Documentation/admin-guide/kernel-parameters.txt, bootparam(7), kernel-command-line(7), systemd(1),
+systemd-debug-generator(8), systemd-run-generator(8), dracut.cmdline(7), initramfs-tools(7).
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from typing import Optional
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Optional
 
-_WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
+_BY_KERNEL = re.compile(r'(?:"[^"]*(?:"|\Z)|[^\s"])+')
+_BY_SYSTEMD = re.compile(r"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^\s"'])+""")
+_BY_SHELL = re.compile(r"\S+")
+_SECRET = re.compile(r"(rd\.)?(systemd\.set_credential(_binary)?|iscsi\.(in\.)?password)")
+# What getargbool of dracut takes for no.
+DRACUT_OFF = ("0", "no", "off")
+_DRACUT_SHELL = ("rd.shell", "rdshell")
+_OFF = ("0", "n", "no", "f", "false", "off")
+_ON = ("1", "y", "yes", "t", "true", "on")
+_INIT_DIRECTORIES = ("bin", "sbin", "lib/systemd", "lib/sysvinit")
+# Where distributions keep the init system itself (the kernel's own defaults, and what images name explicitly).
+_INITS = frozenset(
+    f"{directory}/{name}"
+    for directory in ("", "/etc", *(f"{top}/{name}" for top in ("", "/usr") for name in _INIT_DIRECTORIES))
+    for name in ("init", "linuxrc", "preinit", "systemd", "openrc-init", "runit", "runit-init", "dinit")
+)
+_NIX_INIT = re.compile(r"/nix/store/[^/]+/init")
+_SHELL_UNITS = ("rescue", "emergency", "debug-shell", "console-shell", "dracut-emergency", "runlevel1")
+_PROTECTING_UNITS = ("apparmor", "auditd", "firewalld", "nftables", "ufw", "usbguard")
+_UNIT = re.compile(r"(.+)\.(?:target|service|socket|device|mount|automount|swap|timer|path|slice|scope)")
+_MANDATORY = ("selinux", "apparmor", "smack", "tomoyo")
+# Each sets the unit that is started, so that the last of them holds.
+_RUN_LEVELS = ("emergency", "_b", "rescue", "single", "_s", "s", "S", "1", "2", "3", "4", "5")
+# Those of which each one counts, and not the last alone.
+_COLLECTED = re.compile(
+    r"(rd\.)?systemd\.(wants|mask|run|set_credential(_binary)?|mount_extra|swap_extra|pull|break)|rd\.?break|rd\.cmdline"
+)
+_LOADER_VARIABLES = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "SYSTEMD_UNIT_PATH")
+
 _SHELL = "boots into a shell in place of the system"
+_STOPS = "stops in a shell of the initramfs"
+_DEBUG = "opens a shell of root on a console"
+_COMMAND = "runs a command as root"
+_OUTSIDE = "hands the system secrets and settings from outside"
 _KERNEL = "lets root change the running kernel"
+_DEBUGGER = "lets a console stop and change the running kernel"
 _UNMEDIATED = "turns mandatory access control off"
+_UNCHECKED = "does not refuse files that were changed"
 _DMA = "lets devices read and write all memory"
 _LEAK = "leaves holes of the processor open"
-# Names as the kernel compares them, with _ for -; a value of None means whatever it is.
-_DANGERS: tuple[tuple[str, Optional[tuple[str, ...]], str], ...] = (
-    ("init", None, "starts another program in place of the init system"),
-    ("rdinit", None, "starts another program in place of the initramfs"),
-    ("single", None, _SHELL),
-    ("s", None, _SHELL),
-    ("1", None, _SHELL),
-    ("rescue", None, _SHELL),
-    ("emergency", None, _SHELL),
-    ("_b", None, _SHELL),
-    ("systemd.unit", ("rescue.target", "emergency.target"), _SHELL),
-    ("rd.systemd.unit", ("rescue.target", "emergency.target"), _SHELL),
-    ("rd.break", None, "stops in a shell of the initramfs"),
-    ("break", None, "stops in a shell of the initramfs"),
-    ("systemd.debug_shell", None, "opens a shell of root on a console"),
-    ("rd.systemd.debug_shell", None, "opens a shell of root on a console"),
-    ("systemd.set_credential", None, "hands the system secrets and settings from outside"),
-    ("systemd.setenv", ("SYSTEMD_SULOGIN_FORCE=1",), "opens the emergency shell without a password"),
-    ("lockdown", ("none",), _KERNEL),
-    ("module.sig_enforce", ("0", "n", "N"), _KERNEL),
-    ("nokaslr", None, "puts the kernel where everybody knows"),
-    ("selinux", ("0",), _UNMEDIATED),
-    ("enforcing", ("0",), _UNMEDIATED),
-    ("apparmor", ("0",), _UNMEDIATED),
-    ("security", ("none",), _UNMEDIATED),
-    ("ima_appraise", ("off", "fix", "log"), "does not refuse files that were changed"),
-    ("evm", ("fix",), "does not refuse files that were changed"),
-    ("iommu", ("off",), _DMA),
-    ("intel_iommu", ("off",), _DMA),
-    ("amd_iommu", ("off",), _DMA),
-    ("iommu.passthrough", ("1",), _DMA),
-    ("mitigations", ("off",), _LEAK),
-    ("nosmep", None, _LEAK),
-    ("nosmap", None, _LEAK),
-    ("nopti", None, _LEAK),
-    ("pti", ("off",), _LEAK),
-    ("spectre_v2", ("off",), _LEAK),
+
+Value = Optional[str]
+Check = Callable[[Value], bool]
+
+
+class _Option(NamedTuple):
+    """An option of the line: where its word begins, its name with C(_) for C(-), and None where it has no value."""
+
+    at: int
+    name: str
+    value: Value
+    word: str
+
+
+class _Danger(NamedTuple):
+    names: tuple[str, ...]
+    is_dangerous: Check
+    why: str
+
+
+def _always(_value: Value) -> bool:
+    return True
+
+
+def _bare(value: Value) -> bool:
+    return value is None
+
+
+def _given(value: Value) -> bool:
+    return bool(value)
+
+
+def _not_off(value: Value) -> bool:
+    return value is None or value.lower() not in _OFF
+
+
+def _off(value: Value) -> bool:
+    return value is not None and value.lower() in _OFF
+
+
+def _one_of(*values: str) -> Check:
+    return lambda value: value in values
+
+
+def _other_init(value: Value) -> bool:
+    if not value:
+        return False
+    path = re.sub("^//", "/", posixpath.normpath(value))
+    return path not in _INITS and not _NIX_INIT.fullmatch(path)
+
+
+def _unit_named(*names: str) -> Check:
+    """Whether a unit is one of these; systemd.wants= takes a name without a suffix for a service."""
+
+    def check(value: Value) -> bool:
+        found = _UNIT.fullmatch(value or "")
+        return (found.group(1) if found else value) in names
+
+    return check
+
+
+def _masks_protection(value: Value) -> bool:
+    return _unit_named(*_PROTECTING_UNITS)(value) or (value or "").startswith("edgesec-")
+
+
+def _opens_from_outside(value: Value) -> bool:
+    name, _separator, setting = (value or "").partition("=")
+    return name in _LOADER_VARIABLES or (name == "SYSTEMD_SULOGIN_FORCE" and setting.lower() in _ON)
+
+
+def _without_mac(value: Value) -> bool:
+    return not set((value or "").split(",")) & set(_MANDATORY)
+
+
+def _both(*names: str) -> tuple[str, ...]:
+    """Options of systemd, for the system and for the initramfs."""
+    return tuple(f"{prefix}systemd.{name}" for name in names for prefix in ("", "rd."))
+
+
+_OF_KERNEL = (
+    _Danger(("init",), _other_init, "starts another program in place of the init system"),
+    _Danger(("rdinit",), _other_init, "starts another program in place of the initramfs"),
+    _Danger(("lockdown",), _one_of("none"), _KERNEL),
+    _Danger(("module.sig_enforce",), _off, _KERNEL),
+    _Danger(("kgdboc", "ekgdboc", "kgdboc_earlycon", "kgdbwait"), _always, _DEBUGGER),
+    _Danger(("nokaslr",), _always, "puts the kernel where everybody knows"),
+    _Danger(("selinux", "enforcing", "apparmor"), _one_of("0"), _UNMEDIATED),
+    _Danger(("security",), _one_of("none"), _UNMEDIATED),
+    _Danger(("lsm",), _without_mac, _UNMEDIATED),
+    _Danger(("ima_appraise",), _one_of("off", "fix", "log"), _UNCHECKED),
+    _Danger(("evm",), _one_of("fix"), _UNCHECKED),
+    _Danger(("iommu", "intel_iommu", "amd_iommu"), _one_of("off"), _DMA),
+    _Danger(("iommu.passthrough",), _one_of("1"), _DMA),
+    _Danger(("efi",), lambda value: "disable_early_pci_dma" in (value or "").split(","), _DMA),
+    _Danger(("nosmep", "nosmap", "nopti", "nospectre_v1", "nospectre_v2"), _always, _LEAK),
+    _Danger(("mitigations", "pti", "spectre_v2", "spec_store_bypass_disable", "l1tf", "mds"), _one_of("off"), _LEAK),
+    _Danger(("tsx_async_abort", "mmio_stale_data", "retbleed", "srbds", "gather_data_sampling"), _one_of("off"), _LEAK),
+    _Danger(("kpti",), _off, _LEAK),
 )
+_OF_INIT = (
+    _Danger(("s", "S", "_s", "1", "single", "rescue", "emergency", "_b", "recovery"), _bare, _SHELL),
+    _Danger(("rd.emergency", "rd.rescue"), _bare, _STOPS),
+    _Danger(("rd.break", "rdbreak"), _always, _STOPS),
+    _Danger(("break",), lambda value: value != "", _STOPS),
+    _Danger(_DRACUT_SHELL, lambda value: value not in DRACUT_OFF, "gives a shell of the initramfs when the boot fails"),
+    _Danger(("rd.cmdline",), _one_of("ask"), "asks a console for more options"),
+    _Danger(_LOADER_VARIABLES, _given, "loads code into the init system from where it says"),
+    _Danger(("SYSTEMD_SULOGIN_FORCE",), _one_of(*_ON), "opens the emergency shell without a password"),
+)
+_OF_SYSTEMD = (
+    _OF_INIT[0],
+    _OF_INIT[1],
+    _Danger(_both("unit", "wants"), _unit_named(*_SHELL_UNITS), _SHELL),
+    _Danger(_both("debug_shell", "crash_shell"), _not_off, _DEBUG),
+    _Danger(_both("confirm_spawn"), _not_off, "lets a console leave services out"),
+    _Danger(_both("break"), _not_off, "stops in a shell while it boots"),
+    _Danger(_both("run"), _given, _COMMAND),
+    _Danger(_both("set_credential", "set_credential_binary"), _given, _OUTSIDE),
+    _Danger(
+        _both("setenv"), _opens_from_outside, "opens the emergency shell without a password, or loads code from outside"
+    ),
+    _Danger(_both("mask"), _masks_protection, "does not start what protects the system"),
+    _Danger(_both("mount_extra"), _given, "mounts what no configuration of the system names"),
+    _Danger(_both("swap_extra"), _given, "swaps to what no configuration of the system names"),
+    _Danger(_both("pull"), _given, "boots what it downloads"),
+    _Danger(_both("verity"), _off, "does not verify the root file system"),
+    _Danger(_both("random_seed"), _given, "starts the random numbers from what everybody can read"),
+    _Danger(_both("condition_first_boot"), _not_off, "sets the system up as if it booted for the first time"),
+)
+_OF_SHELL = tuple(each for each in (*_OF_KERNEL, *_OF_INIT) if {"init", "rdinit", "break"} & set(each.names))
 
 
-def words(line: str) -> list[str]:
-    """The options of a command line; those behind C(--), which are for the init system alone, as well."""
-    return [word.replace('"', "") for word in _WORD.findall(line) if word != "--"]
+def _by_name(dangers_of: Sequence[_Danger]) -> Mapping[str, _Danger]:
+    return {name: each for each in dangers_of for name in each.names}
+
+
+_READERS = (
+    # Up to --, which is a word of its own.
+    (_BY_KERNEL, True, _by_name(_OF_KERNEL)),
+    (_BY_KERNEL, False, _by_name(_OF_INIT)),
+    (_BY_SYSTEMD, False, _by_name(_OF_SYSTEMD)),
+    (_BY_SHELL, False, _by_name(_OF_SHELL)),
+)
 
 
 def value(line: str, name: str) -> Optional[str]:
     """What the last of the options with a name says: empty where it has no value, None where it is not there."""
-    found = None
-    for word in words(line):
-        key, _separator, given = word.partition("=")
-        if _normal(key) == _normal(name):
-            found = given
-    return found
+    found = [each for each in _options(line, _BY_KERNEL) if each.name == _normal(name)]
+    return (found[-1].value or "") if found else None
 
 
 def dangers(line: str) -> list[dict[str, str]]:
-    """The options that are dangerous, in their order, each with why."""
-    found = []
-    for word in words(line):
-        key, _separator, given = word.partition("=")
-        for name, values, why in _DANGERS:
-            if _is(name, key) and (values is None or given in values):
-                # Values may be secrets: systemd.set_credential has one.
-                shown = key if name == "systemd.set_credential" else word
-                found.append({"option": shown, "why": why})
-    return found
+    """The options that are dangerous, in their order, each with why. Values that may be secrets are left out."""
+    found = {}
+    for words, ends, by_name in _READERS:
+        for each in _effective(_options(line, words, ends=ends)):
+            danger = by_name.get(each.name)
+            if danger is not None and danger.is_dangerous(each.value):
+                found[each.at, danger.why] = _shown(each)
+    return [{"option": option, "why": why} for (_at, why), option in sorted(found.items())]
 
 
-def _is(name: str, key: str) -> bool:
-    # Run level S is upper case as well as lower case, all else is as it is written.
-    return _normal(key) == name or (name == "s" and key == "S")
+def without_secrets(line: str) -> str:
+    """The line without the values of credentials and passwords in it."""
+    return _BY_SYSTEMD.sub(lambda match: _without_secret(match.group()), line)
+
+
+def _options(line: str, words: re.Pattern[str], *, ends: bool = False) -> Iterator[_Option]:
+    for match in words.finditer(line):
+        word = match.group().replace('"', "")
+        if words is not _BY_KERNEL:
+            word = word.replace("'", "")
+        if word == "--":
+            if ends:
+                return
+            continue
+        # systemd(1) has options such as --unit= and --crash-shell for the same settings.
+        plain = f"systemd.{word[2:]}" if words is _BY_SYSTEMD and word.startswith("--") else word
+        key, separator, given = plain.partition("=")
+        yield _Option(match.start(), _normal(key), given if separator else None, word)
+
+
+def _effective(options: Iterator[_Option]) -> Iterator[_Option]:
+    """The options that hold: of those that set the same thing, the last."""
+    last = {_slot(each): each for each in options}
+    yield from last.values()
+
+
+def _slot(option: _Option) -> tuple[str, ...]:
+    if _COLLECTED.fullmatch(option.name):
+        return (option.name, str(option.at))
+    if option.name.endswith("systemd.setenv"):
+        return (option.name, (option.value or "").partition("=")[0])
+    if (option.value is None and option.name in _RUN_LEVELS) or (
+        option.name == "systemd.unit" and _UNIT.fullmatch(option.value or "")
+    ):
+        return ("the unit that is started",)
+    # For a switch of systemd a name alone is its value yes; elsewhere it is another option.
+    is_switch = "systemd." in option.name or option.name in _DRACUT_SHELL
+    return (option.name,) if is_switch or option.value is not None else (option.name, "alone")
+
+
+def _without_secret(word: str) -> str:
+    key, _separator, given = word.strip("\"'").partition("=")
+    if not given or not _SECRET.fullmatch(_normal(key)):
+        return word
+    name, colon, _value = given.partition(":")
+    return f"{key}={name}:..." if colon else f"{key}=..."
+
+
+def _shown(option: _Option) -> str:
+    key = option.word.partition("=")[0]
+    if "set_credential" in option.name:
+        return key
+    return f"{key}={(option.value or '').partition('=')[0]}" if option.name.endswith("setenv") else option.word
 
 
 def _normal(name: str) -> str:

@@ -86,6 +86,7 @@ def predict(
     if _SECURE_BOOT in asked:
         require_same_authority(events, [(each.old, each.new) for each in files if each.differs])
     successors = _Successors(events, files)
+    successors.require_chosen(asked)
     following = [then for event in events for then in (successors.of(event) if event.pcr in asked else [event])]
     values = replay(following, BANK)
     return Prediction({pcr: values[pcr] for pcr in asked}, tuple(_assumptions(asked, files, events)))
@@ -125,20 +126,25 @@ class _Successors:
             name = name_in_log(event)
             if name and event.type == log.IPL:
                 self._read.setdefault(event.digests[BANK], set()).add(name)
-        self._commands = commands_of(events)
-        names = new_names(files)
-        rename = renaming(names)
-        self._next: dict[str, tuple[str, ...]] = {command: (rename(command),) for command in self._commands}
-        if COMMAND + "blscfg" in self._commands:
-            raise Refused(
-                "GRUB", "took its menu from Boot Loader Specification entries, which are not read here", _OBSERVE
-            )
-        configurations = [each for each in files if each.new.content and each.differs]
-        for each in configurations:
-            old, new = _contents(each)
-            self._next.update(next_commands(self._commands, each.new.path, old, new, rename))
-        if names and self._commands:
-            _require_in_first_entry(configurations, names)
+        self._events = events
+        self._next: dict[str, tuple[str, ...]] = {}
+        self._doubt: Optional[Refused] = None
+        try:
+            self._next = _next_of(commands_of(events), files)
+        except Refused as doubt:
+            self._doubt = doubt
+
+    def require_chosen(self, pcrs: Sequence[int]) -> None:
+        """Require that it is known what GRUB will do, where one of these PCRs has something of that.
+
+        :raises Refused: with all PCRs that cannot be predicted for that.
+        """
+        touched = sorted(
+            {event.pcr for event in _after_first_command(self._events) if _is_of_choice(event)} & set(pcrs)
+        )
+        if self._doubt is not None and touched:
+            words = f"PCR{'s' if len(touched) > 1 else ''} {', '.join(map(str, touched))}"
+            raise Refused(words, f"{self._doubt.subject} {self._doubt.seen}", self._doubt.remedy)
 
     def of(self, event: Event) -> list[Event]:
         """The events that will stand in the place of one.
@@ -148,7 +154,7 @@ class _Successors:
         loads = event.type == log.EFI_BOOT_SERVICES_APPLICATION
         if event.type in (*_STAYS, log.NO_ACTION) or event.pcr in _OF_FIRMWARE:
             return [event]
-        if event.type == log.IPL and event.pcr == _COMMANDS:
+        if _is_command(event):
             return self._of_command(event)
         if event.type == log.IPL and event.pcr == _MOK and text(event.data) in _MOK_LISTS:
             return [event]
@@ -201,12 +207,52 @@ class _Successors:
     def _load_options(self, digest: bytes) -> set[Optional[bytes]]:
         """Of the command line that GRUB hands to the kernel, as it will be."""
         found: set[Optional[bytes]] = set()
-        for command in self._commands:
+        for command, (then, *_others) in self._next.items():
             if command.startswith(KERNEL_COMMAND_LINE):
-                (then,) = self._next[command]
                 old, new = (f"BOOT_IMAGE={each[len(KERNEL_COMMAND_LINE) :]}" for each in (command, then))
                 found |= {load_options(new, end=end) for end in (True, False) if load_options(old, end=end) == digest}
         return found
+
+
+def _next_of(commands: Sequence[str], files: Sequence[Replacement]) -> dict[str, tuple[str, ...]]:
+    """What GRUB will measure in the place of each of its commands.
+
+    :raises Refused: that is not known, nor what it will start.
+    """
+    if COMMAND + "blscfg" in commands:
+        raise Refused(
+            "GRUB",
+            "took its menu from Boot Loader Specification entries (blscfg), which are read and started in an order that"
+            " cannot be foreseen",
+            "Leave these PCRs out, or approve the boot state once it runs instead",
+        )
+    names = new_names(files)
+    rename = renaming(names)
+    following: dict[str, tuple[str, ...]] = {command: (rename(command),) for command in commands}
+    configurations = [each for each in files if each.new.content and each.differs]
+    for each in configurations:
+        old, new = _contents(each)
+        following.update(next_commands(commands, each.new.path, old, new, rename))
+    if names and commands:
+        _require_in_first_entry(configurations, names)
+    return following
+
+
+def _after_first_command(events: Sequence[Event]) -> Iterable[Event]:
+    """What was measured since GRUB began to run its configuration."""
+    first = next((at for at, event in enumerate(events) if _is_command(event)), len(events))
+    return events[first:]
+
+
+def _is_command(event: Event) -> bool:
+    return event.pcr == _COMMANDS and event.type == log.IPL
+
+
+def _is_of_choice(event: Event) -> bool:
+    """Whether an event is of a command of GRUB, or of what it read or started."""
+    if event.type == log.EFI_BOOT_SERVICES_APPLICATION:
+        return event.pcr == _CODE
+    return event.type in (log.IPL, log.EVENT_TAG) and event.pcr in (_COMMANDS, _FILES)
 
 
 def _contents(configuration: Replacement) -> tuple[str, str]:
@@ -244,7 +290,7 @@ def new_names(files: Iterable[Replacement]) -> dict[str, str]:
 
 def commands_of(events: Iterable[Event]) -> list[str]:
     """What GRUB measured of its commands, with their prefixes."""
-    return [text(event.data) for event in events if event.pcr == _COMMANDS and event.type == log.IPL]
+    return [text(event.data) for event in events if _is_command(event)]
 
 
 def name_in_log(event: Event) -> Optional[str]:

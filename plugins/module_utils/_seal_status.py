@@ -25,7 +25,7 @@ from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm import LATCH_CANDIDATES
 from ._tpm2 import Tpm2
 from ._volume import require_header
-from ._worthless import need, refuse_worthless
+from ._worthless import need, refuse_worthless, values_of
 
 # Seal a new secret; sign further boot states; have the secret vouch for the header as it is; take back what was signed.
 SEAL, APPROVE, AUTHENTICATE, REVOKE = "seal", "approve", "authenticate", "revoke"
@@ -114,7 +114,7 @@ def preview(volume: Volume, tpm: Tpm2, wish: Wish) -> dict[str, Any]:
     :raises Refused: sealing would be worth nothing.
     """
     latch = _latch_pcr(tpm, wish.pcrs, None, "/")
-    values = tpm.read_pcrs(BANK, sorted({*wish.pcrs, latch}))
+    values = values_of(tpm, sorted({*wish.pcrs, latch}))
     refuse_worthless(wish.pcrs, values, wish.accept)
     nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
     why = "the volume is not sealed to the TPM"
@@ -135,7 +135,7 @@ def look(
     header = require_header(metadata)
     token = token_of(volume, header, root)
     latch = wish.latch_pcr if wish.latch_pcr is not None else _latch_pcr(tpm, wish.pcrs, token, root)
-    values = tpm.read_pcrs(BANK, sorted({*wish.pcrs, latch, *(token.all_pcrs if token else ())}))
+    values = values_of(tpm, sorted({*wish.pcrs, latch, *(token.all_pcrs if token else ())}))
     sealed_to = {pcr: values[pcr] for pcr in sorted({*wish.pcrs, latch})}
     refuse_worthless(wish.pcrs, values, wish.accept)
     tpm.require_encryption()
@@ -259,6 +259,8 @@ def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str
     for candidate in LATCH_CANDIDATES:
         if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
             return candidate
+    # A bank that is off has no latch either, and a reboot does not help there.
+    values_of(tpm, sorted({*pcrs, *LATCH_CANDIDATES}))
     raise Refused(
         "the TPM",
         f"none of the PCRs {list(LATCH_CANDIDATES)} is unextended, so that none can be the latch",

@@ -29,12 +29,11 @@ from ._slots import RECOVERY_SLOT
 from ._storage import Volume
 from ._systemd_boot import Opening, crypttab_with, require_reader
 from ._systemd_token import Policy, enrol, opens, tokens_of_systemd
-from ._token import BANK
 from ._tpm2 import Tpm2
 from ._tpm_policy import policy_pcr
 from ._upkeep import retire
 from ._volume import require_header, require_recovery
-from ._worthless import need, refuse_worthless
+from ._worthless import need, refuse_worthless, values_of
 
 _NOT_SEALED = "no token of systemd opens the volume at boot"
 
@@ -140,7 +139,7 @@ def _require_sense(
     opening = Opening(volume, uuid, tpm.tcti, policy.signature)
     require_reader(opening, root)
     policy.require_usable()
-    values = tpm.read_pcrs(BANK, policy.all_pcrs) if policy.all_pcrs else {}
+    values = values_of(tpm, policy.all_pcrs)
     refuse_worthless(policy.all_pcrs, values, accept)
     return opening, values
 

@@ -23,7 +23,7 @@ from ._luks2 import Header
 from ._luks_header import header_of
 from ._next_boot_record import recorded
 from ._observe import names_in, read_line, under
-from ._pcrs import PCRS, shown_banks, shown_pcrs
+from ._pcrs import PCRS, is_measured, shown_banks, shown_pcrs, why_missing
 from ._stock_facts import stock_facts
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
@@ -100,8 +100,12 @@ def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
         facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
         if not facts["pcrs"]:
             facts["active_banks"] = sorted(tpm.active_banks())
-            facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in tpm.read_pcrs(BANK, PCRS).items()}}
+            values = tpm.read_pcrs(BANK, PCRS) if BANK in facts["active_banks"] else {}
+            facts["pcrs"] = {BANK: {str(pcr): value.hex() for pcr, value in values.items()}} if values else {}
         facts["responding"] = True
+        missing = [pcr for pcr in facts["default_pcrs"] if str(pcr) not in facts["pcrs"].get(BANK, {})]
+        if missing:
+            facts["reason"] = why_missing(facts["active_banks"], missing)[0]
     except EdgesecError as error:
         facts["responding"] = False
         facts["reason"] = error.seen if isinstance(error, TpmError) else str(error)
@@ -193,11 +197,6 @@ def _counted(tpm: Tpm2, token: Token) -> Optional[int]:
         return value_of(tpm, counter_of(token))
     except EdgesecError:
         return None
-
-
-def is_measured(value: Optional[bytes]) -> bool:
-    """Whether a PCR value tells anything: neither missing, nor all zeros, nor all ones."""
-    return value is not None and value not in (UNEXTENDED, b"\xff" * len(UNEXTENDED))
 
 
 def _header_and_token(root: str, enrolment: Enrolment) -> tuple[Header, Token]:

@@ -11,7 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ._errors import Refused
-from ._tpm import is_measured
+from ._pcrs import is_measured, why_missing
+from ._token import BANK
+from ._tpm2 import Tpm2
+
+
+def values_of(tpm: Tpm2, pcrs: Sequence[int]) -> dict[int, bytes]:
+    """The values of PCRs to seal to.
+
+    :raises Refused: the TPM has none, as with its SHA-256 bank turned off.
+    """
+    values = tpm.read_pcrs(BANK, pcrs) if pcrs else {}
+    missing = [pcr for pcr in pcrs if pcr not in values]
+    if missing:
+        seen, remedy = why_missing(tpm.active_banks(), missing)
+        raise Refused("the TPM", seen, f"Nothing was changed. {remedy}")
+    return values
 
 
 def refuse_worthless(pcrs: Sequence[int], values: Mapping[int, bytes], accept: Sequence[str]) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
 _FLAGS = re.compile(r"^flags:\s*0*([0-7]+)$", re.MULTILINE)
+_DELETED = " (deleted)"
 
 
 class User(NamedTuple):
@@ -28,24 +30,33 @@ class User(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """A file that a process has open for writing."""
+    """A file that keeps its file system from becoming read-only, and the process that has it open.
+
+    :ivar deleted: whether it was deleted, and takes room until it is closed; otherwise it is open for writing.
+    """
 
     pid: int
     command: str
     path: str
+    deleted: bool
 
     def __str__(self) -> str:
+        if self.deleted:
+            return f"{self.command} (pid {self.pid}) keeps {self.path} open, which was deleted"
         return f"{self.command} (pid {self.pid}) writes {self.path}"
 
 
 def writers_on(mount_point: str) -> list[Writer]:
-    """The files on the file system mounted there that are open for writing, in whatever mount namespace.
+    """The files that keep the file system mounted there from becoming read-only, in whatever mount namespace.
+
+    They are those open for writing, and those that were deleted and are still in use: open in whatever way, mapped into
+    memory, or a working directory (Linux: sb_prepare_remount_readonly).
 
     :param mount_point: where it is mounted in this one.
     """
     device = os.stat(mount_point).st_dev
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
-    return [writer for pid in pids for writer in _writers(pid, device)]
+    return [writer for pid in pids for writer in dict.fromkeys(_writers(pid, device))]
 
 
 def users_of(mount_point: str) -> list[User]:
@@ -67,12 +78,40 @@ def _users(pid: int, mount_point: str) -> Iterator[User]:
 def _writers(pid: int, device: int) -> Iterator[Writer]:
     # A process may end at any moment while it is looked at.
     with contextlib.suppress(OSError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            link = f"/proc/{pid}/fd/{name}"
+        command = _text(f"/proc/{pid}/comm").strip()
+        for link, for_writing in _used(pid, device):
             with contextlib.suppress(OSError):
-                # The flags first: only few files are open for writing, and asking a network file system can hang.
-                if _is_for_writing(_text(f"/proc/{pid}/fdinfo/{name}")) and os.stat(link).st_dev == device:
-                    yield Writer(pid, _text(f"/proc/{pid}/comm").strip(), os.readlink(link))
+                path = os.readlink(link)
+                deleted = path.endswith(_DELETED)
+                # Asked of as few files as possible: a network file system may not answer.
+                found = os.stat(link) if for_writing or deleted else None
+                if found is not None and found.st_dev == device:
+                    # A deleted name may be one of several.
+                    gone = deleted and found.st_nlink == 0
+                    if for_writing or gone:
+                        yield Writer(pid, command, path[: -len(_DELETED)] if deleted else path, gone)
+
+
+def _used(pid: int, device: int) -> Iterator[tuple[str, bool]]:
+    """Links to what a process uses, each with whether it is open for writing."""
+    for name in ("cwd", "root"):
+        yield f"/proc/{pid}/{name}", False
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            yield f"/proc/{pid}/fd/{name}", _is_for_writing(_text(f"/proc/{pid}/fdinfo/{name}"))
+    # A mapping outlives the descriptor it was made with.
+    number = f"{os.major(device):02x}:{os.minor(device):02x}"
+    for line in _text(f"/proc/{pid}/maps").splitlines():
+        addresses, _flags, _offset, where, *_rest = line.split(None, 4)
+        if where == number:
+            link = f"/proc/{pid}/map_files/{_as_in_map_files(addresses)}"
+            with contextlib.suppress(OSError):
+                yield link, bool(os.lstat(link).st_mode & stat.S_IWUSR)
+
+
+def _as_in_map_files(addresses: str) -> str:
+    """The name of a mapping there: without the zeros that maps fills up with, see proc_pid_map_files(5)."""
+    return "-".join(f"{int(each, 16):x}" for each in addresses.split("-"))
 
 
 def _text(path: str) -> str:

@@ -126,8 +126,8 @@ ansible_facts:
             path: {type: str, description: "The mount point."}
             found_by:
               description: >-
-                What tells that it is one: V(mount table), V(fstab), or V(firmware), which names the partition that it
-                booted from.
+                What tells that it is one: V(mount table), V(fstab), V(partition type), V(contents), or V(firmware),
+                which names the partition that it booted from.
               type: list
               elements: str
             source: {type: str, description: "What is mounted, V(none) where nothing is."}
@@ -261,11 +261,14 @@ ansible_facts:
         measured:
           description: Whether the event log of the firmware leads to the PCRs of the SHA-256 bank as they are.
           type: dict
-          sample: {"log": true, "agree": [0, 1, 2, 3, 4, 5, 6, 7, 9], "differ": [11], "reason": null}
+          sample: {"log": true, "agree": [0, 1, 2, 3, 4, 5, 6, 7, 9], "differ": [11], "kernel": [4], "reason": null}
           contains:
             log: {type: bool, description: "Whether there is a log, V(none) where there is one that cannot be read."}
             agree: {type: list, elements: int, description: "PCRs that it leads to, V(none) where that is not known."}
             differ: {type: list, elements: int, description: "PCRs that are otherwise, V(none) where not known."}
+            kernel: {type: list, elements: int, description: "PCRs into which the log has the kernel."}
+            initrd: {type: list, elements: int, description: "The same of the initrd, or of the words that load none."}
+            command_line: {type: list, elements: int, description: "The same of the kernel's command line."}
             reason: {type: str, description: "Why that cannot be told."}
             source: {type: str, description: "Where it was read."}
         dangers:

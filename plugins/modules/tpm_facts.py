@@ -75,7 +75,7 @@ ansible_facts:
         present: {type: bool, description: "Whether there is a TPM."}
         version: {type: str, description: "V(2.0) or V(1.2)."}
         responding: {type: bool, description: "Whether it answers."}
-        reason: {type: str, description: "Why not."}
+        reason: {type: str, description: "Why not, or why PCRs of the SHA-256 bank have no value."}
         device: {type: str, description: "Its device with a resource manager."}
         tcti: {type: str, description: "How it is reached where not by the kernel."}
         active_banks: {type: list, elements: str, description: "Banks of PCRs."}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._command_line import value
+from ansible_collections.edgesec.hardening.plugins.module_utils._command_line import DRACUT_OFF, value
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
     Finding,
@@ -112,7 +112,7 @@ def _panic(_boot: View, console: View, policy: View) -> Finding:
 def _initramfs(boot: View, console: View, policy: View) -> Finding:
     line = boot.text("cmdline")
     if console.flag("dracut"):
-        option, closed = "rd.shell=0 rd.emergency=reboot", value(line, "rd.shell") in ("0", "no")
+        option, closed = "rd.shell=0 rd.emergency=reboot", value(line, "rd.shell") in DRACUT_OFF
     else:
         option = f"panic={policy.number('boot_console_panic') or 30}"
         seconds = value(line, "panic") or "0"

@@ -13,6 +13,7 @@ from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot_record import APPROVED, UNAPPROVED
+from ansible_collections.edgesec.hardening.plugins.module_utils._pcrs import is_measured, why_missing
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _sealed_by_systemd as systemd
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
@@ -25,7 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     unknown,
     unlock_of,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 AREA = "edgesec_tpm"
 ROLE = "tpm_sealing"
@@ -48,16 +49,26 @@ def all_pcrs(facts: View, policy: View) -> list[int]:
     return sorted({*policy.numbers("tpm_sealing_pcrs"), *policy.numbers("tpm_sealing_public_key_pcrs")})
 
 
+def without_values(facts: View, pcrs: list[int]) -> Optional[tuple[str, str]]:
+    """Why the TPM has no values for some of the PCRs, and what a person can do; None where it has them all."""
+    tpm = facts.child(AREA)
+    banks = tpm.child("pcrs")
+    # A bank that is off is not among them.
+    shown = banks.child(BANK).raw() if BANK in banks.raw() else {}
+    missing = [pcr for pcr in pcrs if str(pcr) not in shown]
+    return why_missing(tpm.texts("active_banks"), missing) if missing and tpm.flag("responding") else None
+
+
 def unmeasured(facts: View, pcrs: list[int]) -> list[int]:
-    """The PCRs into which nothing was measured: all zeros or all ones, or not there."""
-    banks = facts.child(AREA).child("pcrs")
-    bank = banks.child(BANK)
-    blank = []
-    for pcr in pcrs:
-        value = bank.text(str(pcr))
-        if not value.strip("0") or not value.lower().strip("f"):
-            blank.append(pcr)
-    return blank
+    """The PCRs into which nothing was measured.
+
+    :raises Unseen: one has no value, or one that is no digest.
+    """
+    bank = facts.child(AREA).child("pcrs").child(BANK)
+    try:
+        return [pcr for pcr in pcrs if not is_measured(bytes.fromhex(bank.text(str(pcr))))]
+    except ValueError:
+        raise Unseen(f"{AREA}.pcrs.{BANK} holds something that is not a digest") from None
 
 
 def nothing_sealed(policy: View) -> Optional[Finding]:
@@ -118,6 +129,9 @@ def _measured(facts: View, policy: View) -> Finding:
     if not tpm.flag("present"):
         return not_applicable("there is no TPM")
     pcrs = all_pcrs(facts, policy)
+    missing = without_values(facts, pcrs)
+    if missing is not None:
+        return failed(*missing)
     blank = unmeasured(facts, pcrs)
     if blank:
         return failed(f"nothing was measured into PCR {', '.join(map(str, blank))}")

@@ -20,7 +20,11 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT, is_tested, name_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_storage import ROLE as STORAGE_ROLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import ROLE as TPM_ROLE
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import all_pcrs, unmeasured
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_tpm import (
+    all_pcrs,
+    unmeasured,
+    without_values,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
@@ -185,6 +189,9 @@ def _tpm(facts: View, policy: View) -> Problems:
 def _pcrs(facts: View, policy: View) -> Problems:
     pcrs = all_pcrs(facts, policy)
     words = ", ".join(map(str, pcrs))
+    missing = without_values(facts, pcrs)
+    if missing is not None:
+        return [EdgesecError("the TPM", *missing)]
     problems: Problems = []
     blank = unmeasured(facts, pcrs)
     if blank:

@@ -49,6 +49,73 @@ def _device(tmp_path: Path, space: Namespace) -> Device:
     return Device(tmp_path, space)
 
 
+_USES = {
+    "reads a file": ("os.open(f, os.O_RDONLY)", None),
+    "writes a file": ("os.open(f, os.O_WRONLY)", "writes"),
+    "appends to a file": ("os.open(f, os.O_RDWR | os.O_APPEND)", "writes"),
+    "works in a directory": ("os.chdir(d)", None),
+    "reads a deleted file": ("os.open(f, os.O_RDONLY); os.unlink(f)", "keeps"),
+    "writes a deleted file": ("os.open(f, os.O_WRONLY); os.unlink(f)", "keeps"),
+    "has a deleted path": ("os.open(f, os.O_PATH); os.unlink(f)", "keeps"),
+    "reads a file that was replaced": (
+        "os.open(f, os.O_RDONLY); open(f + 'n', 'w').close(); os.rename(f + 'n', f)",
+        "keeps",
+    ),
+    "reads a deleted name of two": ("os.open(f, os.O_RDONLY); os.link(f, f + '2'); os.unlink(f)", None),
+    "writes a deleted name of two": ("os.open(f, os.O_WRONLY); os.link(f, f + '2'); os.unlink(f)", "writes"),
+    "works in a deleted directory": ("os.chdir(d); os.rmdir(d)", "keeps"),
+    "has a file mapped": ("m = mapped(os.O_RDONLY, mmap.ACCESS_READ)", None),
+    "has a file mapped for writing": ("m = mapped(os.O_RDWR, mmap.ACCESS_WRITE)", "writes"),
+    "has a writable file mapped for reading": ("m = mapped(os.O_RDWR, mmap.ACCESS_READ)", "writes"),
+    "has a deleted file mapped": ("m = mapped(os.O_RDONLY, mmap.ACCESS_READ); os.unlink(f)", "keeps"),
+    "has closed all": ("m = mapped(os.O_RDWR, mmap.ACCESS_WRITE); m.close()", None),
+}
+_USER = """
+import mmap, os, sys
+d = sys.argv[1]
+f = d + "-file"
+with open(f, "w") as file:
+    file.write("x" * 4096)
+def mapped(flags, access):
+    # Python's own map keeps a descriptor of its own.
+    fd = os.open(f, flags)
+    found = mmap.mmap(fd, 4096, access=access, trackfd=False) if sys.version_info >= (3, 13) else mmap.mmap(
+        fd, 4096, access=access)
+    for each in os.listdir("/proc/self/fd"):
+        try:
+            if os.stat("/proc/self/fd/" + each).st_ino == os.stat(f).st_ino:
+                os.close(int(each))
+        except OSError:
+            pass
+    return found
+os.mkdir(d)
+{use}
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("use", _USES)
+def test_who_keeps_a_file_system_busy_is_named_as_the_kernel_sees_it(device: Device, use: str) -> None:
+    device.mount(device.boot)
+    script, names = _USES[use]
+    argv = [*device.space.enter, "python3", "-c", _USER.replace("{use}", script), str(device.boot / "dir")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "ready\n"
+        if names is None:
+            assert device.harden().changed
+            assert device.space.options(device.boot) >= RESTRICTED
+        else:
+            error = device.harden().error
+            assert f"python3 (pid {user.pid}) {names} {device.boot}/dir" in error
+            assert error.count(f"(pid {user.pid})") == 1
+            assert "ro" not in device.space.options(device.boot)
+        user.communicate("\n")
+    device.harden()
+    assert device.space.options(device.boot) >= RESTRICTED
+
+
 def test_check_do_check_do(device: Device) -> None:
     device.mount(device.boot)
     before = device.fstab.read_bytes()

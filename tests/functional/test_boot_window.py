@@ -182,6 +182,16 @@ def test_a_writer_is_named_and_waited_for(device: Device) -> None:
     wait_until(device.are_closed)
 
 
+def test_who_keeps_a_deleted_file_open_is_named_and_waited_for(device: Device) -> None:
+    device.do("open")
+    reader = device.start(f"echo x >{device.boot}/old; exec 7<{device.boot}/old; rm {device.boot}/old")
+    refused = device.call("close")
+    assert refused.returncode == 4
+    assert f"sh (pid {reader.pid}) keeps {device.boot}/old open, which was deleted" in refused.stderr
+    reader.communicate("")
+    wait_until(device.are_closed)
+
+
 def test_the_next_call_does_the_work_of_a_watcher_that_was_killed(
     device: Device, holders: list[subprocess.Popen[str]]
 ) -> None:

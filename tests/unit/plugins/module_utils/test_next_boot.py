@@ -308,10 +308,68 @@ def test_variables_of_grub_that_changed_are_refused(device: Device) -> None:
         device.look(this)
 
 
-def test_a_menu_of_boot_loader_specification_entries_is_refused(device: Device) -> None:
-    this = device.boot()
+def _boot_of_bls(device: Device, *, verified: bool) -> Boot:
+    """As Fedora's GRUB has it, whose menu comes from loader/entries; shim verifies kernels with Secure Boot only."""
+    this = Boot()
+    this.authority(MICROSOFT)
+    for path in ("/EFI/debian/shimx64.efi", "/EFI/debian/grubx64.efi"):
+        this.image(authenticode(device.files["/boot/efi" + path]), path)
+    this.ipl(14, "MokList", b"keys")
+    this.ipl(9, "(hd0,gpt1)/EFI/debian/grub.cfg", device.files["/boot/efi/EFI/debian/grub.cfg"])
+    this.command("set prefix=(hd0,gpt2)/grub")
     this.command("blscfg")
-    with pytest.raises(Refused, match="Boot Loader Specification"):
+    this.ipl(9, "(hd0,gpt2)/loader/entries//a.conf", b"title a\n")
+    this.command(f"linux (hd0,gpt2)/vmlinuz-{OLD} ro")
+    if verified:
+        this.image(authenticode(device.files[f"/boot/vmlinuz-{OLD}"]))
+    this.command(f"(hd0,gpt2)/vmlinuz-{OLD} ro", "kernel_cmdline: ")
+    this.tag("Linux initrd", b"initrd")
+    return this
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_a_menu_of_bls_entries_stops_the_prediction_of_what_grub_chooses_alone(device: Device, verified: bool) -> None:
+    this = _boot_of_bls(device, verified=verified)
+    chosen = (4, 8, 9) if verified else (8, 9)
+    for pcr in (0, 1, 2, 3, 4, 6, 7, 14):
+        if pcr not in chosen:
+            assert device.look(this, pcrs=(pcr,))["pcr_values"] == {str(pcr): this.pcrs[pcr].hex()}
+    for pcr in chosen:
+        with pytest.raises(Refused, match=rf"PCR {pcr}: GRUB took its menu from Boot Loader Specification entries"):
+            device.look(this, pcrs=(pcr,))
+    with pytest.raises(Refused, match=f"PCRs {', '.join(map(str, chosen))}: GRUB took"):
+        device.look(this, pcrs=(0, 4, 7, 8, 9, 14))
+
+
+def test_a_new_kernel_of_a_bls_entry_is_not_taken_for_the_next(device: Device) -> None:
+    this = _boot_of_bls(device, verified=True)
+    device.install(NEW)
+    assert device.look(this, pcrs=(0, 7))["differs"] is False
+    with pytest.raises(Refused, match="PCR 4: GRUB took"):
+        device.look(this, pcrs=(4, 7))
+
+
+def test_an_entry_of_systemd_boot_stops_the_prediction_of_its_command_line_alone(device: Device) -> None:
+    """A kernel and its initrd beside each other (type #1): systemd-boot measures the options into PCR 12."""
+    this = Boot()
+    this.authority(MICROSOFT)
+    loader = "/EFI/systemd/systemd-bootx64.efi"
+    device.files |= {f"/boot/efi{loader}": SHIM, "/boot/efi/m/6.1/linux": kernel(OLD), "/boot/efi/m/6.1/initrd": b"i"}
+    this.image(authenticode(SHIM), loader)
+    this.image(authenticode(kernel(OLD)), "/m/6.1/linux")
+    this.measure(12, 0xD, "ro quiet".encode("utf-16-le") + b"\0\0", "ro quiet".encode("utf-16-le"))
+    this.tag("Linux initrd", b"i")
+    assert device.look(this, pcrs=(0, 4, 7))["differs"] is False
+    for pcr in (9, 12):
+        with pytest.raises(Refused, match=f"^PCR {pcr}: it is not known what was measured"):
+            device.look(this, pcrs=(pcr,))
+
+
+def test_a_configuration_that_is_not_understood_stops_what_it_touches_alone(device: Device) -> None:
+    this = device.boot()
+    device.files["/boot/grub/grubenv"] = b"# GRUB Environment Block\nnext_entry=2\n"
+    assert device.look(this, pcrs=(0, 2, 7, 14))["differs"] is False
+    with pytest.raises(Refused, match=r"PCRs 4, 8, 9: /boot/grub/grubenv has changed since the boot"):
         device.look(this)
 
 

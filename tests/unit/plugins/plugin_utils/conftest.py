@@ -187,7 +187,15 @@ BEFORE: dict[str, Any] = {
             for name in ("PK", "KEK", "db", "dbx")
         },
         "shim": {"present": True, "validation_disabled": False, "sbat_level": "2023012900"},
-        "measured": {"log": True, "agree": [0, 4, 7, 11], "differ": [], "reason": None},
+        "measured": {
+            "log": True,
+            "agree": [0, 4, 7, 11],
+            "differ": [],
+            "kernel": [4],
+            "initrd": [4],
+            "command_line": [4],
+            "reason": None,
+        },
         "dangers": [],
         "emmc": [{"name": "mmcblk0boot0", "read_only": True, "force_ro": True, "locked_until_power_on": False}],
         "console": {

@@ -145,8 +145,13 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("boot.secure_boot.user_mode", lambda f: f["edgesec_boot"].update(setup_mode=True), "setup mode"),
     (
         "boot.image.unified_or_measured",
-        lambda f: f["edgesec_boot"].update(uki=False, event_log=False),
+        lambda f: (f["edgesec_boot"].update(uki=False), f["edgesec_boot"]["measured"].update(log=False)),
         "neither",
+    ),
+    (
+        "boot.image.unified_or_measured",
+        lambda f: (f["edgesec_boot"].update(uki=False), f["edgesec_boot"]["measured"].update(initrd=[])),
+        "not measured: initrd",
     ),
     ("boot.kernel.lockdown", lambda f: f["edgesec_boot"].update(lockdown="none"), "none"),
     (
