@@ -20,6 +20,8 @@ NO_KEY = "none"
 
 _FIELD = re.compile(r"[^ \t]+")
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
+# ASCII alone: udev leaves other characters of UTF-8 as they are.
+_UNSAFE = re.compile(r"(?![0-9A-Za-z#+.:=@_-])[\x00-\x7f]")
 # An initramfs opens what has one of these, so that the system may not start without it.
 _EARLY = ("initramfs", "x-initrd.attach")
 
@@ -55,8 +57,24 @@ def parse(text: str) -> list[Line]:
 
 def path_of(source: str) -> str:
     """The path that a source names: C(UUID=) and its like stand for a link that udev makes."""
+    return next(iter(links_of(source)), source)
+
+
+def links_of(source: str) -> list[str]:
+    """The links that a tag such as C(LABEL=) may stand for: as it is written, and for a UUID in small letters.
+
+    Udev escapes what is not allowed in the names of its links (encode_devnode_name in systemd).
+    """
     tag, _equals, value = source.partition("=")
-    return f"/dev/disk/{_TAGS[tag]}/{value.strip(chr(34))}" if tag in _TAGS else source
+    if tag not in _TAGS:
+        return []
+    plain = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+    values = dict.fromkeys((plain, plain.lower()) if tag.endswith("UUID") else (plain,))
+    return [f"/dev/disk/{_TAGS[tag]}/{_UNSAFE.sub(_as_udev, each)}" for each in values]
+
+
+def _as_udev(match: re.Match[str]) -> str:
+    return f"\\x{ord(match.group()):02x}"
 
 
 def append(text: str, target: str, source: str, options: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ._errors import EdgesecError, Refused
@@ -86,6 +88,22 @@ def overwrite(path: str, begin: int, end: int) -> None:
         for at in range(begin, end, _CHUNK):
             if any(os.pread(file.fileno(), min(_CHUNK, end - at), at)):
                 raise EdgesecError(path, f"does not keep what is written to byte {at} and on", "Distrust the device")
+
+
+@contextmanager
+def alone(device: str) -> Iterator[None]:
+    """Open a device exclusively (O_EXCL), so that nobody mounts, maps or swaps to it meanwhile. Files always succeed.
+
+    :raises Refused: it is in use.
+    """
+    try:
+        descriptor = os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(device, f"it cannot be opened exclusively ({error.strerror})", "Nothing was changed") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: str) -> None:

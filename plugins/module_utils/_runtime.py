@@ -20,6 +20,7 @@ WANTS = "etc/systemd/system/multi-user.target.wants"
 MODULES = (
     "_authorization",
     "_background",
+    "_blank",
     "_blocks",
     "_boot_file",
     "_boot_window",

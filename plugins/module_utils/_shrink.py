@@ -38,7 +38,11 @@ def require_shrinkable(device: str, found: FileSystem, size: int) -> None:
     :raises Refused: and why.
     """
     if not found.single:
-        raise Refused(device, "its file system lies on other devices as well", "It cannot be encrypted in place")
+        raise Refused(
+            device,
+            f"a part of its {found.type} file system lies elsewhere: {found.elsewhere}",
+            "It cannot be encrypted in place, for that part would stay in clear. Copy the data to a new volume",
+        )
     if found.type == "xfs" and found.size_bytes > size:
         raise Refused(
             device,

@@ -15,20 +15,17 @@ from functools import cached_property
 from typing import Any, NamedTuple, Optional
 
 from ._blocks import Block, Blocks
+from ._contents import look_inside
 from ._crypttab import CRYPTTAB, path_of
 from ._crypttab import Line as CrypttabLine
 from ._crypttab import parse as parse_crypttab
 from ._crypttab_readers import Readers, ignored_options, installed, reader_of
-from ._errors import EdgesecError, Malformed
+from ._errors import EdgesecError
 from ._fstab import Line
 from ._fstab import find as find_in_fstab
 from ._fstab import parse as parse_fstab
-from ._luks_header import describe, header_of
 from ._mountinfo import Mount, mount_around, mounted_at, parse_mountinfo
 from ._observe import json_clean, read_text, resolve, under
-from ._relocation import is_interrupted
-from ._signatures import probe
-from ._unlock_facts import key_file_facts
 
 MOUNTINFO = "/proc/self/mountinfo"
 FSTAB = "/etc/fstab"
@@ -175,6 +172,9 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "size_bytes": None,
         "blank": None,
         "signatures": None,
+        "sample": None,
+        "named_by": [],
+        "parts_elsewhere": None,
         "partition_table": False,
         "partition_table_uuid": None,
         "partitions_in_use": [],
@@ -210,52 +210,9 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         facts["mapping"] = _mapping(device, block)
     facts["mounted_at"] = sorted({mount.mount_point for mount in device.mounts_of(block, real)})
     facts["in_use_as"] = _uses(device, block, real)
-    _look_inside(device, path, facts)
+    look_inside(device.root, path, block, facts)
     facts["crypttab"] = _crypttab(device, volume, real, facts["luks"]["uuid"] if facts["luks"] else None)
     return facts
-
-
-def _look_inside(device: _Device, path: str, facts: dict[str, Any]) -> None:
-    """What is written on the device: its LUKS header, or else what blkid and wipefs know."""
-    try:
-        header = header_of(path)
-    except Malformed as error:
-        facts.update(blank=False, reason=str(error))
-        return
-    except OSError as error:
-        facts["reason"] = f"it cannot be read: {error.strerror}"
-        return
-    if header is None and is_interrupted(path):
-        facts.update(blank=False, interrupted=True, reason="its encryption in place was interrupted before it began")
-        return
-    if header is not None:
-        facts.update(
-            blank=False,
-            luks=describe(header),
-            key_file=key_file_facts(device.root, facts["name"], header),
-            signatures=[
-                {
-                    "type": "crypto_LUKS",
-                    "usage": "crypto",
-                    "uuid": header.uuid or None,
-                    "label": header.label or None,
-                    "offset": 0,
-                }
-            ],
-        )
-        return
-    facts["source"] = facts["source"] + ["blkid -p", "wipefs -n"]
-    try:
-        contents = probe(path)
-    except EdgesecError as error:
-        facts["reason"] = str(error)
-        return
-    facts["signatures"] = [signature._asdict() for signature in contents.signatures]
-    facts["partition_table"] = facts["partition_table"] or contents.partition_table
-    facts["partition_table_uuid"] = contents.partition_table_uuid
-    facts["blank"] = not (
-        contents.something or facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
-    )
 
 
 def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -> list[dict[str, Any]]:
