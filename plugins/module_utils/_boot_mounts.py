@@ -16,6 +16,7 @@ from ._boot_window_hooks import window
 from ._errors import EdgesecError, Malformed, Refused
 from ._fstab import Entry, Line, find, parse, put_entry, set_options
 from ._fstab_file import put_in_place, read_table
+from ._going_back import Step, cause, go_back
 from ._mountinfo import Mount, mounted_at, same_path
 from ._observe import json_clean
 from ._remount import FLAGS, RESTRICTIONS, is_shared, remount
@@ -131,25 +132,12 @@ class Plan(NamedTuple):
                     tried.append(mount)
                     mount.restrict()
         except EdgesecError as error:
-            failures = self._go_back(tried)
-            if not failures:
-                raise
-            seen = "; going back failed too: ".join([error.seen, *failures])
-            raise EdgesecError(error.subject, seen, error.remedy) from None
+            lifts = [Step(mount.path, mount.lift) for mount in reversed(tried)]
+            raise cause(error, go_back([*lifts, Step(self.fstab, self._write_back)])) from None
 
-    def _go_back(self, tried: Sequence[BootMount]) -> list[str]:
-        failures = []
-        for mount in reversed(tried):
-            try:
-                mount.lift()
-            except EdgesecError as error:
-                failures.append(f"{mount.path}: {_in_one_line(error)}")
-        try:
-            if _read(self.fstab) == self.after != self.before:
-                _write(self.after, self.before, self.fstab)
-        except EdgesecError as error:
-            failures.append(str(error))
-        return failures
+    def _write_back(self) -> None:
+        if _read(self.fstab) == self.after != self.before:
+            _write(self.after, self.before, self.fstab)
 
 
 def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: bool) -> Plan:

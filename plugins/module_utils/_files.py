@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from ._errors import EdgesecError, Refused
@@ -69,7 +69,8 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
             os.fsync(descriptor)
         os.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
     sync_directory(directory)
 
@@ -155,9 +156,12 @@ def _change(descriptor: int, change: Change) -> None:
         if (before.uid, before.gid) != (after.uid, after.gid):
             os.fchown(descriptor, after.uid, after.gid)
     except OSError:
-        if before.acl:
-            os.setxattr(descriptor, ACL, before.acl)
-        os.fchmod(descriptor, before.mode)
+        # The list first, since it changes the bits; what fails here must not hide what failed before.
+        with suppress(OSError):
+            if before.acl:
+                os.setxattr(descriptor, ACL, before.acl)
+        with suppress(OSError):
+            os.fchmod(descriptor, before.mode)
         raise
     if after.acl:
         os.setxattr(descriptor, ACL, after.acl)

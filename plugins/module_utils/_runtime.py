@@ -38,6 +38,7 @@ MODULES = (
     "_event_log",
     "_file_access",
     "_files",
+    "_going_back",
     "_grub",
     "_header_digest",
     "_header_mac",

@@ -14,6 +14,7 @@ from typing import Optional
 from ._cli import run
 from ._errors import Refused, ToolFailed
 from ._files import sync_directory
+from ._relocation import is_interrupted
 from ._superblock import SUPERBLOCK_BYTES, FileSystem, read_superblock
 
 # What resize2fs(8) overwrites is kept here meanwhile, to be put back by e2undo(8): below /etc, since that is there when
@@ -23,6 +24,7 @@ UNDO_DIRECTORY = "/etc/edgesec/undo"
 _HOURS = 24 * 3600.0
 _E2FSCK_CORRECTED = 1
 _UNDO_ROOM = 64 << 20
+_UNDO_MAGIC = b"E2UNDO02"
 
 
 def file_system_of(device: str) -> Optional[FileSystem]:
@@ -70,17 +72,30 @@ def shrink(name: str, device: str, found: FileSystem, size: int, mount_point: Op
         raise Refused(device, "its file system did not become smaller", "Nothing was encrypted")
 
 
-def undo_shrink(name: str, device: str) -> bool:
-    """Put back what an interrupted shrinking has overwritten; returns whether there was one."""
+def undo_shrink(name: str, device: str) -> str:
+    """Put back what an interrupted shrinking has overwritten; returns what was found out about it, mostly nothing.
+
+    resize2fs writes the header of its undo file before it overwrites the first block: without one, it has not.
+
+    :raises Refused: the start of the device was not put back before; the undo file stays.
+    """
     path = _undo_file(name)
     if not os.path.exists(path):
-        return False
-    if os.path.getsize(path) and file_system_of(device) is not None:
-        run(["e2undo", "-f", path, device], timeout=_HOURS)
-        with open(device, "rb") as file:
-            os.fsync(file.fileno())
+        return ""
+    if is_interrupted(device):
+        raise Refused(device, "its start is not put back yet", f"Run again; {path} stays until then")
+    note = ""
+    if file_system_of(device) is not None:
+        with open(path, "rb") as file:
+            begins = file.read(len(_UNDO_MAGIC)) == _UNDO_MAGIC
+        if begins:
+            run(["e2undo", "-f", path, device], timeout=_HOURS)
+            with open(device, "rb") as file:
+                os.fsync(file.fileno())
+        elif os.path.getsize(path):
+            note = f"{path} had no header, so nothing had been overwritten, and it was removed"
     forget_undo(name)
-    return True
+    return note
 
 
 def forget_undo(name: str) -> None:

@@ -25,6 +25,7 @@ from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import alone, overwrite
+from ._going_back import Step, cause, go_back
 from ._signatures import probe
 from ._swap_device import Swap, is_active, mapping_of, path_of
 
@@ -89,9 +90,9 @@ def swap_on(swap: Swap) -> None:
     try:
         run(["mkswap", swap.mapper])
         run(["swapon", swap.mapper])
-    except EdgesecError:
-        _cryptsetup.close_volume(swap.name)
-        raise
+    except EdgesecError as error:
+        close = Step(swap.mapper, lambda: _cryptsetup.close_volume(swap.name))
+        raise cause(error, go_back([close])) from None
 
 
 def require_swap_or_blank(device: str) -> bool:
