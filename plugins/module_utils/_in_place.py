@@ -227,26 +227,22 @@ def _switch(job: Job, found: FileSystem, key: bytes) -> None:
             place_header(device, file.read(SHIFT), _size_of(device) - SHIFT)
         forget_undo(volume.name)
     except EdgesecError as error:
-        raise cause(error, _switch_back(volume, (fstab, guarded), mounts)) from None
+        failures, note = _switch_back(volume, (fstab, guarded), mounts)
+        raise cause(error, failures, note) from None
     except BaseException:
         _switch_back(volume, (fstab, guarded), mounts)
         raise
 
 
-def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]) -> list[str]:
-    """Undo a switch that failed before there was a header; returns what could not be undone.
+def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]) -> tuple[list[str], str]:
+    """Undo a switch that failed before there was a header; returns what could not be undone, and what is to be told.
 
     :param fstab: as it was, and as it was guarded.
     """
     if _has_header(volume.device):
-        return []
+        return [], ""
     notes: list[str] = []
-
-    def clear() -> None:
-        note = clear_up(volume)
-        notes.extend([note] if note else [])
-
-    failures = go_back([Step(volume.device, clear)])
+    failures = go_back([Step(volume.device, lambda: notes.append(clear_up(volume)))])
     # What could not be undone is mounted all the same, but nothing is written to it.
     more = ["ro"] if failures else []
     failures += go_back(
@@ -255,7 +251,7 @@ def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]
             *(Step(mount.mount_point, partial(_mount_again, volume.device, mount, more)) for mount in mounts),
         ]
     )
-    return [*failures, *notes]
+    return failures, "".join(notes)
 
 
 def _has_header(device: str) -> bool:

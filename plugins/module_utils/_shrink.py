@@ -24,7 +24,9 @@ UNDO_DIRECTORY = "/etc/edgesec/undo"
 _HOURS = 24 * 3600.0
 _E2FSCK_CORRECTED = 1
 _UNDO_ROOM = 64 << 20
+# struct undo_header in lib/ext2fs/undo_io.c of e2fsprogs.
 _UNDO_MAGIC = b"E2UNDO02"
+_UNDO_BLOCK_SIZE = slice(32, 36)
 
 
 def file_system_of(device: str) -> Optional[FileSystem]:
@@ -75,7 +77,7 @@ def shrink(name: str, device: str, found: FileSystem, size: int, mount_point: Op
 def undo_shrink(name: str, device: str) -> str:
     """Put back what an interrupted shrinking has overwritten; returns what was found out about it, mostly nothing.
 
-    resize2fs writes the header of its undo file before it overwrites the first block: without one, it has not.
+    An undo file that names no block size was closed before anything was overwritten; e2undo would refuse it.
 
     :raises Refused: the start of the device was not put back before; the undo file stays.
     """
@@ -87,13 +89,13 @@ def undo_shrink(name: str, device: str) -> str:
     note = ""
     if file_system_of(device) is not None:
         with open(path, "rb") as file:
-            begins = file.read(len(_UNDO_MAGIC)) == _UNDO_MAGIC
-        if begins:
+            head = file.read(_UNDO_BLOCK_SIZE.stop).ljust(_UNDO_BLOCK_SIZE.stop, b"\0")
+        if head.startswith(_UNDO_MAGIC) and any(head[_UNDO_BLOCK_SIZE]):
             run(["e2undo", "-f", path, device], timeout=_HOURS)
             with open(device, "rb") as file:
                 os.fsync(file.fileno())
         elif os.path.getsize(path):
-            note = f"{path} had no header, so nothing had been overwritten, and it was removed"
+            note = f"{path} had nothing recorded that could be put back, and was removed"
     forget_undo(name)
     return note
 
