@@ -278,13 +278,15 @@ def _guarded(text: str, job: Job, found: FileSystem) -> str:
     or mounted before the unlocker has undone what was interrupted, and so not at all where there is none.
     """
     path = job.volume.mount
-    line = find(parse(text), path) if path else None
+    line = find(parse(text), path, os.path.realpath) if path else None
     if line is None or line.entry is None or any(option.startswith(GUARD) for option in line.entry.options):
         return text
     guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock != BY_CONTROLLER else "noauto"
     added = [option for option in ("nofail", guard) if option not in line.entry.options]
     options = (*line.entry.options, *added, f"{GUARD}{'+'.join(added)}")
-    return put_entry(text, line.entry._replace(source=f"UUID={found.uuid}", options=options, passno=0))
+    return put_entry(
+        text, line.entry._replace(source=f"UUID={found.uuid}", options=options, passno=0), os.path.realpath
+    )
 
 
 def _mounts_of(device: str) -> list[Mount]:

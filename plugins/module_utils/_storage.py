@@ -11,18 +11,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, Optional
+from functools import cached_property, partial
+from typing import Any, Callable, NamedTuple, Optional
 
 from ._blocks import Block, Blocks
 from ._contents import look_inside
-from ._crypttab import CRYPTTAB, path_of
+from ._crypttab import CRYPTTAB, links_of, path_of
 from ._crypttab import Line as CrypttabLine
 from ._crypttab import parse as parse_crypttab
-from ._crypttab_readers import Readers, ignored_options, installed, reader_of
+from ._crypttab_readers import INITRAMFS, Readers, ignored_options, installed, reader_of
 from ._errors import EdgesecError
-from ._fstab import Line
-from ._fstab import find as find_in_fstab
+from ._fstab import Line, first_for
 from ._fstab import parse as parse_fstab
 from ._mountinfo import Mount, mount_around, mounted_at, parse_mountinfo
 from ._observe import json_clean, read_text, resolve, under
@@ -186,7 +185,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "key_file": None,
         "mapping": None,
         "mount": _mount_at(device, volume.mount),
-        "fstab": fstab_facts(device.fstab, volume.mount),
+        "fstab": fstab_facts(device.fstab, volume.mount, partial(resolve, device.root)),
         "crypttab": [],
         "recovery_escrowed": None,
         "reason": None,
@@ -215,19 +214,25 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
     return facts
 
 
+def _opens(device: _Device, source: str, real: str, uuid: Optional[str]) -> bool:
+    return source == f"UUID={uuid}" or any(
+        resolve(device.root, path) == real for path in (*links_of(source), path_of(source))
+    )
+
+
 def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -> list[dict[str, Any]]:
     """The lines of crypttab that open the device, or give its name to something."""
     found = []
     for line in device.crypttab:
-        opens_it = resolve(device.root, path_of(line.source)) == real or (uuid and line.source == f"UUID={uuid}")
-        if opens_it or line.target == volume.name:
+        opens_it = any(_opens(device, each.source, real, uuid) for each in line.readings)
+        if opens_it or volume.name in [each.target for each in line.readings]:
             found.append(
                 {
                     "line": line.number,
                     "target": line.target,
                     "source": line.source,
                     "options": list(line.options),
-                    "opens_it": bool(opens_it),
+                    "opens_it": opens_it,
                     "early": line.is_early,
                 }
             )
@@ -237,6 +242,8 @@ def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -
 def _crypttab_line(device: _Device, line: CrypttabLine) -> dict[str, Any]:
     """A line of crypttab, the program that reads it at boot, and the options that this one drops."""
     reader = reader_of(line, device.readers, device.mappings_of_the_system())
+    if reader == INITRAMFS and line.elsewise is not None:
+        line = line.elsewise
     return {
         "line": line.number,
         "target": line.target,
@@ -293,11 +300,21 @@ def _mount_at(device: _Device, mount_point: Optional[str]) -> Optional[dict[str,
     }
 
 
-def fstab_facts(lines: Sequence[Line], mount_point: Optional[str]) -> Optional[dict[str, Any]]:
-    """The line of fstab that holds for a mount point, as facts."""
-    line = find_in_fstab(lines, mount_point) if mount_point else None
-    if line is None or line.entry is None:
+def fstab_facts(
+    lines: Sequence[Line], mount_point: Optional[str], real: Callable[[str], str] = str
+) -> Optional[dict[str, Any]]:
+    """The line of fstab that holds for a mount point, as facts; of a disputed one, no options.
+
+    :param real: follows the symbolic links in a path.
+    """
+    if not mount_point:
         return None
+    line = first_for(lines, mount_point, real)
+    if line is None:
+        return None
+    if line.entry is None:
+        # No option is sure to be there.
+        return {"source": line.seen[0].source, "options": [], "line": line.number}
     return {"source": line.entry.source, "options": list(line.entry.options), "line": line.number}
 
 
