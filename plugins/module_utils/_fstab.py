@@ -168,11 +168,21 @@ def _parse_line(number: int, raw: str) -> Line:
     if not line.strip(_BLANKS) or line.lstrip(_BLANKS).startswith("#"):
         return Line(number, raw, None)
     systemd, mount = _by_glibc(line), _by_libmount(line[:-1] if line.endswith("\r") else line)
-    # Neither of them says what becomes of these.
-    plain = "\0" not in line and len(line.encode("utf-8", "surrogateescape")) <= _GLIBC_BYTES
-    if systemd == mount and plain and not _DIGITS.search(" ".join(line.split()[4:6])):
+    if systemd == mount and not _is_undefined(line, raw):
         return Line(number, raw, systemd)
     return Line(number, raw, None, (systemd, mount))
+
+
+def _is_undefined(line: str, raw: str) -> bool:
+    """Whether what getmntent(3) makes of a line depends on its buffers, or on the line before."""
+    if "\0" in line or len(line.encode("utf-8", "surrogateescape")) > _GLIBC_BYTES:
+        return True
+    fields = list(_FIELD.finditer(line))
+    if any(_DIGITS.search(field.group()) for field in fields[4:6]):
+        return True
+    # Where sscanf(3) finds nothing but white space, the numbers of the line before stay.
+    rest = line.rstrip(_BLANKS) if raw.endswith("\n") else line
+    return len(fields) > 3 and rest[fields[3].end() :].isspace()
 
 
 def _by_glibc(line: str) -> Entry:
