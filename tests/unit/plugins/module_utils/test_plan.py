@@ -115,7 +115,12 @@ def facts_with(*signatures: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         **dict.fromkeys(["partition_table", "partition_table_uuid", "luks", "reason", "parts_elsewhere"]),
         **{name: [] for name in ("named_by", "mounted_at", "holders", "in_use_as", "partitions_in_use")},
-        "name": "data", "device": "/dev/x", "exists": True, "size_bytes": 1, "blank": False, "interrupted": False,
+        "name": "data",
+        "device": "/dev/x",
+        "exists": True,
+        "size_bytes": 1,
+        "blank": False,
+        "interrupted": False,
         "sample": {"digest": "sha256:0", "erased": False},
         "signatures": list(signatures),
         **more,
