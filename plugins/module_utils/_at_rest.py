@@ -17,11 +17,13 @@ import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, Optional
 
 from ._cli import run
 from ._errors import EdgesecError, Refused
 from ._files import sync_directory, write_atomic
+from ._going_back import Step, cause, go_back
 from ._observe import read_text, under
 from ._removal import remove_plaintext
 from ._systemd_creds import LARGEST, Sealing, require_support
@@ -178,14 +180,13 @@ def apply(status: Status) -> Optional[dict[str, Any]]:
         write_atomic(wanted.drop_in, wanted.text().encode(), 0o644)
         _prove(wanted, secret)
     except (EdgesecError, OSError) as error:
-        if not linked and os.path.islink(wanted.source):
-            os.unlink(wanted.source)
-        _undo(status, earlier)
+        failures = go_back(_undo(status, earlier, linked=linked))
         if first:
             with suppress(OSError):
                 os.rmdir(units)
         seen = error.seen if isinstance(error, EdgesecError) else str(error)
-        raise EdgesecError(wanted.unit, f"{seen}; everything is as it was", getattr(error, "remedy", "")) from None
+        first_cause = EdgesecError(wanted.unit, seen, getattr(error, "remedy", ""))
+        raise cause(first_cause, failures, "everything is as it was") from None
     return None if secret is None else remove_plaintext(wanted.aside)
 
 
@@ -207,20 +208,34 @@ def _prove(wanted: Wanted, secret: Optional[bytes]) -> None:
             raise EdgesecError(wanted.proof[0], f"ended with {rc}, so the service does not work", "Run it by hand")
 
 
-def _undo(status: Status, earlier: Optional[bytes]) -> None:
+def _undo(status: Status, earlier: Optional[bytes], *, linked: bool) -> list[Step]:
     wanted = status.wanted
+    restart = ["systemctl", "restart", wanted.unit]
+    return [
+        Step(wanted.source, partial(_unlink, wanted, linked=linked)),
+        Step(wanted.source, partial(_put_plaintext_back, wanted)),
+        Step(wanted.credential, partial(_put, wanted.credential, earlier, 0o600)),
+        Step(wanted.drop_in, partial(_put, wanted.drop_in, status.before.encode() or None, 0o644)),
+        Step("systemd", partial(run, ["systemctl", "daemon-reload"])),
+        Step(wanted.unit, partial(run, restart, timeout=_START_SECONDS, ok=range(256))),
+    ]
+
+
+def _unlink(wanted: Wanted, *, linked: bool) -> None:
+    if not linked and os.path.islink(wanted.source):
+        os.unlink(wanted.source)
+
+
+def _put_plaintext_back(wanted: Wanted) -> None:
     if os.path.lexists(wanted.aside):
         _put_back(wanted)
-    for path, data, mode in (
-        (wanted.credential, earlier, 0o600),
-        (wanted.drop_in, status.before.encode() or None, 0o644),
-    ):
-        if data is not None:
-            write_atomic(path, data, mode)
-        elif os.path.lexists(path):
-            os.unlink(path)
-    run(["systemctl", "daemon-reload"])
-    run(["systemctl", "restart", wanted.unit], timeout=_START_SECONDS, ok=range(256))
+
+
+def _put(path: str, data: Optional[bytes], mode: int) -> None:
+    if data is not None:
+        write_atomic(path, data, mode)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def _put_back(wanted: Wanted) -> None:

@@ -15,11 +15,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple, Optional
 
 from ._console import DEBUG_SHELL, SHELL_UNITS, editor_setting, is_masked, restricted_entries
 from ._errors import EdgesecError, Refused
 from ._fstab_file import reload_systemd
+from ._going_back import Step as Undo
+from ._going_back import cause, go_back
 from ._grub_console import DEFAULTS, GRUB, MADE, SCRIPT, defaults, generate, script
 from ._observe import is_directory, json_clean, read_line, read_text, under
 from ._writable import put
@@ -108,14 +111,19 @@ class Plan(NamedTuple):
                 _put(self.root, step.path, step.after, step.mode)
             if self.grub:
                 put(under(self.root, GRUB), generate(), 0o600)
-        except EdgesecError:
-            for step in reversed([each for each in done if each.path in MADE]):
-                _put(self.root, step.path, step.before, step.mode)
-            raise
+        except EdgesecError as error:
+            made = reversed([each for each in done if each.path in MADE])
+            raise cause(
+                error, go_back(Undo(step.path, partial(_put_before, self.root, step)) for step in made)
+            ) from None
         for path, value in self.running:
             _set_now(under(self.root, path), value)
         if self.root == "/" and any(step.path.startswith(_UNITS) for step in self.steps):
             reload_systemd()
+
+
+def _put_before(root: str, step: Step) -> None:
+    _put(root, step.path, step.before, step.mode)
 
 
 def _set_now(path: str, value: str) -> None:

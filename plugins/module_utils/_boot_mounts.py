@@ -16,6 +16,8 @@ from ._boot_window_hooks import window
 from ._errors import EdgesecError, Malformed, Refused
 from ._fstab import Entry, Line, find, parse, put_entry, set_options
 from ._fstab_file import put_in_place, read_table
+from ._going_back import Step, cause, go_back
+from ._mount_units import require_fstab_to_hold
 from ._mountinfo import Mount, mounted_at, same_path
 from ._observe import json_clean
 from ._remount import FLAGS, RESTRICTIONS, is_shared, remount
@@ -131,25 +133,12 @@ class Plan(NamedTuple):
                     tried.append(mount)
                     mount.restrict()
         except EdgesecError as error:
-            failures = self._go_back(tried)
-            if not failures:
-                raise
-            seen = "; going back failed too: ".join([error.seen, *failures])
-            raise EdgesecError(error.subject, seen, error.remedy) from None
+            lifts = [Step(mount.path, mount.lift) for mount in reversed(tried)]
+            raise cause(error, go_back([*lifts, Step(self.fstab, self._write_back)])) from None
 
-    def _go_back(self, tried: Sequence[BootMount]) -> list[str]:
-        failures = []
-        for mount in reversed(tried):
-            try:
-                mount.lift()
-            except EdgesecError as error:
-                failures.append(f"{mount.path}: {_in_one_line(error)}")
-        try:
-            if _read(self.fstab) == self.after != self.before:
-                _write(self.after, self.before, self.fstab)
-        except EdgesecError as error:
-            failures.append(str(error))
-        return failures
+    def _write_back(self) -> None:
+        if _read(self.fstab) == self.after != self.before:
+            _write(self.after, self.before, self.fstab)
 
 
 def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: bool) -> Plan:
@@ -166,7 +155,12 @@ def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: b
     text = _read(fstab)
     lines = parse(text)
     mounts = read_mounts("/")
-    waiting = [path for path in paths if _waits(mounted_at(mounts, path)) and find(lines, path) is None]
+    real = list(map(os.path.realpath, paths))
+    for path in real:
+        require_fstab_to_hold("/", path, options)
+    waiting = [
+        path for path in real if _waits(mounted_at(mounts, path)) and find(lines, path, os.path.realpath) is None
+    ]
     for path in waiting:
         # What systemd-gpt-auto-generator(8) made is mounted only when it is looked into.
         with contextlib.suppress(OSError):
@@ -197,15 +191,16 @@ def plan(
     after = before
     boot_mounts = []
     waiting = []
-    for path in dict.fromkeys(os.path.normpath(path) for path in paths):
+    for path in dict.fromkeys(map(os.path.realpath, paths)):
         mount = mounted_at(mounts, path)
         if _waits(mount):
             mount = None
-        line = find(lines, path)
+        line = find(lines, path, os.path.realpath)
         if line is not None:
-            after = set_options(after, path, add=options, drop={"defaults", *(RESTRICTIONS[each] for each in options)})
+            dropped = {"defaults", *(RESTRICTIONS[each] for each in options)}
+            after = set_options(after, path, add=options, drop=dropped, real=os.path.realpath)
         elif mount is not None:
-            after = put_entry(after, _entry_of(mount, options, devices))
+            after = put_entry(after, _entry_of(mount, options, devices), os.path.realpath)
         else:
             continue
         differs = remount and mount is not None and not set(options) <= set(mount.effective_options)
@@ -271,7 +266,7 @@ def _name_of(number: int, links: str) -> Optional[str]:
 
 
 def _entry(text: str, path: str) -> Entry:
-    line = find(parse(text), path)
+    line = find(parse(text), path, os.path.realpath)
     if line is None or line.entry is None:
         raise Refused(path, "has no line in fstab", "Report this with the fstab")
     return line.entry
@@ -290,9 +285,14 @@ def _waits(mount: Optional[Mount]) -> bool:
 
 def _warnings(lines: Sequence[Line], mounts: Sequence[BootMount]) -> Iterator[str]:
     for mount in mounts:
-        numbers = [str(line.number) for line in lines if line.entry and same_path(line.entry.mount_point, mount.path)]
+        same = [line for line in lines if any(_leads_to(entry, mount.path) for entry in line.seen)]
+        numbers = [str(line.number) for line in same]
         if len(numbers) > 1:
             yield f"fstab has lines {', '.join(numbers)} for {mount.path}; the first was judged, as systemd does."
+
+
+def _leads_to(entry: Entry, path: str) -> bool:
+    return same_path(os.path.realpath(entry.mount_point), path)
 
 
 def _in_one_line(error: EdgesecError) -> str:

@@ -26,6 +26,7 @@ from ._boot_window_state import DIRECTORY, GOVERNED, STATE, Holder, Opened, Refu
 from ._cli import run
 from ._errors import EdgesecError, Malformed
 from ._files import write_atomic
+from ._going_back import Step, cause, go_back
 from ._mountinfo import Mount, mounted_at, parse_mountinfo
 from ._process import Process
 from ._remount import is_shared, remount
@@ -65,9 +66,8 @@ def open_window(holder: Holder) -> tuple[str, ...]:
         save(state)
         try:
             _require_watcher(state.watcher)
-        except EdgesecError:
-            settle(before)
-            raise
+        except EdgesecError as error:
+            raise cause(error, go_back([Step("boot window", lambda: settle(before))])) from None
         failures = [failure for each in state.opened for failure in _try(_make_writable, each)]
         paths = tuple(each.path for each in state.opened)
         syslog.syslog(syslog.LOG_INFO, f"{', '.join(paths)} made writable: {holder.described(now())}")

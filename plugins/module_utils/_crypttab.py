@@ -4,39 +4,55 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading /etc/crypttab, see crypttab(5), and taking lines out of it or putting one in: no other byte changes."""
+"""Reading /etc/crypttab, see crypttab(5), and taking lines out of it or putting one in: no other byte changes.
+
+Two programs read it, and not alike: systemd-cryptsetup-generator by sscanf(3) of four words, without escapes, and the
+shell functions of Debian's cryptsetup-initramfs, which know escapes and take all behind the third word for options.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
-from ._fstab import encode_octal
+from ._errors import Refused
 from ._mountinfo import decode_octal
 
 CRYPTTAB = "/etc/crypttab"
 NO_KEY = "none"
 
-_FIELD = re.compile(r"[^ \t]+")
+_WORD = re.compile(r"[^ \t\n\v\f\r]+")
+_BLANKS = re.compile(r"[ \t]+")
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
+# ASCII alone: udev leaves other characters of UTF-8 as they are.
+_UNSAFE = re.compile(r"(?![0-9A-Za-z#+.:=@_-])[\x00-\x7f]")
 # An initramfs opens what has one of these, so that the system may not start without it.
 _EARLY = ("initramfs", "x-initrd.attach")
 
 
 class Line(NamedTuple):
-    """One line that opens something, escapes undone; C(number) counts from 1."""
+    """One line that opens something, as systemd reads it; C(number) counts from 1.
+
+    :ivar elsewise: the same line as an initramfs of Debian reads it, where that differs.
+    """
 
     number: int
     target: str
     source: str
     options: tuple[str, ...]
     key: str = NO_KEY
+    elsewise: Optional[Line] = None
 
     @property
     def is_early(self) -> bool:
         """Whether it is opened before the root file system is there."""
-        return any(option in _EARLY for option in self.options)
+        return any(option in _EARLY for each in self.readings for option in each.options)
+
+    @property
+    def readings(self) -> tuple[Line, ...]:
+        """The line as each of the programs reads it."""
+        return (self,) if self.elsewise is None else (self, self.elsewise)
 
 
 def parse(text: str) -> list[Line]:
@@ -46,35 +62,84 @@ def parse(text: str) -> list[Line]:
     """
     found = []
     for number, raw in enumerate(text.split("\n"), 1):
-        fields = [decode_octal(field) for field in _FIELD.findall(raw)]
-        if len(fields) >= 2 and not fields[0].startswith("#"):
-            options = fields[3].split(",") if len(fields) > 3 else []
-            found.append(Line(number, fields[0], fields[1], tuple(options), *fields[2:3]))
+        words = _WORD.findall(raw)
+        if len(words) >= 2 and not words[0].startswith("#"):
+            line, other = _line(number, words[:4]), _by_initramfs(number, raw)
+            # Which escapes are known depends on the shell.
+            same = other == line and not any("\\" in word for word in words[:4])
+            found.append(line if same else line._replace(elsewise=other))
     return found
+
+
+def _line(number: int, words: Sequence[str]) -> Line:
+    options = tuple(words[3].split(",")) if len(words) > 3 else ()
+    return Line(number, words[0], words[1], options, *words[2:3])
+
+
+def _by_initramfs(number: int, raw: str) -> Line:
+    """The reading of crypttab_foreach_entry; it passes over a line without a key, for which systemd asks."""
+    words = [decode_octal(word) for word in _BLANKS.split(raw.strip(" \t"), maxsplit=3)]
+    return _line(number, [*words, ""] if len(words) < 2 else words)
 
 
 def path_of(source: str) -> str:
     """The path that a source names: C(UUID=) and its like stand for a link that udev makes."""
+    return next(iter(links_of(source)), source)
+
+
+def links_of(source: str) -> list[str]:
+    """The links that a tag such as C(LABEL=) may stand for: as it is written, and for a UUID in small letters.
+
+    Udev escapes what is not allowed in the names of its links (encode_devnode_name in systemd).
+    """
     tag, _equals, value = source.partition("=")
-    return f"/dev/disk/{_TAGS[tag]}/{value.strip(chr(34))}" if tag in _TAGS else source
+    if tag not in _TAGS:
+        return []
+    plain = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+    values = dict.fromkeys((plain, plain.lower()) if tag.endswith("UUID") else (plain,))
+    return [f"/dev/disk/{_TAGS[tag]}/{_UNSAFE.sub(_as_udev, each)}" for each in values]
+
+
+def _as_udev(match: re.Match[str]) -> str:
+    return f"\\x{ord(match.group()):02x}"
 
 
 def append(text: str, target: str, source: str, options: Sequence[str]) -> str:
-    """The text with a line more, for what no key file opens."""
+    """The text with a line more, for what no key file opens.
+
+    :raises Refused: a field has a blank or a backslash, which the readers of crypttab do not take alike.
+    """
     gap = "" if not text or text.endswith("\n") else "\n"
     fields = (target, source, NO_KEY, ",".join(options))
-    return text + gap + " ".join(map(encode_octal, fields)) + "\n"
+    for field in fields:
+        _require_plain(field)
+    return text + gap + " ".join(fields) + "\n"
 
 
 def set_options(text: str, number: int, options: Sequence[str]) -> str:
-    """The text with other options in one line; its other fields stay as they are written."""
+    """The text with other options in one line; its other fields stay as they are written.
+
+    :raises Refused: the readers of crypttab do not read the line alike.
+    """
+    if any(line.number == number and line.elsewise is not None for line in parse(text)):
+        raise Refused(
+            CRYPTTAB,
+            f"line {number} is read otherwise by systemd than by an initramfs",
+            "Nothing was changed. Write it without escapes, and with nothing behind the options",
+        )
     raws = text.split("\n")
     raw = raws[number - 1]
-    fields = list(_FIELD.finditer(raw))
+    fields = list(_WORD.finditer(raw))
     head = raw[: fields[2].end()] if len(fields) > 2 else f"{raw[: fields[1].end()]} {NO_KEY}"
     tail = raw[fields[3].end() :] if len(fields) > 3 else ""
-    raws[number - 1] = f"{head} {encode_octal(','.join(options))}{tail}"
+    _require_plain(",".join(options))
+    raws[number - 1] = f"{head} {','.join(options)}{tail}"
     return "\n".join(raws)
+
+
+def _require_plain(field: str) -> None:
+    if "\\" in field or not _WORD.fullmatch(field):
+        raise Refused(CRYPTTAB, f"{field!r} cannot be written into it", "Name the device without blanks: by its UUID")
 
 
 def without(text: str, numbers: Collection[int]) -> str:

@@ -17,11 +17,13 @@ import os
 import pwd
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Callable, NamedTuple
 
 from ._errors import EdgesecError, Refused
 from ._file_access import group_name, let_in, parse_mode, user_name
 from ._files import Change, Permissions, apply_permissions
+from ._going_back import Step, cause, go_back
 from ._observe import json_clean
 
 _ID = re.compile(r"[0-9]{1,10}")
@@ -94,11 +96,8 @@ class Plan(NamedTuple):
                 _apply(change.path, change.after, check=False)
                 done.append(change)
         except EdgesecError as error:
-            failures = _go_back(done)
-            if not failures:
-                raise
-            seen = "; ".join([error.seen, *(f"going back failed too: {failure}" for failure in failures)])
-            raise EdgesecError(error.subject, seen, error.remedy) from None
+            steps = [Step(change.path, partial(_put_back, change)) for change in reversed(done)]
+            raise cause(error, go_back(steps)) from None
 
 
 def declare(files: Sequence[Mapping[str, Any]]) -> list[Declared]:
@@ -180,14 +179,8 @@ def _apply(path: str, permissions: Permissions, *, check: bool) -> Change:
         raise Refused(path, f"cannot be {doing}: {error.strerror}", "See that it can be written to, as root") from None
 
 
-def _go_back(done: Sequence[Change]) -> list[str]:
-    failures = []
-    for change in reversed(done):
-        try:
-            _apply(change.path, change.before, check=False)
-        except EdgesecError as error:
-            failures.append(f"{error.subject}: {error.seen}")
-    return failures
+def _put_back(change: Change) -> None:
+    _apply(change.path, change.before, check=False)
 
 
 def _joined(errors: Sequence[EdgesecError]) -> EdgesecError:

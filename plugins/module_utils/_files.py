@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from ._errors import EdgesecError, Refused
@@ -67,7 +69,8 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
             os.fsync(descriptor)
         os.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
     sync_directory(directory)
 
@@ -86,6 +89,22 @@ def overwrite(path: str, begin: int, end: int) -> None:
         for at in range(begin, end, _CHUNK):
             if any(os.pread(file.fileno(), min(_CHUNK, end - at), at)):
                 raise EdgesecError(path, f"does not keep what is written to byte {at} and on", "Distrust the device")
+
+
+@contextmanager
+def alone(device: str) -> Iterator[None]:
+    """Open a device exclusively (O_EXCL), so that nobody mounts, maps or swaps to it meanwhile. Files always succeed.
+
+    :raises Refused: it is in use.
+    """
+    try:
+        descriptor = os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(device, f"it cannot be opened exclusively ({error.strerror})", "Nothing was changed") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: str) -> None:
@@ -137,9 +156,12 @@ def _change(descriptor: int, change: Change) -> None:
         if (before.uid, before.gid) != (after.uid, after.gid):
             os.fchown(descriptor, after.uid, after.gid)
     except OSError:
-        if before.acl:
-            os.setxattr(descriptor, ACL, before.acl)
-        os.fchmod(descriptor, before.mode)
+        # The list first, since it changes the bits; what fails here must not hide what failed before.
+        with suppress(OSError):
+            if before.acl:
+                os.setxattr(descriptor, ACL, before.acl)
+        with suppress(OSError):
+            os.fchmod(descriptor, before.mode)
         raise
     if after.acl:
         os.setxattr(descriptor, ACL, after.acl)

@@ -13,11 +13,13 @@ import os
 import stat
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Callable, Optional
 
 from ._cli import require_tool, run
 from ._errors import EdgesecError, Refused
 from ._files import write_atomic
+from ._going_back import Step, cause, go_back
 from ._greengrass import CLASSIC, PROVIDER
 from ._greengrass_setup import CLASSIC_SERVICE, LITE_SERVICE, Wanted
 from ._whole_files import Change, File, write
@@ -96,13 +98,22 @@ def _apply_classic(wanted: Wanted, file: File, is_in_force: Callable[[], Optiona
         run(["systemctl", "start", CLASSIC_SERVICE], timeout=_SECONDS)
         _require_active()
     except EdgesecError as error:
-        run(["systemctl", "stop", CLASSIC_SERVICE], timeout=_SECONDS, ok=range(256))
-        for path, data, seen in saved:
-            write_atomic(path, data, stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid)
-        run(["systemctl", "start", CLASSIC_SERVICE], timeout=_SECONDS, ok=range(256))
-        raise EdgesecError(
-            error.subject, f"{error.seen}; its former configuration is in force again", error.remedy
-        ) from None
+        failures = go_back(
+            [
+                Step(CLASSIC_SERVICE, partial(_systemctl, "stop")),
+                *(Step(each[0], partial(_put_back, *each)) for each in saved),
+                Step(CLASSIC_SERVICE, partial(_systemctl, "start")),
+            ]
+        )
+        raise cause(error, failures, "its former configuration is in force again") from None
+
+
+def _systemctl(verb: str) -> None:
+    run(["systemctl", verb, CLASSIC_SERVICE], timeout=_SECONDS, ok=range(256))
+
+
+def _put_back(path: str, data: bytes, seen: os.stat_result) -> None:
+    write_atomic(path, data, stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid)
 
 
 def _apply_lite(wanted: Wanted, is_in_force: Callable[[], Optional[bool]]) -> None:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from . import _background, _cryptsetup
@@ -25,9 +26,10 @@ from ._background import launch, only_one
 from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._enrolment import BY_CONTROLLER
-from ._errors import EdgesecError, Refused, ToolFailed
+from ._errors import EdgesecError, Malformed, Refused, ToolFailed
 from ._fstab import find, parse, put_entry
-from ._fstab_file import put_in_place, read_fstab
+from ._fstab_file import FSTAB, put_in_place, read_fstab
+from ._going_back import Step, cause, go_back
 from ._libcryptsetup import begin_encryption
 from ._luks_header import header_of
 from ._mountinfo import Mount
@@ -156,24 +158,28 @@ def main(arguments: list[str]) -> int:
 
 def _encrypt(job: Job, key: bytes) -> None:
     volume = job.volume
-    clear_up(volume)
+    note = clear_up(volume)
     found = file_system_of(volume.device)
     stopped = _stop_services(volume) if found is not None else []
     try:
         if found is not None:
             _switch(job, found, key)
         _open_and_mount(job, key)
-    finally:
-        problems = _start_services(stopped)
+    except EdgesecError as error:
+        raise cause(error, _start_services(stopped)) from None
+    except BaseException:
+        _start_services(stopped)
+        raise
+    problems = [*([note] if note else []), *_start_services(stopped)]
     finish(volume.name, volume.device, key)
     if problems:
         report(volume.name, Report(DONE, "; ".join(problems)))
 
 
-def clear_up(volume: Volume) -> None:
-    """Undo what an earlier attempt left before there was a header."""
+def clear_up(volume: Volume) -> str:
+    """Undo what an earlier attempt left before there was a header; returns what is to be told of it."""
     put_back(volume.device)
-    undo_shrink(volume.name, volume.device)
+    return undo_shrink(volume.name, volume.device)
 
 
 def _open_and_mount(job: Job, key: bytes) -> None:
@@ -220,16 +226,49 @@ def _switch(job: Job, found: FileSystem, key: bytes) -> None:
         with open(job.header, "rb") as file:
             place_header(device, file.read(SHIFT), _size_of(device) - SHIFT)
         forget_undo(volume.name)
+    except EdgesecError as error:
+        failures, note = _switch_back(volume, (fstab, guarded), mounts)
+        raise cause(error, failures, note) from None
     except BaseException:
-        if header_of(device) is None:
-            clear_up(volume)
-            if read_fstab() == guarded != fstab:
-                put_in_place(guarded, fstab)
-            mounted = {mount.mount_point for mount in _mounts_of(device)}
-            for mount in mounts:
-                if mount.mount_point not in mounted:
-                    run(["mount", "-o", ",".join(mount.effective_options), device, mount.mount_point])
+        _switch_back(volume, (fstab, guarded), mounts)
         raise
+
+
+def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]) -> tuple[list[str], str]:
+    """Undo a switch that failed before there was a header; returns what could not be undone, and what is to be told.
+
+    :param fstab: as it was, and as it was guarded.
+    """
+    if _has_header(volume.device):
+        return [], ""
+    notes: list[str] = []
+    failures = go_back([Step(volume.device, lambda: notes.append(clear_up(volume)))])
+    # What could not be undone is mounted all the same, but nothing is written to it.
+    more = ["ro"] if failures else []
+    failures += go_back(
+        [
+            Step(FSTAB, lambda: _put_fstab_back(*fstab)),
+            *(Step(mount.mount_point, partial(_mount_again, volume.device, mount, more)) for mount in mounts),
+        ]
+    )
+    return failures, "".join(notes)
+
+
+def _has_header(device: str) -> bool:
+    """Whether there is a header to go on with; one that was not placed as a whole is none."""
+    with suppress(Malformed):
+        return header_of(device) is not None
+    return False
+
+
+def _put_fstab_back(before: str, guarded: str) -> None:
+    if read_fstab() == guarded != before:
+        put_in_place(guarded, before)
+
+
+def _mount_again(device: str, mount: Mount, more: Sequence[str]) -> None:
+    if mount.mount_point not in [each.mount_point for each in _mounts_of(device)]:
+        run(["mount", "-o", ",".join([*mount.effective_options, *more]), device, mount.mount_point])
 
 
 def _guarded(text: str, job: Job, found: FileSystem) -> str:
@@ -239,13 +278,15 @@ def _guarded(text: str, job: Job, found: FileSystem) -> str:
     or mounted before the unlocker has undone what was interrupted, and so not at all where there is none.
     """
     path = job.volume.mount
-    line = find(parse(text), path) if path else None
+    line = find(parse(text), path, os.path.realpath) if path else None
     if line is None or line.entry is None or any(option.startswith(GUARD) for option in line.entry.options):
         return text
     guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock != BY_CONTROLLER else "noauto"
     added = [option for option in ("nofail", guard) if option not in line.entry.options]
     options = (*line.entry.options, *added, f"{GUARD}{'+'.join(added)}")
-    return put_entry(text, line.entry._replace(source=f"UUID={found.uuid}", options=options, passno=0))
+    return put_entry(
+        text, line.entry._replace(source=f"UUID={found.uuid}", options=options, passno=0), os.path.realpath
+    )
 
 
 def _mounts_of(device: str) -> list[Mount]:
@@ -276,9 +317,8 @@ def _stop_services(volume: Volume) -> list[str]:
             if run(["systemctl", "is-active", "--quiet", service], ok=(0, 1, 2, 3, 4)).rc == 0:
                 stopped.append(service)
                 run(["systemctl", "stop", service], timeout=300)
-    except BaseException:
-        _start_services(stopped)
-        raise
+    except EdgesecError as error:
+        raise cause(error, _start_services(stopped)) from None
     return stopped
 
 
@@ -288,7 +328,7 @@ def _start_services(stopped: list[str]) -> list[str]:
     for service in reversed(stopped):
         try:
             run(["systemctl", "start", service], timeout=300)
-        except EdgesecError as error:
+        except (EdgesecError, OSError) as error:
             problems.append(f"{service} was stopped, and does not start again ({error})")
     return problems
 
@@ -304,8 +344,9 @@ def _mounted(device: str, volume: Volume) -> Iterator[str]:
     run(["mount", "-o", "nodev,nosuid,noexec", device, path])
     try:
         yield path
-    finally:
-        run(["umount", path])
+    except EdgesecError as error:
+        raise cause(error, go_back([Step(path, lambda: run(["umount", path]))])) from None
+    run(["umount", path])
 
 
 def _unmount(path: str) -> None:

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
+from ._errors import Malformed
 from ._luks2 import HEADER_BYTES, LEGAL_HEADER_SIZES, Header, read_header
 
 _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
@@ -18,6 +19,53 @@ _BINARY_BYTES = 4096
 # Of a keyslot that names none: 0 ignore, 1 normal, 2 prefer.
 _NORMAL_PRIORITY = 1
 _MAKERS = (("edgesec-", "edgesec"), ("systemd-", "systemd"), ("clevis", "clevis"), ("luks2-keyring", "cryptsetup"))
+
+
+class Found(NamedTuple):
+    """What of LUKS begins on a device.
+
+    :ivar header: the one that libcryptsetup would use; None where no copy holds together.
+    :ivar whole: whether the copy at the start of the device does.
+    :ivar at: the offset of the first copy that begins, in bytes.
+    :ivar problem: why there is no header.
+    """
+
+    header: Optional[Header]
+    whole: bool
+    at: int
+    problem: str = ""
+
+
+def look_for_header(path: str) -> Optional[Found]:
+    """What of LUKS begins on a device or file, or None where no copy begins.
+
+    :raises OSError: the device cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = _bytes_to_read(descriptor)
+        data = read_at(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+    if not size:
+        return None
+    starts = [offset for offset in LEGAL_HEADER_SIZES if data[offset : offset + 6] == _MAGICS[1]]
+    at = 0 if data[:6] == _MAGICS[0] else starts[0]
+    try:
+        return Found(read_header(data), at == 0 and _is_whole(data), at)
+    except Malformed as error:
+        return Found(None, False, at, str(error))
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether the copy at the start holds together by itself."""
+    recorded = int.from_bytes(data[8:16], "big")
+    alone = data if int.from_bytes(data[6:8], "big") == 1 else data[:recorded]
+    try:
+        read_header(alone)
+    except Malformed:
+        return False
+    return True
 
 
 def header_of(path: str) -> Optional[Header]:
@@ -70,6 +118,7 @@ def describe(header: Header) -> dict[str, Any]:
         "requirements": header.requirements,
         "flags": _flags(header.metadata.get("config")),
         "json_bytes": header.size - _BINARY_BYTES if header.version == 2 else None,
+        "data_offset": header.data_offset,
     }
 
 

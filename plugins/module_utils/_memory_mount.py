@@ -79,7 +79,7 @@ def with_line(fstab: str, path: str, size: str) -> str:
 
     :raises Refused: it mounts something else there.
     """
-    line = find(parse(fstab), path)
+    line = find(parse(fstab), path, os.path.realpath)
     if line is not None and line.entry is not None:
         if line.entry.fstype != _FSTYPE:
             raise Refused(
@@ -87,4 +87,4 @@ def with_line(fstab: str, path: str, size: str) -> str:
             )
         return fstab
     options = ("nodev", "nosuid", "mode=1777", f"size={size}")
-    return put_entry(fstab, Entry(_FSTYPE, path, _FSTYPE, options))
+    return put_entry(fstab, Entry(_FSTYPE, path, _FSTYPE, options), os.path.realpath)

@@ -15,6 +15,10 @@ from ._storage import Volume
 
 FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "erase", "adopt", "adjust"
 
+# As blkid names what can be encrypted where it is.
+IN_PLACE_TYPES = ("ext2", "ext3", "ext4", "xfs", "btrfs")
+_TABLE = "partition-table"
+
 
 class Plan(NamedTuple):
     """What would be done to make the volume: one word (None where it is made already), and a sentence."""
@@ -40,11 +44,12 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
             device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
         )
     luks = facts["luks"]
+    seen = contents(facts)
+    _require_one(facts, seen)
     if luks is not None and luks["version"] == 2 and luks["label"] == label_of(name):
         return Plan(None)
     if facts["blank"]:
         return Plan(FORMAT, f"format {device} ({facts['size_bytes']} bytes, blank) as {target}")
-    seen = contents(facts)
     if volume.on_existing_data == ENCRYPT_IN_PLACE:
         _require_file_system(facts, volume, seen)
         return Plan(ENCRYPT_IN_PLACE, f"encrypt {seen} on {device} in place as {target}")
@@ -59,30 +64,54 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
 
 
 def identifiers(facts: dict[str, Any]) -> list[str]:
-    """The UUIDs of what is on a device, and those labels that only one thing on it has."""
-    signatures = facts["signatures"] or []
-    labels = [signature["label"] for signature in signatures if signature["label"]]
-    names = [signature["uuid"] for signature in signatures if signature["uuid"]]
-    names += [label for label in labels if labels.count(label) == 1]
-    if facts["partition_table_uuid"]:
+    """The names that a consent may give: UUID and label of the one thing that is live on the device.
+
+    Where it has neither, or nothing was recognised, the digest of what was sampled.
+    """
+    live = _live(facts)
+    if len(live) > 1:
+        return []
+    names = [str(each[field]) for each in live for field in ("uuid", "label") if each[field]]
+    if live and live[0]["usage"] == _TABLE and facts["partition_table_uuid"]:
         names.append(facts["partition_table_uuid"])
+    if not names and facts["sample"] is not None:
+        names.append(facts["sample"]["digest"])
     return list(dict.fromkeys(names))
 
 
 def contents(facts: dict[str, Any]) -> str:
     """What was seen on a device that is not blank, in words."""
-    luks = facts["luks"]
-    seen = [
-        " ".join(
-            [f"LUKS{luks['version']}" if luks and signature["type"] == "crypto_LUKS" else str(signature["type"])]
-            + [f"{field} {signature[field]}" for field in ("uuid", "label") if signature.get(field)]
-        )
-        for signature in facts["signatures"] or []
-    ]
-    if facts["partition_table"]:
-        seen.append("a partition table" + f" {facts['partition_table_uuid'] or ''}".rstrip())
+    seen = [_in_words(signature, facts) for signature in facts["signatures"] or []]
+    if facts["partition_table"] and _TABLE not in [each["usage"] for each in facts["signatures"] or []]:
+        seen.append(f"a partition table {facts['partition_table_uuid'] or ''}".rstrip())
+    sampled = facts["sample"]
+    if sampled is not None and not _live(facts):
+        what = "what an erased device holds" if sampled["erased"] else "data that no tool recognises"
+        seen.append(f"{what} ({sampled['digest']})")
+    seen += [f"named by {place}" for place in facts["named_by"]]
     seen += _uses(facts)
+    if facts["reason"] and facts["blank"] is False:
+        seen.append(facts["reason"])
     return "; ".join(seen) or facts["reason"] or "something that was not recognised"
+
+
+def _in_words(signature: dict[str, Any], facts: dict[str, Any]) -> str:
+    luks, kind = facts["luks"], str(signature["type"])
+    if luks and kind == "crypto_LUKS" and signature["live"]:
+        kind = f"LUKS{luks['version']}"
+    elif signature["usage"] == _TABLE:
+        kind = f"a partition table ({kind}) {facts['partition_table_uuid'] or ''}".rstrip()
+    named = [f"{field} {signature[field]}" for field in ("uuid", "label") if signature.get(field)]
+    at = "" if signature["offset"] is None else f"at byte {signature['offset']}"
+    return " ".join(filter(None, [kind, *named, at, "" if signature["live"] else "(a leftover)"]))
+
+
+def _live(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is not a leftover; partitions that only the kernel knows of are one more thing."""
+    live = [signature for signature in facts["signatures"] or [] if signature["live"]]
+    if facts["partition_table"] and not any(each["usage"] == _TABLE for each in live):
+        live.append({"type": "partition table", "usage": _TABLE, "uuid": None, "label": None, "live": True})
+    return live
 
 
 def keyslots_of(luks: dict[str, Any]) -> str:
@@ -107,13 +136,30 @@ def _ways_on(facts: dict[str, Any]) -> str:
     """What the operator can do about a device that holds something."""
     names = identifiers(facts)
     if not names:
-        return "What is there has no UUID and no label to consent to: wipe the device (wipefs --all) if it may go"
+        return "Find out what it holds: there is nothing to consent to"
     ways = [f"To erase it, set on_existing_data: erase and consent: {names[0]}"]
     if facts["luks"] is not None:
         ways.insert(0, f"To keep it with its data, set on_existing_data: adopt and consent: {names[0]}")
-    if [signature["usage"] for signature in facts["signatures"] or []] == ["filesystem"]:
+    if _in_place_type(facts) in IN_PLACE_TYPES and facts["parts_elsewhere"] is None:
         ways.insert(0, f"To keep the data, set on_existing_data: encrypt_in_place and consent: {names[0]}")
     return ". ".join(ways)
+
+
+def _in_place_type(facts: dict[str, Any]) -> Optional[str]:
+    """The type of the file system, where it is all that is live on the device."""
+    live = _live(facts)
+    return str(live[0]["type"]) if [each["usage"] for each in live] == ["filesystem"] else None
+
+
+def _require_one(facts: dict[str, Any], seen: str) -> None:
+    """Refuse a device of which nobody can tell from here what it is, whatever was consented to."""
+    if len(_live(facts)) > 1:
+        raise Refused(
+            facts["device"],
+            f"it holds several things, and any of them may be in use: {seen}",
+            "Nothing was changed, and no consent covers more than one. Find out which of them is in use (mdadm "
+            "--examine, pvs, blkid -p, fdisk -l), and remove the others by hand (wipefs --backup --offset)",
+        )
 
 
 def _require_idle(facts: dict[str, Any], seen: str) -> None:
@@ -143,6 +189,12 @@ def _require_luks(facts: dict[str, Any], volume: Volume, seen: str) -> None:
             f"it is in use: {seen}",
             "Nothing was changed. Close it first: LUKS1 is converted to LUKS2 only while it is closed",
         )
+    if luks["version"] == 2 and luks["data_offset"] == 0:
+        raise Refused(
+            device,
+            f"its data lies on another device, of which this is the detached header: {seen}",
+            "Nothing was changed. A volume with a detached header cannot be adopted",
+        )
     if luks["requirements"]:
         raise Refused(
             device, f"it is being changed ({', '.join(luks['requirements'])})", "Let that end, then run again"
@@ -162,6 +214,19 @@ def _require_file_system(facts: dict[str, Any], volume: Volume, seen: str) -> No
             "Nothing was changed. Only a file system that is mounted at the mount of the volume, or not at all, "
             "can be encrypted in place",
         )
-    if [signature["usage"] for signature in facts["signatures"] or []] != ["filesystem"]:
+    kind = _in_place_type(facts)
+    if kind is None:
         raise Refused(device, f"it holds no single file system: {seen}", f"Nothing was changed. {_ways_on(facts)}")
+    if kind not in IN_PLACE_TYPES:
+        raise Refused(
+            device,
+            f"{kind} cannot be encrypted in place: {seen}",
+            f"Nothing was changed. Only {', '.join(IN_PLACE_TYPES)} can be. {_ways_on(facts)}",
+        )
+    if facts["parts_elsewhere"] is not None:
+        raise Refused(
+            device,
+            f"a part of its file system lies elsewhere: {facts['parts_elsewhere']}; {seen}",
+            f"Nothing was changed. That part would stay in clear. {_ways_on(facts)}",
+        )
     _require_consent(facts, volume, seen)

@@ -20,6 +20,7 @@ WANTS = "etc/systemd/system/multi-user.target.wants"
 MODULES = (
     "_authorization",
     "_background",
+    "_blank",
     "_blocks",
     "_boot_file",
     "_boot_window",
@@ -38,6 +39,7 @@ MODULES = (
     "_event_log",
     "_file_access",
     "_files",
+    "_going_back",
     "_grub",
     "_header_digest",
     "_header_mac",

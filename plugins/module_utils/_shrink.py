@@ -14,6 +14,7 @@ from typing import Optional
 from ._cli import run
 from ._errors import Refused, ToolFailed
 from ._files import sync_directory
+from ._relocation import is_interrupted
 from ._superblock import SUPERBLOCK_BYTES, FileSystem, read_superblock
 
 # What resize2fs(8) overwrites is kept here meanwhile, to be put back by e2undo(8): below /etc, since that is there when
@@ -23,6 +24,9 @@ UNDO_DIRECTORY = "/etc/edgesec/undo"
 _HOURS = 24 * 3600.0
 _E2FSCK_CORRECTED = 1
 _UNDO_ROOM = 64 << 20
+# struct undo_header in lib/ext2fs/undo_io.c of e2fsprogs.
+_UNDO_MAGIC = b"E2UNDO02"
+_UNDO_BLOCK_SIZE = slice(32, 36)
 
 
 def file_system_of(device: str) -> Optional[FileSystem]:
@@ -38,7 +42,11 @@ def require_shrinkable(device: str, found: FileSystem, size: int) -> None:
     :raises Refused: and why.
     """
     if not found.single:
-        raise Refused(device, "its file system lies on other devices as well", "It cannot be encrypted in place")
+        raise Refused(
+            device,
+            f"a part of its {found.type} file system lies elsewhere: {found.elsewhere}",
+            "It cannot be encrypted in place, for that part would stay in clear. Copy the data to a new volume",
+        )
     if found.type == "xfs" and found.size_bytes > size:
         raise Refused(
             device,
@@ -66,17 +74,30 @@ def shrink(name: str, device: str, found: FileSystem, size: int, mount_point: Op
         raise Refused(device, "its file system did not become smaller", "Nothing was encrypted")
 
 
-def undo_shrink(name: str, device: str) -> bool:
-    """Put back what an interrupted shrinking has overwritten; returns whether there was one."""
+def undo_shrink(name: str, device: str) -> str:
+    """Put back what an interrupted shrinking has overwritten; returns what was found out about it, mostly nothing.
+
+    An undo file that names no block size was closed before anything was overwritten; e2undo would refuse it.
+
+    :raises Refused: the start of the device was not put back before; the undo file stays.
+    """
     path = _undo_file(name)
     if not os.path.exists(path):
-        return False
-    if os.path.getsize(path) and file_system_of(device) is not None:
-        run(["e2undo", "-f", path, device], timeout=_HOURS)
-        with open(device, "rb") as file:
-            os.fsync(file.fileno())
+        return ""
+    if is_interrupted(device):
+        raise Refused(device, "its start is not put back yet", f"Run again; {path} stays until then")
+    note = ""
+    if file_system_of(device) is not None:
+        with open(path, "rb") as file:
+            head = file.read(_UNDO_BLOCK_SIZE.stop).ljust(_UNDO_BLOCK_SIZE.stop, b"\0")
+        if head.startswith(_UNDO_MAGIC) and any(head[_UNDO_BLOCK_SIZE]):
+            run(["e2undo", "-f", path, device], timeout=_HOURS)
+            with open(device, "rb") as file:
+                os.fsync(file.fileno())
+        elif os.path.getsize(path):
+            note = f"{path} had nothing recorded that could be put back, and was removed"
     forget_undo(name)
-    return True
+    return note
 
 
 def forget_undo(name: str) -> None:

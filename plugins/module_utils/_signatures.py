@@ -9,34 +9,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from ._cli import run
-from ._errors import EdgesecError, Malformed
+from ._errors import Malformed
 
 # blkid(8): 2 = nothing was found, 8 = more than one format was found, so that none is certain.
 _BLKID_NOTHING = 2
 _BLKID_AMBIVALENT = 8
 _COLUMNS = "OFFSET,TYPE,USAGE,UUID,LABEL"
+# The first copy of a GPT lies in the second sector, and the superblock that btrfs mounts by at 64 KiB.
+_GPT_AT_MOST = 4096
+_BTRFS_AT = 0x10040
 
 
 class Signature(NamedTuple):
-    """One magic string, as wipefs(8) lists it."""
+    """One thing that is on a device, by all of its magic strings.
+
+    :ivar offset: of the first magic string that was found, in bytes.
+    :ivar offsets: of all of them.
+    :ivar live: false for a leftover, which its own tool would not take: a backup without what it is a backup of.
+    """
 
     type: str
     usage: Optional[str]
     uuid: Optional[str]
     label: Optional[str]
     offset: Optional[int]
+    offsets: tuple[int, ...] = ()
+    live: bool = True
 
 
 class Contents(NamedTuple):
-    """What a device holds; C(something) is false only if both tools saw nothing."""
+    """What a device holds; C(something) is false only if both tools saw nothing.
+
+    :ivar ambivalent: whether blkid saw formats that exclude each other.
+    """
 
     signatures: tuple[Signature, ...]
     partition_table: bool
     partition_table_uuid: Optional[str]
     something: bool
+    ambivalent: bool
 
 
 def probe(path: str) -> Contents:
@@ -47,29 +62,50 @@ def probe(path: str) -> Contents:
     blkid = run(["blkid", "-p", "-o", "export", path], ok=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT))
     wipefs = run(["wipefs", "-n", "-J", "-O", _COLUMNS, path])
     properties = parse_blkid(blkid.stdout.decode("utf-8", "replace"))
-    signatures = parse_wipefs(wipefs.stdout.decode("utf-8", "replace"))
-    if blkid.rc != _BLKID_AMBIVALENT:
-        _require_agreement(path, properties, signatures)
+    found = parse_wipefs(wipefs.stdout.decode("utf-8", "replace"))
     # On an empty partition blkid still prints what the partition table says of it, and succeeds.
     own = {name for name in properties if name != "DEVNAME" and not name.startswith("PART_ENTRY_")}
     return Contents(
-        signatures=signatures,
+        signatures=gathered((*found, *_only_blkid(properties, found))),
         partition_table="PTTYPE" in properties,
         partition_table_uuid=properties.get("PTUUID"),
-        something=bool(own or signatures) or blkid.rc == _BLKID_AMBIVALENT,
+        something=bool(own or found) or blkid.rc == _BLKID_AMBIVALENT,
+        ambivalent=blkid.rc == _BLKID_AMBIVALENT,
     )
 
 
-def _require_agreement(path: str, properties: dict[str, str], signatures: tuple[Signature, ...]) -> None:
-    """What only one of the two tools sees is not understood, and nothing is done about it."""
-    found = {signature.type for signature in signatures}
-    named = {properties[name] for name in ("TYPE", "PTTYPE") if name in properties}
-    if not named <= found or bool(named) != bool(found):
-        raise EdgesecError(
-            path,
-            f"blkid sees {', '.join(sorted(named)) or 'nothing'} on it, wipefs {', '.join(sorted(found)) or 'nothing'}",
-            "Find out what it holds",
-        )
+def gathered(found: Sequence[Signature]) -> tuple[Signature, ...]:
+    """One signature for each thing on the device: vfat, for one, is listed once for each of its three magic strings."""
+    things: dict[tuple[object, ...], list[int]] = {}
+    for each in found:
+        offsets = things.setdefault((each.type, each.usage, each.uuid, each.label), [])
+        offsets += [] if each.offset is None else [each.offset]
+    # The protective MBR belongs to the GPT behind it.
+    tables = {key[0]: key for key in things if key[0] in ("gpt", "PMBR")}
+    protected = things.pop(tables["PMBR"]) if len(tables) == 2 else []
+    return tuple(_signature_of(key, offsets, protected if key[0] == "gpt" else []) for key, offsets in things.items())
+
+
+def _signature_of(key: tuple[Any, ...], offsets: list[int], protected: list[int]) -> Signature:
+    live = True
+    if key[0] == "gpt" and offsets:
+        # The kernel takes the copy at the end of a disk only where a protective MBR stands at its start.
+        live = bool(protected) or min(offsets) <= _GPT_AT_MOST
+    elif key[0] == "btrfs" and offsets:
+        live = _BTRFS_AT in offsets
+    return Signature(*key, offsets[0] if offsets else None, tuple(offsets + protected), live)
+
+
+def _only_blkid(properties: dict[str, str], found: Sequence[Signature]) -> list[Signature]:
+    """What blkid names, and wipefs does not."""
+    seen = {signature.type for signature in found}
+    named = []
+    if properties.get("TYPE", "") not in ("", *seen):
+        values = (properties.get(name) for name in ("USAGE", "UUID", "LABEL"))
+        named.append(Signature(properties["TYPE"], *values, None))
+    if properties.get("PTTYPE", "") not in ("", *seen):
+        named.append(Signature(properties["PTTYPE"], "partition-table", properties.get("PTUUID"), None, None))
+    return named
 
 
 def parse_blkid(text: str) -> dict[str, str]:
@@ -78,7 +114,7 @@ def parse_blkid(text: str) -> dict[str, str]:
 
 
 def parse_wipefs(text: str) -> tuple[Signature, ...]:
-    """The signatures that C(wipefs --json) printed.
+    """The signatures that C(wipefs --json) printed, one for each magic string.
 
     :raises Malformed: not the JSON of wipefs.
     """

@@ -11,30 +11,26 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, Optional
+from functools import cached_property, partial
+from typing import Any, Callable, NamedTuple, Optional
 
+from ._below import CLEAR, ENCRYPTED, MEMORY, UNKNOWN, Below
 from ._blocks import Block, Blocks
-from ._crypttab import CRYPTTAB, path_of
+from ._contents import look_inside
+from ._crypttab import CRYPTTAB, links_of, path_of
 from ._crypttab import Line as CrypttabLine
 from ._crypttab import parse as parse_crypttab
-from ._crypttab_readers import Readers, ignored_options, installed, reader_of
-from ._errors import EdgesecError, Malformed
-from ._fstab import Line
-from ._fstab import find as find_in_fstab
+from ._crypttab_readers import INITRAMFS, Readers, ignored_options, installed, reader_of
+from ._errors import EdgesecError
+from ._fstab import Line, first_for
 from ._fstab import parse as parse_fstab
-from ._luks_header import describe, header_of
-from ._mountinfo import Mount, mount_around, mounted_at, parse_mountinfo
-from ._observe import json_clean, read_text, resolve, under
-from ._relocation import is_interrupted
-from ._signatures import probe
-from ._unlock_facts import key_file_facts
+from ._mountinfo import Mount, decode_octal, mount_around, mounted_at, parse_mountinfo
+from ._observe import json_clean, read_bytes, resolve, under
 
 MOUNTINFO = "/proc/self/mountinfo"
 FSTAB = "/etc/fstab"
 SWAPS = "/proc/swaps"
-# Prefixes that cryptsetup gives to the device-mapper uuid of what encrypts (not of what only verifies).
-ENCRYPTED = ("CRYPT-LUKS", "CRYPT-PLAIN", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-FVAULT2")
+_MOST_BYTES = 256 << 20
 _HOLDER_USES = (("md", "md"), ("bcache", "bcache"), ("drbd", "drbd"))
 _DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-verity"))
 
@@ -68,12 +64,16 @@ class _Device:
         return Blocks(self.root)
 
     @cached_property
+    def below(self) -> Below:
+        return Below(self.root, self.mounts, self.blocks)
+
+    @cached_property
     def fstab(self) -> list[Line]:
-        return parse_fstab(read_text(self.root, FSTAB) or "")
+        return parse_fstab(read_whole(self.root, FSTAB))
 
     @cached_property
     def crypttab(self) -> list[CrypttabLine]:
-        return parse_crypttab(read_text(self.root, CRYPTTAB) or "")
+        return parse_crypttab(read_whole(self.root, CRYPTTAB))
 
     @cached_property
     def readers(self) -> Readers:
@@ -81,7 +81,8 @@ class _Device:
 
     @cached_property
     def swaps(self) -> list[str]:
-        return [line.split()[0] for line in (read_text(self.root, SWAPS) or "").splitlines()[1:] if line.split()]
+        lines = read_whole(self.root, SWAPS).split("\n")[1:]
+        return [decode_octal(line.split()[0]) for line in lines if line.split()]
 
     def mounts_of(self, block: Optional[Block], real: str) -> list[Mount]:
         return [
@@ -94,7 +95,7 @@ class _Device:
     def mappings_of_the_system(self) -> set[str]:
         """Names of the device-mapper devices that C(/) and C(/usr) lie on, which an initramfs makes."""
         mounts = filter(None, (mounted_at(self.mounts, path) for path in ("/", "/usr")))
-        below = {block.name for block in map(self.block_of, mounts) if block is not None}
+        below = {block.name for block in map(self.below.device_of, mounts) if block is not None}
         names: set[str] = set()
         while below:
             block = self.blocks.named(below.pop())
@@ -103,21 +104,27 @@ class _Device:
                 names.update([block.dm_name] if block.dm_name else [])
         return names
 
-    def block_of(self, mount: Mount) -> Optional[Block]:
-        # btrfs and overlay show an anonymous number of their own; the source still names a device then.
-        block = self.blocks.numbered(mount.device)
-        return self.blocks.at(mount.source) if block is None and mount.source.startswith("/dev/") else block
-
 
 def read_mounts(root: str) -> list[Mount]:
     """The mounts of the device.
 
     :raises EdgesecError: the kernel's mount table cannot be read, or breaks its own format.
     """
-    text = read_text(root, MOUNTINFO)
-    if text is None:
+    text = read_whole(root, MOUNTINFO)
+    if not text and not os.path.exists(under(root, MOUNTINFO)):
         raise EdgesecError(MOUNTINFO, "cannot be read", "Mount /proc")
     return parse_mountinfo(text)
+
+
+def read_whole(root: str, path: str) -> str:
+    """The whole text of a file, every byte kept (surrogateescape); empty where there is none to be read.
+
+    :raises EdgesecError: it is too large to be what its name says.
+    """
+    data = read_bytes(root, path, _MOST_BYTES + 1) or b""
+    if len(data) > _MOST_BYTES:
+        raise EdgesecError(path, f"has more than {_MOST_BYTES} bytes", "Find out what writes so much into it")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
         "volumes": [_volume(device, volume) for volume in volumes],
         "crypttab": [_crypttab_line(device, line) for line in device.crypttab],
         "plain_writable_mounts": _plain_writable_mounts(device),
-        "swap": [_swap(device, path) for path in device.swaps if not _is_compressed_memory(device, path)],
+        "swap": [_swap(device, path) for path in device.swaps if _kind_of_swap(device, path) != MEMORY],
         "source": [MOUNTINFO, FSTAB, CRYPTTAB, SWAPS, "/sys/class/block"],
     }
     return dict(json_clean(facts))
@@ -155,11 +162,11 @@ def place_of(root: str, path: str) -> dict[str, Any]:
     if mount is None or mount.fstype == "autofs":
         facts["reason"] = f"no mount that {path} lies in is known"
         return facts
-    block = device.block_of(mount)
-    facts["memory"] = mount.fstype in ("tmpfs", "ramfs")
+    kind = device.below.mount(mount)
+    facts["memory"] = kind == MEMORY
     facts["writable"] = "ro" not in mount.effective_options
-    if block is not None:
-        facts["encrypted"] = device.blocks.lies_on(block, ENCRYPTED)
+    if kind in (ENCRYPTED, CLEAR):
+        facts["encrypted"] = kind == ENCRYPTED
     elif not facts["memory"]:
         facts["reason"] = f"{mount.mount_point} ({mount.fstype} on {mount.source}) lies on no device that is known"
     return facts
@@ -175,6 +182,9 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "size_bytes": None,
         "blank": None,
         "signatures": None,
+        "sample": None,
+        "named_by": [],
+        "parts_elsewhere": None,
         "partition_table": False,
         "partition_table_uuid": None,
         "partitions_in_use": [],
@@ -186,7 +196,7 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "key_file": None,
         "mapping": None,
         "mount": _mount_at(device, volume.mount),
-        "fstab": fstab_facts(device.fstab, volume.mount),
+        "fstab": fstab_facts(device.fstab, volume.mount, partial(resolve, device.root)),
         "crypttab": [],
         "recovery_escrowed": None,
         "reason": None,
@@ -210,51 +220,14 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         facts["mapping"] = _mapping(device, block)
     facts["mounted_at"] = sorted({mount.mount_point for mount in device.mounts_of(block, real)})
     facts["in_use_as"] = _uses(device, block, real)
-    _look_inside(device, path, facts)
+    look_inside(device.root, path, block, facts)
     facts["crypttab"] = _crypttab(device, volume, real, facts["luks"]["uuid"] if facts["luks"] else None)
     return facts
 
 
-def _look_inside(device: _Device, path: str, facts: dict[str, Any]) -> None:
-    """What is written on the device: its LUKS header, or else what blkid and wipefs know."""
-    try:
-        header = header_of(path)
-    except Malformed as error:
-        facts.update(blank=False, reason=str(error))
-        return
-    except OSError as error:
-        facts["reason"] = f"it cannot be read: {error.strerror}"
-        return
-    if header is None and is_interrupted(path):
-        facts.update(blank=False, interrupted=True, reason="its encryption in place was interrupted before it began")
-        return
-    if header is not None:
-        facts.update(
-            blank=False,
-            luks=describe(header),
-            key_file=key_file_facts(device.root, facts["name"], header),
-            signatures=[
-                {
-                    "type": "crypto_LUKS",
-                    "usage": "crypto",
-                    "uuid": header.uuid or None,
-                    "label": header.label or None,
-                    "offset": 0,
-                }
-            ],
-        )
-        return
-    facts["source"] = facts["source"] + ["blkid -p", "wipefs -n"]
-    try:
-        contents = probe(path)
-    except EdgesecError as error:
-        facts["reason"] = str(error)
-        return
-    facts["signatures"] = [signature._asdict() for signature in contents.signatures]
-    facts["partition_table"] = facts["partition_table"] or contents.partition_table
-    facts["partition_table_uuid"] = contents.partition_table_uuid
-    facts["blank"] = not (
-        contents.something or facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
+def _opens(device: _Device, source: str, real: str, uuid: Optional[str]) -> bool:
+    return source == f"UUID={uuid}" or any(
+        resolve(device.root, path) == real for path in (*links_of(source), path_of(source))
     )
 
 
@@ -262,15 +235,15 @@ def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -
     """The lines of crypttab that open the device, or give its name to something."""
     found = []
     for line in device.crypttab:
-        opens_it = resolve(device.root, path_of(line.source)) == real or (uuid and line.source == f"UUID={uuid}")
-        if opens_it or line.target == volume.name:
+        opens_it = any(_opens(device, each.source, real, uuid) for each in line.readings)
+        if opens_it or volume.name in [each.target for each in line.readings]:
             found.append(
                 {
                     "line": line.number,
                     "target": line.target,
                     "source": line.source,
                     "options": list(line.options),
-                    "opens_it": bool(opens_it),
+                    "opens_it": opens_it,
                     "early": line.is_early,
                 }
             )
@@ -280,6 +253,8 @@ def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -
 def _crypttab_line(device: _Device, line: CrypttabLine) -> dict[str, Any]:
     """A line of crypttab, the program that reads it at boot, and the options that this one drops."""
     reader = reader_of(line, device.readers, device.mappings_of_the_system())
+    if reader == INITRAMFS and line.elsewise is not None:
+        line = line.elsewise
     return {
         "line": line.number,
         "target": line.target,
@@ -336,41 +311,58 @@ def _mount_at(device: _Device, mount_point: Optional[str]) -> Optional[dict[str,
     }
 
 
-def fstab_facts(lines: Sequence[Line], mount_point: Optional[str]) -> Optional[dict[str, Any]]:
-    """The line of fstab that holds for a mount point, as facts."""
-    line = find_in_fstab(lines, mount_point) if mount_point else None
-    if line is None or line.entry is None:
+def fstab_facts(
+    lines: Sequence[Line], mount_point: Optional[str], real: Callable[[str], str] = str
+) -> Optional[dict[str, Any]]:
+    """The line of fstab that holds for a mount point, as facts; of a disputed one, no options.
+
+    :param real: follows the symbolic links in a path.
+    """
+    if not mount_point:
         return None
+    line = first_for(lines, mount_point, real)
+    if line is None:
+        return None
+    if line.entry is None:
+        # No option is sure to be there.
+        return {"source": line.seen[0].source, "options": [], "line": line.number}
     return {"source": line.entry.source, "options": list(line.entry.options), "line": line.number}
 
 
 def _plain_writable_mounts(device: _Device) -> list[dict[str, Any]]:
-    """One mount for each block device that is written to and does not lie on dm-crypt."""
+    """One mount for each device that is written to and is not known to lie on dm-crypt, in clear or unknown."""
     found: dict[str, dict[str, Any]] = {}
     for mount in device.mounts:
-        if "ro" in mount.effective_options:
+        if "ro" in mount.effective_options or _writes_to_another(device, mount):
             continue
-        block = device.block_of(mount)
-        if block is not None and block.name not in found and not device.blocks.lies_on(block, ENCRYPTED):
-            found[block.name] = {"path": mount.mount_point, "source": mount.source, "fstype": mount.fstype}
+        kind = device.below.mount(mount)
+        block = device.below.device_of(mount)
+        key = f"{mount.device} {mount.source}" if block is None else block.name
+        if kind in (CLEAR, UNKNOWN) and key not in found:
+            found[key] = _plain(mount.mount_point, mount.source, mount.fstype, kind)
+    for block in device.below.journals():
+        kind = device.below.block(block)
+        if kind in (CLEAR, UNKNOWN):
+            found[f"journal {block.name}"] = _plain("(a journal)", f"/dev/{block.name}", "jbd2", kind)
     return sorted(found.values(), key=lambda each: str(each["path"]))
 
 
-def _is_compressed_memory(device: _Device, path: str) -> bool:
+def _plain(path: str, source: str, fstype: str, kind: str) -> dict[str, Any]:
+    return {"path": path, "source": source, "fstype": fstype, "encrypted": False if kind == CLEAR else None}
+
+
+def _writes_to_another(device: _Device, mount: Mount) -> bool:
+    """Whether a mount is an overlay that writes to another mount, which is judged by itself."""
+    upper = device.below.upper(mount) if mount.fstype == "overlay" else None
+    around = mount_around(device.mounts, resolve(device.root, upper)) if upper else None
+    return around is not None and around.fstype != "overlay" and "ro" not in around.effective_options
+
+
+def _kind_of_swap(device: _Device, path: str) -> str:
     block = device.blocks.at(path)
-    if block is None or not block.name.startswith("zram"):
-        return False
-    return (read_text(device.root, f"/sys/class/block/{block.name}/backing_dev") or "none").strip() == "none"
+    return device.below.file(path) if block is None else device.below.block(block)
 
 
 def _swap(device: _Device, path: str) -> dict[str, Any]:
-    block = device.blocks.at(path)
-    if block is None:
-        block = _block_under(device, path)
-    return {"device": path, "encrypted": None if block is None else device.blocks.lies_on(block, ENCRYPTED)}
-
-
-def _block_under(device: _Device, path: str) -> Optional[Block]:
-    """The device of the file system that a swap file lies on."""
-    mount = mount_around(device.mounts, path)
-    return device.block_of(mount) if mount is not None else None
+    kind = _kind_of_swap(device, path)
+    return {"device": path, "encrypted": kind == ENCRYPTED if kind in (ENCRYPTED, CLEAR) else None}

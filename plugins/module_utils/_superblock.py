@@ -21,7 +21,10 @@ SUPERBLOCK_BYTES = 0x10000 + 4096
 
 _EXT_AT = 1024
 _EXT_64BIT = 0x80
+_EXT_HAS_JOURNAL = 0x4
+_EXT_JOURNAL_DEVICE = 0x8
 _BTRFS_AT = 0x10000
+_BTRFS_SEEDING = 1 << 32
 
 
 class FileSystem(NamedTuple):
@@ -30,7 +33,7 @@ class FileSystem(NamedTuple):
     :ivar type: C(ext), C(xfs) or C(btrfs).
     :ivar size_bytes: from the first byte of the device to the end of what the file system uses.
     :ivar sector_bytes: the smallest unit that it reads or writes, which no device below it may exceed.
-    :ivar single: whether all of it lies on this device.
+    :ivar elsewhere: what of it lies on another device, in words; None where all of it lies on this one.
     """
 
     type: str
@@ -38,7 +41,12 @@ class FileSystem(NamedTuple):
     label: str
     size_bytes: int
     sector_bytes: int
-    single: bool = True
+    elsewhere: Optional[str] = None
+
+    @property
+    def single(self) -> bool:
+        """Whether all of it lies on this device."""
+        return self.elsewhere is None
 
 
 def read_superblock(data: bytes) -> Optional[FileSystem]:
@@ -62,16 +70,37 @@ def _ext(data: bytes) -> Optional[FileSystem]:
     high = struct.unpack_from("<I", block, 0x150)[0] if incompatible & _EXT_64BIT else 0
     if exponent > 6:
         return None
+    if incompatible & _EXT_JOURNAL_DEVICE:
+        return None
     size = 1024 << exponent
-    return FileSystem("ext", _uuid(block[0x68:0x78]), _text(block[0x78:0x88]), (high << 32 | low) * size, size)
+    return FileSystem(
+        "ext",
+        _uuid(block[0x68:0x78]),
+        _text(block[0x78:0x88]),
+        (high << 32 | low) * size,
+        size,
+        _ext_elsewhere(block),
+    )
+
+
+def _ext_elsewhere(block: bytes) -> Optional[str]:
+    compatible = struct.unpack_from("<I", block, 0x5C)[0]
+    inode, device = struct.unpack_from("<II", block, 0xE0)
+    journal = block[0xD0:0xE0]
+    if compatible & _EXT_HAS_JOURNAL and (not inode or device or any(journal)):
+        return f"its journal, on the device with the journal {_uuid(journal)}"
+    return None
 
 
 def _xfs(data: bytes) -> Optional[FileSystem]:
     if len(data) < 512 or data[:4] != b"XFSB":
         return None
     size, blocks = struct.unpack_from(">IQ", data, 4)
+    realtime = struct.unpack_from(">Q", data, 16)[0]
     log_start, sector = struct.unpack_from(">Q", data, 48)[0], struct.unpack_from(">H", data, 102)[0]
-    return FileSystem("xfs", _uuid(data[32:48]), _text(data[108:120]), size * blocks, sector, single=log_start != 0)
+    parts = ([] if log_start else ["its log"]) + (["its realtime section"] if realtime else [])
+    elsewhere = f"{' and '.join(parts)}, on another device" if parts else None
+    return FileSystem("xfs", _uuid(data[32:48]), _text(data[108:120]), size * blocks, sector, elsewhere)
 
 
 def _btrfs(data: bytes) -> Optional[FileSystem]:
@@ -80,7 +109,13 @@ def _btrfs(data: bytes) -> Optional[FileSystem]:
         return None
     devices, sector = struct.unpack_from("<QI", block, 0x88)
     size = struct.unpack_from("<Q", block, 0xC9 + 8)[0]
-    return FileSystem("btrfs", _uuid(block[0x20:0x30]), _text(block[0x12B:0x22B]), size, sector, single=devices == 1)
+    flags = struct.unpack_from("<Q", block, 0x38)[0]
+    elsewhere = None
+    if devices != 1:
+        elsewhere = f"data on {devices - 1} other devices" if devices else "an unknown number of devices"
+    elif flags & _BTRFS_SEEDING:
+        elsewhere = "what other file systems take from it, as their seed"
+    return FileSystem("btrfs", _uuid(block[0x20:0x30]), _text(block[0x12B:0x22B]), size, sector, elsewhere)
 
 
 def _uuid(field: bytes) -> str:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from ._cli import run
 from ._errors import Refused, ToolFailed
-from ._files import overwrite, write_atomic
+from ._files import alone, overwrite, write_atomic
 from ._fstab import parse as parse_fstab
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._observe import read_text, resolve
 from ._plan import contents as in_words
-from ._swap_boot import alone, require_swap_or_blank, swap_on
+from ._swap_boot import require_swap_or_blank, swap_on
 from ._swap_device import SWAPS, Swap, path_of
 from ._unlock_service import install, missing
 from ._volatile import declared_swap
@@ -142,13 +142,28 @@ def _require_swap(facts: dict[str, Any], contents: dict[str, Any]) -> None:
     seen = in_words(contents)
     if contents["mounted_at"] or contents["holders"] or set(contents["in_use_as"]) - {"swap"}:
         raise Refused(device, f"it is in use: {seen}", f"{nothing}. Take it out of use first")
-    types = {signature["type"] for signature in contents["signatures"] or []}
-    if contents["partition_table"] or not (contents["blank"] or types == {"swap"}):
+    own = {f"line {number} of {FSTAB}" for number in facts["fstab"]} | {f"line 1 of {path_of(facts['name'])}"}
+    others = [place for place in contents["named_by"] if place not in own]
+    if others:
+        raise Refused(
+            device,
+            f"it is named by {', '.join(others)}",
+            f"{nothing}. Take it out there first, for both would have it at boot",
+        )
+    types = {signature["type"] for signature in contents["signatures"] or [] if signature["live"]}
+    if contents["partition_table"] or not (types == {"swap"} or (not types and _is_erased(facts, contents))):
         raise Refused(
             device,
             f"it holds something other than swap: {seen}",
-            f"{nothing}. Wipe it (wipefs --all) if that may go",
+            f"{nothing}. Wipe it if that may go (wipefs --all, and blkdiscard --zeroout for what no tool recognises)",
         )
+
+
+def _is_erased(facts: dict[str, Any], contents: dict[str, Any]) -> bool:
+    """Whether a device holds nothing, or what was swapped out in an earlier boot with a key that is gone."""
+    if contents["signatures"] or contents["sample"] is None:
+        return False
+    return bool(contents["sample"]["start_erased" if facts["at_boot"] else "erased"])
 
 
 def require_room(real: str, swaps: str, meminfo: str) -> None:

@@ -17,15 +17,15 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from . import _cryptsetup
+from ._blank import sample
 from ._blocks import Blocks
 from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._errors import EdgesecError, Malformed, Refused
-from ._files import overwrite
+from ._files import alone, overwrite
+from ._going_back import Step, cause, go_back
 from ._signatures import probe
 from ._swap_device import Swap, is_active, mapping_of, path_of
 
@@ -90,38 +90,30 @@ def swap_on(swap: Swap) -> None:
     try:
         run(["mkswap", swap.mapper])
         run(["swapon", swap.mapper])
-    except EdgesecError:
-        _cryptsetup.close_volume(swap.name)
-        raise
+    except EdgesecError as error:
+        close = Step(swap.mapper, lambda: _cryptsetup.close_volume(swap.name))
+        raise cause(error, go_back([close])) from None
 
 
 def require_swap_or_blank(device: str) -> bool:
     """Whether a device holds plain swap (true) or nothing (false).
 
+    Nothing is also what the last boot left behind a start of zeros, with a key that is gone.
+
     :raises Refused: it holds anything else, or what it holds is not certain.
     """
     contents = probe(device)
     types = sorted({signature.type for signature in contents.signatures})
+    if not contents.something and not sample(device).start_erased:
+        raise Refused(
+            device,
+            "it holds data that no tool recognises, not swap",
+            "It was left as it is. Overwrite it with zeros (blkdiscard --zeroout) if it may go",
+        )
     if types in ([], ["swap"]) and not contents.partition_table and contents.something == bool(types):
         return bool(types)
     seen = ", ".join(types) or "something that was not recognised"
     raise Refused(device, f"it holds {seen}, not swap", "It was left as it is. Wipe it (wipefs --all) if it may go")
-
-
-@contextmanager
-def alone(device: str) -> Iterator[None]:
-    """Have the kernel say that nobody has the device in use, and keep it so meanwhile.
-
-    :raises Refused: it is in use.
-    """
-    try:
-        descriptor = os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
-    except OSError as error:
-        raise Refused(device, f"it cannot be had alone ({error.strerror})", "Nothing was changed") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _wait_for(swap: Swap) -> int:

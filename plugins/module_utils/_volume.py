@@ -19,7 +19,7 @@ from . import _cryptsetup
 from ._cipher import cipher_for_this_processor
 from ._cli import run
 from ._errors import EdgesecError, Refused
-from ._files import memory_directory
+from ._files import alone, memory_directory
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks_header import header_of
@@ -52,13 +52,13 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
     :raises Refused: it has changed, or somebody has it in use.
     :raises EdgesecError: a tool failed, or the proof did.
     """
-    facts = observe(volume)
-    intent = plan(facts, volume).intent
-    if intent not in (FORMAT, ERASE):
-        raise Refused(volume.device, "it has changed since it was looked at", "Run again")
-    _require_free(volume.device)
-    if intent == ERASE:
-        _erase_signatures(volume.device)
+    with alone(volume.device):
+        facts = observe(volume)
+        intent = plan(facts, volume).intent
+        if intent not in (FORMAT, ERASE):
+            raise Refused(volume.device, "it has changed since it was looked at", "Run again")
+        if intent == ERASE:
+            _erase_signatures(volume.device)
     cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.format_device(
         volume.device,
@@ -74,14 +74,6 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
     if flags:
         set_persistent_flags(volume.device, flags)
     return header_backup(volume.device)
-
-
-def _require_free(device: str) -> None:
-    """Have the kernel say that nobody has the device in use: a file says so always."""
-    try:
-        os.close(os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
-    except OSError as error:
-        raise Refused(device, f"it cannot be had alone ({error.strerror})", "Nothing was changed") from None
 
 
 def _erase_signatures(device: str) -> None:

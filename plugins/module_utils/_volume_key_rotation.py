@@ -21,6 +21,7 @@ from ._background import is_running, launch
 from ._boot_key import BootKey
 from ._enrolment import boot_slots
 from ._errors import EdgesecError, Refused
+from ._going_back import Step, cause, go_back
 from ._launching import install_library, wait_until_begun
 from ._libcryptsetup import add_next_volume_key, begin_reencryption
 from ._luks2 import Header, fingerprint
@@ -117,9 +118,10 @@ def begin(volume: Volume, recovery_key: bytes, boot_key: Optional[BootKey], root
             new_slot=RECOVERY_SLOT,
             sector_size=header.sector_size or 512,
         )
-    except EdgesecError:
-        take_back(volume, recovery_key, root)
-        raise
+    except EdgesecError as error:
+        # One step: each way in goes only after the other one has been proven.
+        step = Step(device, lambda: take_back(volume, recovery_key, root))
+        raise cause(error, go_back([step])) from None
 
 
 def start(volume: Volume, recovery_key: bytes) -> None:

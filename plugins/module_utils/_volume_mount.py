@@ -223,26 +223,26 @@ def fstab_with(text: str, mounting: Mounting) -> str:
     :raises Refused: a line mounts something else there.
     """
     options = (*mounting.options, "nofail")
-    line = find(parse(text), mounting.path)
+    line = find(parse(text), mounting.path, os.path.realpath)
     present = line.entry.options if line and line.entry else ()
     if mounting.unlock != BY_CONTROLLER:
         waits = any(option.startswith(_WAIT) for option in present)
         options += (mounting.unit,) if waits else (mounting.unit, f"{_WAIT}{_WAIT_SECONDS}")
     entry = Entry(mounting.mapper, mounting.path, mounting.fstype, options, 0, 2)
     if line is None or line.entry is None:
-        return put_entry(text, entry)
+        return put_entry(text, entry, os.path.realpath)
     guarded = any(option.startswith(GUARD) for option in line.entry.options)
     if guarded or line.entry.source == mounting.volume.device or _is_inside(line.entry.source, mounting):
         kept = (*_without_guard(line.entry.options), *options)
         fstype = line.entry.fstype if line.entry.fstype != "auto" else mounting.fstype
-        return put_entry(text, entry._replace(fstype=fstype, options=tuple(dict.fromkeys(kept))))
+        return put_entry(text, entry._replace(fstype=fstype, options=tuple(dict.fromkeys(kept))), os.path.realpath)
     if line.entry.source != mounting.mapper:
         raise Refused(
             FSTAB,
             f"line {line.number} mounts {line.entry.source} on {mounting.path}",
             "Remove the line, or give the volume another directory",
         )
-    return set_options(text, mounting.path, add=options, drop=mounting.units_of_others)
+    return set_options(text, mounting.path, add=options, drop=mounting.units_of_others, real=os.path.realpath)
 
 
 def _is_inside(source: str, mounting: Mounting) -> bool:

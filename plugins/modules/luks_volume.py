@@ -11,8 +11,10 @@ short_description: Make a LUKS2 volume, and never destroy what was not named
 version_added: 1.0.0
 description:
   - Formats a device as a LUKS2 volume if it is blank, with a recovery key that the controller made and escrowed before.
-  - A device with any signature, partition table, holder or mount is refused with what was seen on it, and stays as it
-    is, unless O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused.
+  - A device with any signature, partition table, holder or mount, one that a configuration names, and one whose
+    contents are not those of an erased device is refused with what was seen on it, and stays as it is, unless
+    O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused, and so is one that
+    holds several things of which any may be in use.
   - What is to be encrypted in place is left to M(edgesec.hardening.luks_encrypt).
   - An existing LUKS volume can be adopted. Its data is not touched; its header gets the recovery key in keyslot 0, and
     the label of a volume of ours. The operator's key stays, in keyslot 3 or a later one.

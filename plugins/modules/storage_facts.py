@@ -71,10 +71,11 @@ ansible_facts:
             realpath: {type: str, description: "The device with all links followed."}
             size_bytes: {type: int, description: "Size in bytes."}
             blank:
-              description: Whether it has no signature, partition table, holder, mount or other use.
+              description: Whether it has no signature, partition table, holder, mount or other use, nothing names it,
+                and its sampled contents are those of an erased device.
               type: bool
             signatures:
-              description: What blkid and wipefs know on it.
+              description: All that blkid, wipefs and this collection know on it. What lies behind LUKS is not shown.
               type: list
               elements: dict
               contains:
@@ -83,6 +84,19 @@ ansible_facts:
                 uuid: {type: str, description: "UUID."}
                 label: {type: str, description: "Label."}
                 offset: {type: int, description: "Where it stands, in bytes."}
+                offsets: {type: list, elements: int, description: "Where each of its magic strings stands."}
+                live: {type: bool, description: "Whether its own tool would take it; otherwise it is a leftover."}
+            sample:
+              description: What was sampled of its contents, V(none) where a LUKS header says what it is.
+              type: dict
+              contains:
+                erased: {type: bool, description: "Whether all of it is zeros, or all of it ones."}
+                start_erased: {type: bool, description: "The same of the first MiB."}
+                digest: {type: str, description: "Names the sampled contents. A consent may give it."}
+            named_by: {type: list, elements: str, description: "Lines and files of the configuration that name it."}
+            parts_elsewhere:
+              description: Which part of its file system lies on another device, V(none) where nothing does.
+              type: str
             partition_table: {type: bool, description: "Whether it has a partition table."}
             partition_table_uuid: {type: str, description: "UUID of that table."}
             partitions_in_use: {type: list, elements: str, description: "What its partitions are used for."}
@@ -131,6 +145,7 @@ ansible_facts:
                   elements: str
                 flags: {type: list, elements: str, description: "Flags that are kept in the header."}
                 json_bytes: {type: int, description: "Size of the area of metadata in bytes."}
+                data_offset: {type: int, description: "Where the data begins, in bytes. V(0) in a detached header."}
             key_file:
               description: The key file on a token that opens it, V(none) where its header names none.
               type: dict
@@ -203,13 +218,14 @@ ansible_facts:
               type: list
               elements: str
         plain_writable_mounts:
-          description: File systems that are written to in clear.
+          description: File systems that are written to, and are not known to lie on dm-crypt.
           type: list
           elements: dict
           contains:
             path: {type: str, description: "The mount point."}
             source: {type: str, description: "What is mounted."}
             fstype: {type: str, description: "Type of the file system."}
+            encrypted: {type: bool, description: "V(false), or V(none) where it could not be followed to a device."}
         swap:
           description: The swap that is in use, but that in compressed memory.
           type: list

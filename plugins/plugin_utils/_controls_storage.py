@@ -13,6 +13,7 @@ from typing import Optional
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import systemd_unit_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
+    UNKNOWN,
     Control,
     Finding,
     by_systemd,
@@ -41,6 +42,10 @@ def contents(volume: View) -> str:
         )
         for signature in volume.children("signatures")
     ]
+    sample = volume.maybe_child("sample")
+    if sample is not None and not seen and not sample.flag("erased"):
+        seen.append("data that no tool recognises")
+    seen += [f"named by {place}" for place in volume.texts("named_by")]
     seen += [f"mounted at {path}" for path in volume.texts("mounted_at")]
     seen += [f"in use as {use}" for use in volume.texts("in_use_as")]
     if volume.flag("partition_table") and not seen:
@@ -235,13 +240,19 @@ def _line_honoured(line: View) -> Finding:
 
 def _plain(facts: View, _policy: View) -> Finding:
     storage = facts.child(AREA)
-    plain = [
-        f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')})"
-        for mount in storage.children("plain_writable_mounts")
-    ]
-    if plain:
-        return failed(f"written in clear: {', '.join(plain)}")
+    found: dict[Optional[bool], list[str]] = {False: [], None: []}
+    for mount in storage.children("plain_writable_mounts"):
+        words = f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')})"
+        found[None if mount.maybe_flag("encrypted") is None else False].append(words)
+    if found[False]:
+        return failed(f"written in clear: {', '.join(found[False])}")
+    if found[None]:
+        seen = f"not known of {', '.join(found[None])}"
+        return Finding(UNKNOWN, seen, "what they lie on could not be followed to the last device", _FOLLOW)
     return passed("none")
+
+
+_FOLLOW = "Find out by the tools of the file system (zpool status, bcachefs show-super), or mount it read-only"
 
 
 CONTROLS = (

@@ -156,7 +156,8 @@ def _gaps_of_boot(level: str, verdicts: dict[str, str]) -> list[str]:
 def _plain_gaps(facts: View) -> list[str]:
     try:
         return [
-            f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')}): written in clear"
+            f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')}): "
+            + ("written in clear" if mount.maybe_flag("encrypted") is False else "not known to be encrypted")
             for mount in facts.child("edgesec_storage").children("plain_writable_mounts")
         ]
     except Unseen as unseen:

@@ -177,7 +177,7 @@ def test_erase_check_do_check_do(blank: Volume, consent: str) -> None:
     predicted = run(blank, check=True, **asked)
     assert predicted.changed
     assert predicted.values["plan"].startswith(
-        f"erase ext4 uuid {EXT4[-1]} label PRECIOUS on {blank.device} (33554432 "
+        f"erase ext4 uuid {EXT4[-1]} label PRECIOUS at byte 1080 on {blank.device} (33554432 "
     )
     assert "ext4" in predicted.values["diff"]["before"]
     assert digest(blank) == before
@@ -223,7 +223,7 @@ def test_a_partition_table_is_erased_only_by_its_own_uuid(blank: Volume) -> None
         text=True,
     ).stdout.strip()
     refused = run(blank, on_existing_data="erase", consent="gpt", uuid=UUID, recovery_key=RECOVERY_KEY.decode())
-    assert f"a partition table {table}" in refused.error
+    assert f"a partition table (gpt) {table}" in refused.error
     assert digest(blank) == before
     in_place = run(
         blank, on_existing_data="encrypt_in_place", consent=table, uuid=UUID, recovery_key=RECOVERY_KEY.decode()

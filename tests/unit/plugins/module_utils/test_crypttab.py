@@ -16,6 +16,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._crypttab import
     set_options,
     without,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 
 TEXT = """\
 # <target> <source> <key> <options>
@@ -29,7 +30,14 @@ swap /dev/vda4 /dev/urandom swap,cipher=aes-xts-plain64"""
 def test_fields() -> None:
     assert parse(TEXT) == [
         Line(2, "root", "UUID=1234", ("luks", "initramfs")),
-        Line(4, "data", "/dev/disk/by-id/a b", (), "/etc/keys/data"),
+        Line(
+            4,
+            "data",
+            "/dev/disk/by-id/a\\040b",
+            (),
+            "/etc/keys/data",
+            elsewise=Line(4, "data", "/dev/disk/by-id/a b", (), "/etc/keys/data"),
+        ),
         Line(6, "swap", "/dev/vda4", ("swap", "cipher=aes-xts-plain64"), "/dev/urandom"),
     ]
     assert [line.is_early for line in parse(TEXT)] == [True, False, False]
@@ -42,6 +50,8 @@ def test_fields() -> None:
         ('PARTLABEL="data"', "/dev/disk/by-partlabel/data"),
         ("/dev/vda3", "/dev/vda3"),
         ("/srv/a=b", "/srv/a=b"),
+        ("LABEL='a~b/c d'", "/dev/disk/by-label/a\\x7eb\\x2fc\\x20d"),
+        ("LABEL=caf\u00e9", "/dev/disk/by-label/caf\u00e9"),
     ],
 )
 def test_the_path_that_a_source_names(source: str, path: str) -> None:
@@ -62,7 +72,7 @@ def test_whatever_the_file_holds_only_those_lines_go(text: str, numbers: set[int
 
 
 ANY_TEXT = st.text(alphabet=" \t\n#ad=U\\0/,\r\udc80")
-OPTIONS = st.lists(st.sampled_from(["luks", "nofail", "tpm2-device=auto", "a b", "x\\y"]), min_size=1, max_size=3)
+OPTIONS = st.lists(st.sampled_from(["luks", "nofail", "tpm2-device=auto"]), min_size=1, max_size=3)
 
 
 @given(ANY_TEXT, OPTIONS)
@@ -70,6 +80,9 @@ def test_a_line_more_leaves_every_other_byte(text: str, options: list[str]) -> N
     after = append(text, "data", "UUID=1", options)
     assert after.startswith(text)
     assert parse(after)[:-1] == parse(text)
+    for wrong in ("a b", "x\\y", ""):
+        with pytest.raises(Refused, match="cannot be written"):
+            append(text, "data", f"LABEL={wrong}" if wrong else wrong, options)
     last = parse(after)[-1]
     assert (last.target, last.source, last.key, last.options) == ("data", "UUID=1", "none", tuple(options))
 
@@ -77,6 +90,10 @@ def test_a_line_more_leaves_every_other_byte(text: str, options: list[str]) -> N
 @given(ANY_TEXT, OPTIONS)
 def test_other_options_of_a_line_leave_every_other_byte(text: str, options: list[str]) -> None:
     for line in parse(text):
+        if line.elsewise is not None:
+            with pytest.raises(Refused, match="read otherwise"):
+                set_options(text, line.number, options)
+            continue
         after = set_options(text, line.number, options)
         changed = next(each for each in parse(after) if each.number == line.number)
         assert changed == Line(line.number, line.target, line.source, tuple(options), line.key)

@@ -83,10 +83,6 @@ def test_no_line_to_edit_is_an_error() -> None:
     "line",
     [
         "#a /boot vfat ro 0 0",
-        "a /boot",
-        "a /boot vfat ro x 0",
-        "a /boot vfat ro 0 0\r\n",
-        "a b c d 0 " + "9" * 5000,
         " \t",
     ],
 )
@@ -103,10 +99,15 @@ def test_put_adds_a_line_after_a_missing_line_end() -> None:
 def test_put_replaces_the_line_and_leaves_one_that_says_the_same() -> None:
     entry = Entry("/dev/mapper/data", "/data", "ext4", ("noauto",))
     assert put_entry("#\nx /data ext4 rw 0 2\n\n", entry) == "#\n/dev/mapper/data /data ext4 noauto 0 0\n\n"
+    assert put_entry("x /data ext4 rw 0 2\t # ours\r\n", entry) == "/dev/mapper/data /data ext4 noauto 0 0\t # ours\r\n"
+    assert put_entry("x /data ext4 rw 0 2\r\n", entry) == "/dev/mapper/data /data ext4 noauto 0 0\r\n"
     assert put_entry("/dev/mapper/data\t/data ext4 noauto", entry) == "/dev/mapper/data\t/data ext4 noauto"
 
 
-@pytest.mark.parametrize("entry", [Entry("", "/x", "ext4", ()), Entry("a", "", "ext4", ()), Entry("a", "/x", "", ())])
+@pytest.mark.parametrize(
+    "entry",
+    [Entry("", "/x", "ext4", ()), Entry("a", "", "ext4", ()), Entry("a", "/x", "", ()), Entry("#a", "/x", "b", ())],
+)
 def test_an_entry_with_an_empty_field_is_refused(entry: Entry) -> None:
     with pytest.raises(Malformed):
         format_entry(entry)
@@ -136,7 +137,6 @@ def test_escaping_and_back(field: str) -> None:
     escaped = encode_octal(field)
     assert decode_octal(escaped) == field
     assert not set(escaped) & set(" \t\n")
-    assert not escaped.startswith("#")
 
 
 @given(entries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,11 +26,13 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._storage import 
 WORDS = st.sampled_from(["alpha", "beta", "gamma", "edgesec-data"])
 SIGNATURES = st.fixed_dictionaries(
     {
-        "type": st.sampled_from(["ext4", "xfs", "LVM2_member", "swap", "gpt", "linux_raid_member"]),
-        "usage": st.sampled_from(["filesystem", "raid", "other", "crypto", None]),
+        "type": st.sampled_from(["ext4", "xfs", "f2fs", "LVM2_member", "swap", "gpt", "linux_raid_member"]),
+        "usage": st.sampled_from(["filesystem", "raid", "other", "crypto", "partition-table", None]),
         "uuid": st.none() | WORDS,
         "label": st.none() | WORDS,
         "offset": st.just(0),
+        "offsets": st.just([0]),
+        "live": st.booleans(),
     }
 )
 FACTS = st.fixed_dictionaries(
@@ -40,6 +43,9 @@ FACTS = st.fixed_dictionaries(
         "size_bytes": st.just(1 << 30),
         "blank": st.none() | st.booleans(),
         "signatures": st.none() | st.lists(SIGNATURES, max_size=3),
+        "sample": st.none() | st.fixed_dictionaries({"digest": st.just("sha256:0"), "erased": st.booleans()}),
+        "named_by": st.lists(st.just("line 1 of /etc/crypttab"), max_size=1),
+        "parts_elsewhere": st.none() | st.just("its journal"),
         "partition_table": st.booleans(),
         "partition_table_uuid": st.none() | WORDS,
         "partitions_in_use": st.lists(WORDS, max_size=1),
@@ -58,7 +64,7 @@ VOLUMES = st.builds(
     device=st.just("/dev/x"),
     mount=st.none() | st.just("/data"),
     on_existing_data=st.sampled_from(["refuse", "encrypt_in_place", "erase"]),
-    consent=WORDS | st.just(""),
+    consent=WORDS | st.sampled_from(["", "sha256:0"]),
 )
 
 
@@ -69,6 +75,8 @@ def test_nothing_is_planned_that_was_not_consented_to(facts: dict[str, Any], vol
     except Refused:
         return
     assert facts["exists"]
+    live = [signature for signature in facts["signatures"] or [] if signature["live"]]
+    assert len(live) <= 1, "of several things any may be in use"
     own = facts["luks"] is not None and facts["luks"]["label"] == label_of("data") and facts["luks"]["version"] == 2
     busy = facts["holders"] or facts["in_use_as"] or facts["partitions_in_use"]
     if intent is None:
@@ -83,18 +91,100 @@ def test_nothing_is_planned_that_was_not_consented_to(facts: dict[str, Any], vol
     assert facts["blank"] is False
     assert volume.consent
     assert volume.consent in identifiers(facts)
+    named = {signature[field] for signature in live for field in ("uuid", "label")} - {None}
+    assert volume.consent in named or volume.consent in (facts["partition_table_uuid"], "sha256:0")
+    assert volume.consent != "sha256:0" or not named, "what has a name is not named by a digest"
     if intent == ERASE:
         assert not facts["mounted_at"]
     else:
         assert intent == ENCRYPT_IN_PLACE
         assert set(facts["mounted_at"]) <= {volume.mount}
-        assert [signature["usage"] for signature in facts["signatures"]] == ["filesystem"]
+        assert [(signature["usage"], signature["type"]) for signature in live] in (
+            [("filesystem", "ext4")],
+            [("filesystem", "xfs")],
+        )
+        assert facts["parts_elsewhere"] is None
 
 
-def test_a_label_that_two_things_have_names_neither() -> None:
-    signature = {"type": "ext4", "usage": "filesystem", "label": "twice", "offset": 0}
-    facts = {
-        "signatures": [{**signature, "uuid": "one"}, {**signature, "uuid": "two"}],
-        "partition_table_uuid": None,
+def signature(kind: str, uuid: str | None, usage: str = "filesystem", *, live: bool = True) -> dict[str, Any]:
+    at = {"offset": 0, "offsets": [0]}
+    return {"type": kind, "usage": usage, "uuid": uuid, "label": None, "live": live, **at}
+
+
+def facts_with(*signatures: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(["partition_table", "partition_table_uuid", "luks", "reason", "parts_elsewhere"]),
+        **{name: [] for name in ("named_by", "mounted_at", "holders", "in_use_as", "partitions_in_use")},
+        "name": "data",
+        "device": "/dev/x",
+        "exists": True,
+        "size_bytes": 1,
+        "blank": False,
+        "interrupted": False,
+        "sample": {"digest": "sha256:0", "erased": False},
+        "signatures": list(signatures),
+        **more,
     }
-    assert identifiers(facts) == ["one", "two"]
+
+
+def test_a_leftover_is_named_and_is_nothing_to_consent_to() -> None:
+    facts = facts_with(signature("LVM2_member", "live"), signature("crypto_LUKS", "stale", "crypto", live=False))
+    assert identifiers(facts) == ["live"]
+    with pytest.raises(
+        Refused, match=r"crypto_LUKS uuid stale at byte 0 \(a leftover\), and the consent 'stale' names"
+    ):
+        plan(facts, Volume("data", "/dev/x", None, "erase", "stale"))
+    assert plan(facts, Volume("data", "/dev/x", None, "erase", "live")).intent == ERASE
+
+
+@pytest.mark.parametrize("consent", ["one", "two", "sha256:0", ""])
+@pytest.mark.parametrize("way", ["refuse", "erase", "adopt", "encrypt_in_place"])
+def test_two_things_are_refused_whatever_is_consented_to(way: str, consent: str) -> None:
+    facts = facts_with(signature("linux_raid_member", "one", "raid"), signature("ext4", "two"))
+    with pytest.raises(Refused, match="linux_raid_member uuid one at byte 0; ext4 uuid two at byte 0") as refused:
+        plan(facts, Volume("data", "/dev/x", None, way, consent))
+    assert "any of them may be in use" in str(refused.value)
+
+
+def test_a_volume_of_ours_under_something_else_is_refused() -> None:
+    luks = {"version": 2, "uuid": "one", "label": "edgesec-data", "requirements": [], "data_offset": 1}
+    facts = facts_with(signature("crypto_LUKS", "one", "crypto"), signature("linux_raid_member", "two"), luks=luks)
+    with pytest.raises(Refused, match="several things"):
+        plan(facts, Volume("data", "/dev/x"))
+
+
+def test_a_file_system_that_cannot_be_encrypted_in_place_is_refused_before() -> None:
+    volume = Volume("data", "/dev/x", None, "encrypt_in_place", "one")
+    with pytest.raises(Refused, match="f2fs cannot be encrypted in place"):
+        plan(facts_with(signature("f2fs", "one")), volume)
+    with pytest.raises(Refused, match="lies elsewhere: its journal"):
+        plan(facts_with(signature("ext4", "one"), parts_elsewhere="its journal"), volume)
+    with pytest.raises(Refused) as refused:
+        plan(facts_with(signature("f2fs", "one")), Volume("data", "/dev/x"))
+    assert "encrypt_in_place" not in str(refused.value)
+
+
+def test_a_detached_header_is_not_adopted() -> None:
+    luks = {
+        "version": 2,
+        "uuid": "one",
+        "label": "",
+        "requirements": [],
+        "data_offset": 0,
+        "keyslots": [],
+        "tokens": [],
+    }
+    facts = facts_with(signature("crypto_LUKS", "one", "crypto"), luks=luks)
+    with pytest.raises(Refused, match="its data lies on another device"):
+        plan(facts, Volume("data", "/dev/x", None, "adopt", "one"))
+    assert plan({**facts, "luks": {**luks, "data_offset": 1}}, Volume("data", "/dev/x", None, "adopt", "one")).intent
+
+
+def test_a_device_that_is_named_is_formatted_only_with_the_digest_of_its_contents() -> None:
+    sample = {"digest": "sha256:1", "erased": True}
+    facts = facts_with(named_by=["line 2 of /etc/crypttab"], sample=sample)
+    with pytest.raises(Refused, match=r"named by line 2 of /etc/crypttab.*consent: sha256:1"):
+        plan(facts, Volume("data", "/dev/x"))
+    with pytest.raises(Refused, match="names something else"):
+        plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:0"))
+    assert plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:1")).intent == ERASE

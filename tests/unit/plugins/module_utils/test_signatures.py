@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._signatures import (
     Signature,
+    gathered,
     parse_blkid,
     parse_wipefs,
 )
@@ -45,6 +46,42 @@ def test_wipefs_of_a_blank_device(text: str) -> None:
 
 def test_blkid_values_may_hold_an_equals_sign() -> None:
     assert parse_blkid("DEVNAME=/dev/x\nLABEL=a=b\nTYPE=ext4\n")["LABEL"] == "a=b"
+
+
+def one(kind: str, offset: int, uuid: str | None = None, usage: str = "filesystem") -> Signature:
+    return Signature(kind, usage, uuid, None, offset)
+
+
+def test_one_thing_with_several_magic_strings_is_one_thing() -> None:
+    found = [one("vfat", at, "3C85-8803") for at in (0x36, 0, 0x1FE)]
+    assert gathered(found) == (Signature("vfat", "filesystem", "3C85-8803", None, 0x36, (0x36, 0, 0x1FE)),)
+
+
+TABLE = "partition-table"
+
+
+@pytest.mark.parametrize(
+    ("found", "live"),
+    [
+        ([one("gpt", 0x200, usage=TABLE), one("gpt", 0x3FFFE00, usage=TABLE), one("PMBR", 0x1FE, usage=TABLE)], True),
+        ([one("gpt", 0x3FFFE00, usage=TABLE), one("PMBR", 0x1FE, usage=TABLE)], True),
+        ([one("gpt", 0x3FFFE00, usage=TABLE)], False),
+        ([one("PMBR", 0x1FE, usage=TABLE)], True),
+        ([one("btrfs", 0x10040), one("btrfs", 0x4010040)], True),
+        ([one("btrfs", 0x4010040)], False),
+        ([one("linux_raid_member", 0x3FF0000, usage="raid")], True),
+    ],
+)
+def test_a_backup_alone_is_a_leftover(found: list[Signature], live: bool) -> None:
+    (signature,) = gathered(found)
+    assert signature.live is live
+    assert set(signature.offsets) == {each.offset for each in found}
+
+
+@given(st.lists(st.builds(one, st.sampled_from(["ext4", "gpt", "PMBR", "btrfs"]), st.integers(0), st.none())))
+def test_no_magic_string_is_lost(found: list[Signature]) -> None:
+    kept = sorted(offset for signature in gathered(found) for offset in signature.offsets)
+    assert kept == sorted(each.offset for each in found if each.offset is not None)
 
 
 json_values = st.recursive(

@@ -98,6 +98,7 @@ def test_an_encrypted_volume_in_use(tree: Any, luks2: Callable[..., bytes]) -> N
         "subsystem": "",
         "flags": [],
         "json_bytes": 12288,
+        "data_offset": 16777216,
     }
     assert facts["mapping"] == {"path": "/dev/mapper/data", "uuid": CRYPT_UUID}
     assert facts["mount"]["source"] == "/dev/mapper/data"

@@ -21,6 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._superblock impo
 )
 
 ID = uuid.UUID("1e34b170-f4d2-4749-889a-3be76f2c6606")
+OTHER = uuid.UUID("2e34b170-f4d2-4749-889a-3be76f2c6606")
 
 
 def device(at: int, fields: dict[int, bytes]) -> bytes:
@@ -30,14 +31,16 @@ def device(at: int, fields: dict[int, bytes]) -> bytes:
     return bytes(data)
 
 
-def ext(*, blocks: int, exponent: int, wide: bool = False) -> bytes:
+def ext(*, blocks: int, exponent: int, wide: bool = False, journal: bytes = b"") -> bytes:
     return device(
         1024,
         {
             0x4: struct.pack("<I", blocks & 0xFFFFFFFF),
             0x18: struct.pack("<I", exponent),
             0x38: b"\x53\xef",
+            0x5C: struct.pack("<I", 0x4 if journal else 0),
             0x60: struct.pack("<I", 0x80 if wide else 0),
+            0xD0: journal,
             0x68: ID.bytes,
             0x78: b"data",
             0x150: struct.pack("<I", blocks >> 32),
@@ -45,11 +48,11 @@ def ext(*, blocks: int, exponent: int, wide: bool = False) -> bytes:
     )
 
 
-def xfs(*, block: int, blocks: int, sector: int, log: int = 1) -> bytes:
+def xfs(*, block: int, blocks: int, sector: int, log: int = 1, realtime: int = 0) -> bytes:
     return device(
         0,
         {
-            0: b"XFSB" + struct.pack(">IQ", block, blocks),
+            0: b"XFSB" + struct.pack(">IQQ", block, blocks, realtime),
             32: ID.bytes,
             48: struct.pack(">Q", log),
             102: struct.pack(">H", sector),
@@ -58,17 +61,21 @@ def xfs(*, block: int, blocks: int, sector: int, log: int = 1) -> bytes:
     )
 
 
-def btrfs(*, size: int, devices: int = 1) -> bytes:
+def btrfs(*, size: int, devices: int = 1, flags: int = 0) -> bytes:
     return device(
         0x10000,
         {
             0x20: ID.bytes,
+            0x38: struct.pack("<Q", flags),
             0x40: b"_BHRfS_M",
             0x88: struct.pack("<QI", devices, 4096),
             0xC9 + 8: struct.pack("<Q", size),
             0x12B: b"data",
         },
     )
+
+
+JOURNAL_DEVICE = device(1024, {0x4: b"\x09", 0x38: b"\x53\xef", 0x60: b"\x08"})
 
 
 @pytest.mark.parametrize(
@@ -80,18 +87,46 @@ def btrfs(*, size: int, devices: int = 1) -> bytes:
         (xfs(block=4096, blocks=99, sector=512), FileSystem("xfs", str(ID), "data", 99 * 4096, 512)),
         (
             xfs(block=4096, blocks=99, sector=512, log=0),
-            FileSystem("xfs", str(ID), "data", 99 * 4096, 512, single=False),
+            FileSystem("xfs", str(ID), "data", 99 * 4096, 512, "its log, on another device"),
+        ),
+        (
+            xfs(block=4096, blocks=99, sector=512, log=0, realtime=9),
+            FileSystem("xfs", str(ID), "data", 99 * 4096, 512, "its log and its realtime section, on another device"),
         ),
         (btrfs(size=1 << 30), FileSystem("btrfs", str(ID), "data", 1 << 30, 4096)),
-        (btrfs(size=1 << 30, devices=2), FileSystem("btrfs", str(ID), "data", 1 << 30, 4096, single=False)),
+        (
+            btrfs(size=1 << 30, devices=3),
+            FileSystem("btrfs", str(ID), "data", 1 << 30, 4096, "data on 2 other devices"),
+        ),
+        (
+            btrfs(size=1 << 30, flags=1 << 32),
+            FileSystem("btrfs", str(ID), "data", 1 << 30, 4096, "what other file systems take from it, as their seed"),
+        ),
+        (
+            ext(blocks=9, exponent=2, journal=OTHER.bytes),
+            FileSystem("ext", str(ID), "data", 9 * 4096, 4096, f"its journal, on the device with the journal {OTHER}"),
+        ),
     ],
-    ids=["ext", "ext of 64 bits", "ext without 64 bits", "xfs", "xfs with a log elsewhere", "btrfs", "btrfs on two"],
+    ids=[
+        "ext",
+        "ext of 64 bits",
+        "ext without 64 bits",
+        "xfs",
+        "xfs with a log elsewhere",
+        "xfs with a realtime section",
+        "btrfs",
+        "btrfs on three",
+        "btrfs that is a seed",
+        "ext with a journal elsewhere",
+    ],
 )
 def test_what_is_read(data: bytes, expected: FileSystem) -> None:
     assert read_superblock(data) == expected
 
 
-@pytest.mark.parametrize("data", [b"", bytes(SUPERBLOCK_BYTES), ext(blocks=7, exponent=7), ext(blocks=0, exponent=2)])
+@pytest.mark.parametrize(
+    "data", [b"", bytes(SUPERBLOCK_BYTES), JOURNAL_DEVICE, ext(blocks=7, exponent=7), ext(blocks=0, exponent=2)]
+)
 def test_what_is_none(data: bytes) -> None:
     assert read_superblock(data) is None
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from typing import Any
 
@@ -62,11 +63,43 @@ def test_plain_swap_in_use_is_taken_out_of_use_and_overwritten_first(tree: Any) 
     tree.write(
         "/etc/fstab",
         f"# swap\nUUID={UUID} none swap sw 0 0\nLABEL=old none swap sw\nUUID=other none swap sw\n"
-        'PARTUUID="77" none swap sw\n/dev/vda4 none swap sw\n/dev/mapper/scratch none swap sw\n/dev/vda4 / ext4 ro\n',
+        'PARTUUID="77" none swap sw\n/dev/vda4 none swap sw\n/dev/mapper/scratch none swap sw\n/dev/vda5 / ext4 ro\n',
     )
     facts = declared(tree)
     assert facts["fstab"] == [2, 3, 5, 6]
     assert plan(facts) == [OFF, FSTAB_OUT, WIPE, INSTALL, START]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/etc/fstab", "/dev/vda4 /srv ext4 ro\n"),
+        ("/etc/crypttab", "other PARTLABEL=swap /dev/urandom swap\n"),
+        ("/etc/edgesec/swap/other.json", '{"name": "other", "device": "/dev/disk/by-partlabel/swap"}\n'),
+    ],
+)
+@pytest.mark.parametrize("command", [(), ("mkswap",)])
+def test_a_device_that_is_to_be_something_else_at_boot_is_refused(
+    tree: Any, command: tuple[str, ...], path: str, line: str
+) -> None:
+    make(tree, *command)
+    tree.write(path, line)
+    with pytest.raises(Refused, match=f"named by line 1 of {path}"):
+        plan(declared(tree))
+
+
+def test_what_an_earlier_boot_swapped_out_is_swapped_over_by_its_own_swap_alone(tree: Any) -> None:
+    content = bytes(1 << 20) + random.Random(1).randbytes(7 << 20)
+    tree.block("vda4", "254:4", content=content)
+    tree.link(SWAP.device, "../../vda4")
+    with pytest.raises(Refused, match="other than swap: data that no tool recognises"):
+        plan(declared(tree))
+    tree.write(path_of(SWAP.name, ""), SWAP.to_bytes())
+    tree.link("/etc/systemd/system/multi-user.target.wants/edgesec-swap@scratch.service", "x")
+    assert plan(declared(tree)) == [START]
+    tree.block("vda4", "254:4", content=content[::-1])
+    with pytest.raises(Refused, match="other than swap: data that no tool recognises"):
+        plan(declared(tree))
 
 
 def test_what_is_swapped_to_with_a_random_key_stays_as_it_is(tree: Any) -> None:
@@ -89,7 +122,7 @@ def test_another_device_in_its_file_is_written_anew(tree: Any) -> None:
 def test_a_mapping_of_others_is_not_ours_whatever_its_name(tree: Any, uuid: str, slave: str) -> None:
     mapped(tree, uuid, slave)
     assert is_active(SWAP, tree.root) is False
-    with pytest.raises(Refused, match="in use: held by dm-0"):
+    with pytest.raises(Refused, match=r"in use: .*held by dm-0"):
         plan(declared(tree))
 
 

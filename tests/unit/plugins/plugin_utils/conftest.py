@@ -223,6 +223,9 @@ BEFORE: dict[str, Any] = {
                 "size_bytes": 402653184,
                 "blank": True,
                 "signatures": [],
+                "sample": {"erased": True, "start_erased": True, "digest": "sha256:00"},
+                "named_by": [],
+                "parts_elsewhere": None,
                 "partition_table": False,
                 "partition_table_uuid": None,
                 "partitions_in_use": [],
@@ -241,7 +244,7 @@ BEFORE: dict[str, Any] = {
             }
         ],
         "crypttab": [],
-        "plain_writable_mounts": [{"path": "/", "source": "/dev/vda2", "fstype": "ext4"}],
+        "plain_writable_mounts": [{"path": "/", "source": "/dev/vda2", "fstype": "ext4", "encrypted": False}],
         "swap": [],
         "declared_swap": [],
         "temporary": [
@@ -341,7 +344,14 @@ def _hardened() -> dict[str, Any]:
     facts["edgesec_storage"]["volumes"][0].update(
         blank=False,
         signatures=[
-            {"type": "crypto_LUKS", "usage": "crypto", "uuid": "c086ab4a", "label": "edgesec-data", "offset": 0}
+            {
+                "type": "crypto_LUKS",
+                "usage": "crypto",
+                "uuid": "c086ab4a",
+                "label": "edgesec-data",
+                "offset": 0,
+                "live": True,
+            }
         ],
         holders=["dm-0"],
         luks={
@@ -358,6 +368,7 @@ def _hardened() -> dict[str, Any]:
             "requirements": [],
             "flags": [],
             "json_bytes": 61440,
+            "data_offset": 16777216,
         },
         mapping={"path": "/dev/mapper/data", "uuid": "CRYPT-LUKS2-c086ab4a-data"},
         mount={

@@ -207,7 +207,7 @@ def test_encryption_in_place_is_refused_before_anything_is_changed(before: Facts
     policy["encrypted_storage_volumes"][0].update(on_existing_data="encrypt_in_place", consent="1234")
     before["edgesec_storage"]["volumes"][0].update(
         blank=False,
-        signatures=[{"type": "ext4", "usage": "filesystem", "uuid": "1234", "label": None, "offset": 0}],
+        signatures=[{"type": "ext4", "usage": "filesystem", "uuid": "1234", "label": None, "offset": 0, "live": True}],
     )
     assert any("only by edgesec" in problem for problem in preflight(before, policy))
 

@@ -27,8 +27,9 @@ def holding(**seen: Any) -> Change:
     return lambda facts: volume(facts).update(blank=False, **seen)
 
 
-EXT4 = {"type": "ext4", "usage": "filesystem", "uuid": "edba2ce1", "label": "photos", "offset": 1080}
-LUKS = {"type": "crypto_LUKS", "usage": "crypto", "uuid": "1234", "label": "theirs", "offset": 0}
+PLACE = {"offset": 1080, "offsets": [1080], "live": True}
+EXT4 = {"type": "ext4", "usage": "filesystem", "uuid": "edba2ce1", "label": "photos", **PLACE}
+LUKS = {"type": "crypto_LUKS", "usage": "crypto", "uuid": "1234", "label": "theirs", **PLACE}
 
 
 def test_a_device_that_can_be_hardened_has_no_errors(before: Facts, policy: Facts) -> None:
