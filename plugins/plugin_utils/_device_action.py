@@ -43,7 +43,7 @@ class GatedBase(ActionBase):
         self,
         module_name: str | None = None,
         module_args: dict[str, Any] | None = None,
-        tmp: str | None = None,
+        *,
         task_vars: dict[str, Any] | None = None,
         **others: Any,
     ) -> dict[str, Any]:
@@ -53,7 +53,9 @@ class GatedBase(ActionBase):
         """
         self._asked = (str(module_name or self._task.action), task_vars or {})
         self._taken = False
-        result: dict[str, Any] = super()._execute_module(module_name, module_args, tmp, task_vars, **others)
+        result: dict[str, Any] = super()._execute_module(
+            module_name=module_name, module_args=module_args, task_vars=task_vars, **others
+        )
         if not self._taken:
             raise EdgesecError(
                 self._subject, "came by a way of this ansible-core that is not known", "Use ansible-core 2.18 to 2.21"
@@ -66,7 +68,7 @@ class GatedBase(ActionBase):
         printed = {name: escaped_json(str(res.get(name) or "")) for name in ("stdout", "stderr")}
         try:
             answer = super()._parse_returned_data({**res, **printed}, *others)
-        except _UNREADABLE as error:
+        except (*_UNREADABLE, AnsibleError) as error:
             # Without the error itself, whose text may be the device's.
             raise EdgesecError(self._subject, f"its answer cannot be read ({type(error).__name__})", REMEDY) from None
         self._taken = True

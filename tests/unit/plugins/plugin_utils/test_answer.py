@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +20,11 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import R
 from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._answer import shown, taken
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS, MODULES, Field, answer_of
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import foreign_variables
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import (
+    ForeignVariables,
+    foreign_variables,
+    require_own_variables,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import ROLES, defaults_of, options_of
 
 SUBJECT = "gw-001: a module"
@@ -223,3 +229,27 @@ def test_facts_of_ansible_core_and_of_this_collection_are_not() -> None:
         "discovered_interpreter_python",
     )
     assert foreign_variables(dict.fromkeys([*usual, *FACTS])) == []
+
+
+def task_variables(facts: Any) -> dict[str, Any]:
+    """Variables of a task on a host whose fact cache holds this."""
+    manager = SimpleNamespace(_fact_cache={"gw-001": facts})
+    return {
+        "inventory_hostname": "gw-001",
+        "ansible_facts": {"edgesec_store": "/mine"},
+        "hostvars": SimpleNamespace(_variable_manager=manager),
+    }
+
+
+def test_a_host_that_sets_variables_is_refused_while_facts_are_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    poisoned = task_variables({"ansible_edgesec_store": "/x", "edgesec_store": "/mine", "\x1b": 1})
+    monkeypatch.setattr(constants, "INJECT_FACTS_AS_VARS", True)
+    with pytest.raises(ForeignVariables, match=r"gw-001: .* set the variables \\x1b, edgesec_store, and") as refused:
+        require_own_variables(poisoned)
+    assert refused.value.names == [r"\x1b", "edgesec_store"]
+    require_own_variables(task_variables({"ansible_edgesec_store": "/x"}))
+    # Where facts cannot be told from variables, nobody is trusted.
+    with pytest.raises(Refused, match="cannot be seen"):
+        require_own_variables({**poisoned, "hostvars": {}})
+    monkeypatch.setattr(constants, "INJECT_FACTS_AS_VARS", False)
+    require_own_variables(poisoned)
