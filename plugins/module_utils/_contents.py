@@ -50,14 +50,16 @@ def judged(found: Optional[Found], contents: Contents) -> tuple[Signature, ...]:
     """All that is on a device, with what is a leftover told apart.
 
     libcryptsetup takes a second copy of a header that has no first one only where blkid sees nothing else
-    (LUKS2_disk_hdr_read). Where a first copy begins that does not hold together, something has been written over it,
-    and nobody can tell from here which of the two is in use.
+    (LUKS2_disk_hdr_read). Where a second copy holds together under something else, or a first one begins and does not,
+    a volume was partly written over, and nobody can tell from here which of the two is missed more. What holds together
+    nowhere, and does not begin at the start, is data: an image that a file system stores, for one.
     """
     if found is None:
         return contents.signatures
     others = tuple(each for each in contents.signatures if each.type != LUKS)
     alone = not any(each.live for each in others)
-    live = found.whole or found.at == 0 or (found.header is not None and alone)
+    partly: Optional[bool] = None if found.at == 0 or found.header is not None else False
+    live = True if found.whole or (alone and found.header is not None) else partly
     seen = next((each for each in contents.signatures if each.type == LUKS), None)
     return (*others, _luks_signature(found, live, seen))
 
@@ -73,7 +75,7 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
     facts["signatures"] = [signature._asdict() for signature in signatures]
     facts["partition_table"] = facts["partition_table"] or contents.partition_table
     facts["partition_table_uuid"] = contents.partition_table_uuid
-    live = [signature for signature in signatures if signature.live]
+    live = [signature for signature in signatures if signature.live is not False]
     if found is not None and found.header is not None and (found.whole or [each.type for each in live] == [LUKS]):
         _describe(root, found.header, facts)
         return
@@ -98,7 +100,7 @@ def _is_mapped(facts: dict[str, Any], found: Found) -> bool:
     return found.header.uuid.replace("-", "") in str(facts["mapping"]["uuid"]).split("-")
 
 
-def _luks_signature(found: Found, live: bool, seen: Optional[Signature] = None) -> Signature:
+def _luks_signature(found: Found, live: Optional[bool], seen: Optional[Signature] = None) -> Signature:
     """As :mod:`_signatures` has it; of a header that does not hold together, what blkid reads in it."""
     uuid = found.header.uuid if found.header else (seen.uuid if seen else None)
     label = found.header.label if found.header else (seen.label if seen else None)

@@ -13,8 +13,10 @@ import hashlib
 import json
 import os
 
+from ._errors import Malformed
 from ._luks2 import Header
 from ._luks2_check import Pins, violations
+from ._luks2_copies import read_copies
 from ._luks_header import read_at
 
 
@@ -37,8 +39,17 @@ def digest_of(header: Header, path: str) -> bytes:
 
 
 def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
-    """Whether a header keeps to its pins, and is the one of which they have the digest.
+    """Whether the boot would take a header: every byte of it is accounted for, and it is the one that was pinned.
 
     :param path: as for :func:`digest_of`.
     """
-    return not violations(header, pins) and digest_of(header, path).hex() == pins.header_digest
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        copies = read_copies(descriptor)
+    except Malformed:
+        return False
+    finally:
+        os.close(descriptor)
+    if header != copies[0] or any(violations(copy, pins) for copy in copies):
+        return False
+    return digest_of(header, path).hex() == pins.header_digest

@@ -18,6 +18,7 @@ FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "
 # As blkid names what can be encrypted where it is.
 IN_PLACE_TYPES = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 _TABLE = "partition-table"
+_STATES = {True: "", False: "(a leftover)", None: "(partly overwritten)"}
 
 
 class Plan(NamedTuple):
@@ -103,12 +104,12 @@ def _in_words(signature: dict[str, Any], facts: dict[str, Any]) -> str:
         kind = f"a partition table ({kind}) {facts['partition_table_uuid'] or ''}".rstrip()
     named = [f"{field} {signature[field]}" for field in ("uuid", "label") if signature.get(field)]
     at = "" if signature["offset"] is None else f"at byte {signature['offset']}"
-    return " ".join(filter(None, [kind, *named, at, "" if signature["live"] else "(a leftover)"]))
+    return " ".join(filter(None, [kind, *named, at, _STATES[signature["live"]]]))
 
 
 def _live(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """What is not a leftover; partitions that only the kernel knows of are one more thing."""
-    live = [signature for signature in facts["signatures"] or [] if signature["live"]]
+    live = [signature for signature in facts["signatures"] or [] if signature["live"] is not False]
     if facts["partition_table"] and not any(each["usage"] == _TABLE for each in live):
         live.append({"type": "partition table", "usage": _TABLE, "uuid": None, "label": None, "live": True})
     return live

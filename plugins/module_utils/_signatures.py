@@ -22,6 +22,8 @@ _COLUMNS = "OFFSET,TYPE,USAGE,UUID,LABEL"
 # The first copy of a GPT lies in the second sector, and the superblock that btrfs mounts by at 64 KiB.
 _GPT_AT_MOST = 4096
 _BTRFS_AT = 0x10040
+_SECTOR = 512
+_DOS_ENTRIES = slice(446, 510)
 
 
 class Signature(NamedTuple):
@@ -29,7 +31,8 @@ class Signature(NamedTuple):
 
     :ivar offset: of the first magic string that was found, in bytes.
     :ivar offsets: of all of them.
-    :ivar live: false for a leftover, which its own tool would not take: a backup without what it is a backup of.
+    :ivar live: false for a leftover, which its own tool would not take: a backup without what it is a backup of. None
+        for what was partly written over.
     """
 
     type: str
@@ -38,7 +41,7 @@ class Signature(NamedTuple):
     label: Optional[str]
     offset: Optional[int]
     offsets: tuple[int, ...] = ()
-    live: bool = True
+    live: Optional[bool] = True
 
 
 class Contents(NamedTuple):
@@ -63,15 +66,33 @@ def probe(path: str) -> Contents:
     wipefs = run(["wipefs", "-n", "-J", "-O", _COLUMNS, path])
     properties = parse_blkid(blkid.stdout.decode("utf-8", "replace"))
     found = parse_wipefs(wipefs.stdout.decode("utf-8", "replace"))
+    if _has_empty_table(path):
+        found = without_table(found)
+    if "dos" not in [each.type for each in found] and properties.get("PTTYPE") == "dos" and found:
+        properties = {name: value for name, value in properties.items() if not name.startswith("PT")}
+    has_table = "PTTYPE" in properties
     # On an empty partition blkid still prints what the partition table says of it, and succeeds.
     own = {name for name in properties if name != "DEVNAME" and not name.startswith("PART_ENTRY_")}
     return Contents(
         signatures=gathered((*found, *_only_blkid(properties, found))),
-        partition_table="PTTYPE" in properties,
-        partition_table_uuid=properties.get("PTUUID"),
+        partition_table=has_table,
+        partition_table_uuid=properties.get("PTUUID") if has_table else None,
         something=bool(own or found) or blkid.rc == _BLKID_AMBIVALENT,
         ambivalent=blkid.rc == _BLKID_AMBIVALENT,
     )
+
+
+def without_table(found: Sequence[Signature]) -> tuple[Signature, ...]:
+    """Without the DOS table that a boot sector looks like whose four entries are empty, where a file system has one."""
+    others = tuple(each for each in found if each.type != "dos")
+    own = any(each.offset is not None and each.offset < _SECTOR and each.usage == "filesystem" for each in others)
+    return others if own else tuple(found)
+
+
+def _has_empty_table(path: str) -> bool:
+    with open(path, "rb") as file:
+        sector = file.read(_SECTOR)
+    return len(sector) == _SECTOR and not any(sector[_DOS_ENTRIES])
 
 
 def gathered(found: Sequence[Signature]) -> tuple[Signature, ...]:

@@ -112,7 +112,7 @@ def _btrfs(data: bytes) -> Optional[FileSystem]:
     flags = struct.unpack_from("<Q", block, 0x38)[0]
     elsewhere = None
     if devices != 1:
-        elsewhere = f"data on {devices - 1} other devices" if devices else "an unknown number of devices"
+        elsewhere = f"data on other devices as well, {devices} in all" if devices else "an unknown number of devices"
     elif flags & _BTRFS_SEEDING:
         elsewhere = "what other file systems take from it, as their seed"
     return FileSystem("btrfs", _uuid(block[0x20:0x30]), _text(block[0x12B:0x22B]), size, sector, elsewhere)

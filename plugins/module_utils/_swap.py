@@ -150,7 +150,7 @@ def _require_swap(facts: dict[str, Any], contents: dict[str, Any]) -> None:
             f"it is named by {', '.join(others)}",
             f"{nothing}. Take it out there first, for both would have it at boot",
         )
-    types = {signature["type"] for signature in contents["signatures"] or [] if signature["live"]}
+    types = {signature["type"] for signature in contents["signatures"] or [] if signature["live"] is not False}
     if contents["partition_table"] or not (types == {"swap"} or (not types and _is_erased(facts, contents))):
         raise Refused(
             device,

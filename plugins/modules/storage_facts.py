@@ -85,7 +85,7 @@ ansible_facts:
                 label: {type: str, description: "Label."}
                 offset: {type: int, description: "Where it stands, in bytes."}
                 offsets: {type: list, elements: int, description: "Where each of its magic strings stands."}
-                live: {type: bool, description: "Whether its own tool would take it; otherwise it is a leftover."}
+                live: {type: bool, description: "Whether its own tool takes it, V(none) where it was partly overwritten."}
             sample:
               description: What was sampled of its contents, V(none) where a LUKS header says what it is.
               type: dict

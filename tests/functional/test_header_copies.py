@@ -27,7 +27,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_copies im
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_text import spelled
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import checked_header
-from tests.forged_header import FORGED_PRIMARIES
+from tests.forged_header import FORGED_PRIMARIES, assemble, text_of
 from tests.functional.conftest import RECOVERY_KEY, UUID
 from tests.header_mutations import mutate
 
@@ -246,6 +246,57 @@ def widest(header: Header) -> Pins:
         return pins
     present = next(fingerprint(digest) for digest in header.digests.values() if covers(digest, "0"))
     return pins._replace(volume_key_fingerprint=str(present), next_volume_key_fingerprint=header.volume_key_fingerprint)
+
+
+def put_in(metadata: dict[str, Any], path: str, value: Any) -> None:
+    *parts, last = path.split(".")
+    part: Any = metadata
+    for name in parts:
+        part = part[name]
+    if value is None:
+        del part[last]
+    else:
+        part[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("segments.0.offset", "33554432"),
+        ("segments.0.offset", "513"),
+        ("segments.0.size", "0"),
+        ("segments.0.size", "dynamic"),
+        ("segments.0.flags", ["backup-previous"]),
+        ("segments.1.offset", "4096"),
+        ("segments.2.flags", []),
+        ("segments.3", None),
+        ("segments.4.sector_size", 513),
+        ("digests.0.segments", []),
+        ("digests.0.segments", ["9"]),
+        ("digests.1.keyslots", ["9"]),
+        ("keyslots.1.area.shift_size", "0"),
+        ("keyslots.1.area.shift_size", None),
+        ("keyslots.1.area.size", "0"),
+        ("keyslots.1.area.offset", "32768"),
+        ("keyslots.1.direction", "sideways"),
+        ("keyslots.0.area.size", "16744449"),
+        ("config.keyslots_size", "16744449"),
+        ("config.json_size", "12287"),
+    ],
+)
+def test_what_cryptsetup_finds_inconsistent_is_refused(blank: Volume, path: str, value: Any) -> None:
+    """A header of data that is being encrypted in place has every part that a header can have."""
+    os.truncate(blank.device, 80 << 20)
+    in_place(blank.device)
+    head = head_of(blank.device)
+    size, pins = read_header(head).size, widest(read_header(head))
+    for at in (0, size):
+        metadata = json.loads(text_of(head, at))
+        put_in(metadata, path, value)
+        head = assemble(head, spelled(metadata), at=at)
+    put(blank.device, head)
+    assert all(violations(header, pins) for header in copies_of(blank.device))
+    assert dumped(blank.device) is None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

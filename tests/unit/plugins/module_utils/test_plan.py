@@ -32,7 +32,7 @@ SIGNATURES = st.fixed_dictionaries(
         "label": st.none() | WORDS,
         "offset": st.just(0),
         "offsets": st.just([0]),
-        "live": st.booleans(),
+        "live": st.sampled_from([True, False, None]),
     }
 )
 FACTS = st.fixed_dictionaries(
@@ -75,7 +75,7 @@ def test_nothing_is_planned_that_was_not_consented_to(facts: dict[str, Any], vol
     except Refused:
         return
     assert facts["exists"]
-    live = [signature for signature in facts["signatures"] or [] if signature["live"]]
+    live = [signature for signature in facts["signatures"] or [] if signature["live"] is not False]
     assert len(live) <= 1, "of several things any may be in use"
     own = facts["luks"] is not None and facts["luks"]["label"] == label_of("data") and facts["luks"]["version"] == 2
     busy = facts["holders"] or facts["in_use_as"] or facts["partitions_in_use"]

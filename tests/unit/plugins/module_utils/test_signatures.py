@@ -17,6 +17,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._signatures impo
     gathered,
     parse_blkid,
     parse_wipefs,
+    without_table,
 )
 
 # util-linux 2.38.1
@@ -76,6 +77,14 @@ def test_a_backup_alone_is_a_leftover(found: list[Signature], live: bool) -> Non
     (signature,) = gathered(found)
     assert signature.live is live
     assert set(signature.offsets) == {each.offset for each in found}
+
+
+def test_an_empty_table_in_the_boot_sector_of_a_file_system_is_none() -> None:
+    ntfs, dos = one("ntfs", 3, "05E5AD56"), one("dos", 510, usage=TABLE)
+    assert without_table([ntfs, dos]) == (ntfs,)
+    assert without_table([dos]) == (dos,)
+    ext4 = one("ext4", 1080, "1")
+    assert without_table([ext4, dos]) == (ext4, dos), "it is not in its boot sector"
 
 
 @given(st.lists(st.builds(one, st.sampled_from(["ext4", "gpt", "PMBR", "btrfs"]), st.integers(0), st.none())))

@@ -96,7 +96,7 @@ JOURNAL_DEVICE = device(1024, {0x4: b"\x09", 0x38: b"\x53\xef", 0x60: b"\x08"})
         (btrfs(size=1 << 30), FileSystem("btrfs", str(ID), "data", 1 << 30, 4096)),
         (
             btrfs(size=1 << 30, devices=3),
-            FileSystem("btrfs", str(ID), "data", 1 << 30, 4096, "data on 2 other devices"),
+            FileSystem("btrfs", str(ID), "data", 1 << 30, 4096, "data on other devices as well, 3 in all"),
         ),
         (
             btrfs(size=1 << 30, flags=1 << 32),

@@ -112,7 +112,7 @@ PASSES: dict[str, Change] = {
 FAILS: dict[str, Change] = {
     "boot.root.verified": lambda f, _p: f["edgesec_boot"]["root"].update(verified="none"),
     "platform.filesystems.encrypted": lambda f, _p: f["edgesec_storage"]["plain_writable_mounts"].append(
-        {"path": "/", "source": "/dev/vda2", "fstype": "ext4"}
+        {"path": "/", "source": "/dev/vda2", "fstype": "ext4", "encrypted": False}
     ),
     "credentials.at_rest.sealed": lambda f, _p: f["edgesec_credentials"]["sealed"][0].update(plaintext=True),
     "hardware.secure_element.present": lambda f, _p: f["edgesec_tpm"].update(present=False, responding=None),

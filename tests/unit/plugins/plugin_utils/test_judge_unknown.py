@@ -23,7 +23,7 @@ from tests.unit.plugins.plugin_utils.failures import (
     Change,
     Facts,
 )
-from tests.unit.plugins.plugin_utils.judged import verdicts
+from tests.unit.plugins.plugin_utils.judged import entry, verdicts
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -105,3 +105,18 @@ def test_anything_at_all_is_judged_and_nothing_passes(facts: Any, policy: Any) -
     assert "pass" not in {control["verdict"] for control in judgement["controls"]}
     assert judgement["host_level"]["level"] == "L0"
     json.dumps(judgement)
+
+
+def test_a_file_system_that_cannot_be_followed_is_unknown_and_never_hides_one_in_clear(
+    after: Facts, policy: Facts
+) -> None:
+    unknown = {"path": "/data", "source": "tank/data", "fstype": "zfs", "encrypted": None}
+    clear = {"path": "/srv", "source": "/dev/vdb", "fstype": "ext4", "encrypted": False}
+    seen = {}
+    for mounts in ([], [unknown], [unknown, clear]):
+        after["edgesec_storage"]["plain_writable_mounts"] = mounts
+        found = entry(after, policy, "platform.filesystems.encrypted")
+        seen[len(mounts)] = (found["verdict"], found["actual"])
+    assert seen[0][0] == "pass"
+    assert seen[1] == ("unknown", "not known of /data (zfs on tank/data)")
+    assert seen[2] == ("fail", "written in clear: /srv (ext4 on /dev/vdb)")
