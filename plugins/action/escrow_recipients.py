@@ -28,10 +28,10 @@ class ActionModule(ActionBase):
         try:
             store = take_store(self._task.args, self._loader)[1]
             store.require_usable_certificates()
-            envelopes = store.outdated(host)
+            envelopes = store.envelopes.outdated(host)
             if not self._task.check_mode:
                 for name in envelopes:
-                    store.encrypt_anew(host, name)
+                    store.envelopes.encrypt_anew(host, name)
         except EdgesecError as error:
             raise AnsibleActionFail(str(error)) from error
         listed = "".join(f"{name}\n" for name in envelopes)
