@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import altered_escrow
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "path"},
+                "store": {"type": "path"},
                 "variables_of": {"type": "list", "elements": "str", "default": []},
             }
         )
@@ -66,11 +68,13 @@ class ActionModule(ActionBase):
             write_files(Path(options["report_dir"]), {f"{host}.json": f"{json.dumps(report)}\n".encode()})
         self._display.display("\n".join([f"{host}:", *table(judgement), ""]))
         roles = failing_roles(judgement)
+        altered = altered_escrow(options["store"] or "", host)
         return {
             **observed,
             "changed": False,
             # As text: Ansible copies a result several times, and as data this would cost more than all that is above.
             "judgement": json.dumps(judgement),
             "failing_roles": roles,
-            "obstacles": obstacles(observed["ansible_facts"], wanted, roles),
+            "obstacles": [*altered, *obstacles(observed["ansible_facts"], wanted, roles)],
+            "escrow_altered": altered,
         }

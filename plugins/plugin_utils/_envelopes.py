@@ -4,15 +4,13 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Envelopes of the store: what is encrypted to the escrow certificates, and a digest of each, taken when it was put."""
+"""Envelopes of the store: what is encrypted to the escrow certificates."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import EnvelopeDigests
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, host_directory
 
@@ -37,6 +35,7 @@ class Envelopes:
     def __init__(self, files: StoreFiles, settings: EscrowSettings) -> None:
         self._files = files
         self._settings = settings
+        self.digests = EnvelopeDigests(files)
 
     # -- certificates
 
@@ -68,9 +67,8 @@ class Envelopes:
             kept = f"{_RECIPIENTS}/{_escrow.fingerprint(certificate)}.pem"
             if self._files.find(kept) is None:
                 self._files.put(kept, _escrow.as_pem(certificate))
-        envelope = _escrow.encrypt(data, certificates)
-        self._files.put(name, envelope)
-        self._note(name, envelope)
+        self._files.put(name, _escrow.encrypt(data, certificates))
+        self.digests.note(name)
 
     def find(self, name: str, what: str) -> bytes | None:
         """What is in an envelope, or None where there is none.
@@ -91,13 +89,13 @@ class Envelopes:
     def move(self, name: str, to: str) -> None:
         """Give an envelope another name; the one that had it is replaced."""
         self._files.move(name, to)
-        self._note(name, None)
-        self._note(to, self._files.find(to))
+        self.digests.note(name)
+        self.digests.note(to)
 
     def remove(self, name: str) -> None:
         """Delete an envelope, if it is there."""
         self._files.remove(name)
-        self._note(name, None)
+        self.digests.note(name)
 
     def names(self, host: str) -> list[str]:
         """All envelopes of a host, as paths below the store."""
@@ -119,59 +117,6 @@ class Envelopes:
         """
         self.put(name, self.opened(self._files.find(name) or b"", name))
         self._files.journal("encrypted anew", host, name)
-
-    # -- digests
-
-    def altered(self, host: str) -> list[str]:
-        """What is wrong with the envelopes that open a host's volumes, in words; no key is needed to tell.
-
-        Only those in use are recorded. An envelope without a digest, from an older release, is not judged.
-        """
-        problems = []
-        for name, digest in self._digests(host).items():
-            envelope = self._files.find(name)
-            if envelope is None:
-                problems.append(f"{name} is missing")
-            elif _digest(envelope) != digest:
-                problems.append(f"{name} is not the one that was put there")
-        return problems
-
-    def accept(self, host: str, name: str) -> bool:
-        """Record an envelope as it is, once it has shown to hold what it should; returns whether another one was."""
-        envelope, recorded = self._files.find(name), self._digests(host).get(name)
-        if envelope is None or recorded == _digest(envelope):
-            return False
-        self._note(name, envelope)
-        return recorded is not None
-
-    def _note(self, name: str, envelope: bytes | None) -> None:
-        """Record the digest of an envelope, or that it is gone."""
-        if not _is_in_use(name):
-            return
-        host = name.split("/")[1]
-        with self._files.lock():
-            digests = self._digests(host)
-            if not digests:
-                in_use = filter(_is_in_use, self.names(host))
-                digests = {each: _digest(self._files.find(each) or b"") for each in in_use}
-            digests.pop(name, None)
-            if envelope is not None:
-                digests[name] = _digest(envelope)
-            self._files.put(_list(host), json.dumps(digests, indent=1, sort_keys=True).encode() + b"\n")
-
-    def _digests(self, host: str) -> dict[str, str]:
-        data = self._files.find(_list(host))
-        try:
-            digests = json.loads(data) if data else {}
-            if not all(isinstance(each, str) for pair in digests.items() for each in pair):
-                raise ValueError
-            return dict(digests)
-        except (ValueError, AttributeError, RecursionError):
-            raise EdgesecError(
-                f"{host}: the list of its envelopes, {self._files.path / _list(host)}",
-                "cannot be read",
-                "Restore it from the backup of the store. Deleted, it is made again with the next envelope",
-            ) from None
 
     # -- keys
 
@@ -214,16 +159,3 @@ class Envelopes:
         certificate, private = _escrow.new_certificate()
         # The certificate last: where it is, its key is.
         return {_KEY: private, _CERTIFICATE: certificate}
-
-
-def _is_in_use(name: str) -> bool:
-    """Whether an envelope is in use; those of before are in directories of their own (retired, earlier)."""
-    return name.count("/") == 3
-
-
-def _list(host: str) -> str:
-    return f"{host_directory(host)}/envelopes.json"
-
-
-def _digest(envelope: bytes) -> str:
-    return hashlib.sha256(envelope).hexdigest()

@@ -67,7 +67,10 @@ def keep_header(store: FleetStore, host: str, uuid: str, backup: bytes) -> None:
 def _require_of_volume(store: FleetStore, host: str, uuid: str, backup: bytes) -> str | None:
     """The fingerprint of the volume key that a backup has, where it may take the place of the one before."""
     what = f"{host}: the header backup of the volume {uuid} that the device has delivered"
-    header = header_in(backup, what)
+    try:
+        header = header_in(backup, what)
+    except Malformed as error:
+        raise _refused(what, error.seen) from None
     known = _known_fingerprint(store, host, uuid)
     found = header.volume_key_fingerprint
     problem = None
@@ -79,10 +82,13 @@ def _require_of_volume(store: FleetStore, host: str, uuid: str, backup: bytes) -
     elif known not in (None, found) and store.volume_key_rotated_from(host, uuid) is None:
         problem = "has another volume key than the volume had, and no rotation of it was begun here"
     if problem:
-        raise Refused(
-            what, problem, "It was not taken, and the backup from before was kept. Find out what was done to the device"
-        )
+        raise _refused(what, problem)
     return found
+
+
+def _refused(what: str, seen: str) -> Refused:
+    remedy = "It was not taken, and the backup from before was kept. Find out what was done to the device"
+    return Refused(what, seen, remedy)
 
 
 def _known_fingerprint(store: FleetStore, host: str, uuid: str) -> str | None:

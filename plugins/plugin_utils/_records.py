@@ -56,13 +56,13 @@ class Records:
         """
         name = _file(authority)
         data = self._files.find(name)
-        register = self._surveyed_by(authority) if data is None else verified(data, name, authority)
+        register = self._surveyed_by(authority) if data is None else self._verified(data, name, authority)
         return _with_found(register, self._surveyed_by(authority)) if register.unread else register
 
     def known(self, authority: str | None) -> Register | None:
         """The register under a policy key, or None where none is kept; no header backup is opened for it."""
         data = None if authority is None else self._files.find(_file(authority))
-        return None if data is None or authority is None else verified(data, _file(authority), authority)
+        return None if data is None or authority is None else self._verified(data, _file(authority), authority)
 
     def others(self, host: str, authority: str) -> list[HostRecord]:
         """What was recorded of a host under other policy keys, the one written last in front.
@@ -73,7 +73,7 @@ class Records:
         for name in self._files.names(f"{_DIRECTORY}/*.json"):
             data = self._files.find(name) or b""
             if name != _file(authority):
-                record = verified(data, name, _authority_of(data, name)).host(host)
+                record = self._verified(data, name, _authority_of(data, name)).host(host)
                 if record.was_sealed:
                     found.append((self._files.modified(name), record))
         return [record for _time, record in sorted(found, key=lambda each: each[0], reverse=True)]
@@ -113,6 +113,9 @@ class Records:
                     "Nothing was signed. Find out who wrote to the store, and remove the file. If all that "
                     "counts is the boot state that runs now, run once with tpm_sealing_accept: [boot_change]",
                 )
+
+    def _verified(self, data: bytes, name: str, authority: str) -> Register:
+        return verified(data, f"the register {self._files.path / name}", authority)
 
     def _write_states(self, host: str, record: HostRecord) -> None:
         for identity, data in self.state_files(host).items():

@@ -46,7 +46,7 @@ class HostRecord:
     :ivar srk_name: TPM name of its storage root key, hex; empty where it is not known.
     :ivar pcrs: the PCRs that its volumes are sealed to, without the latch.
     :ivar counters: by UUID of the volume.
-    :ivar states: the approved boot states, by id.
+    :ivar states: the approved boot states by id, those approved first in front.
     :ivar first_run: the run that sealed it for the first time, as long as that may approve a predicted boot state.
     """
 
@@ -134,7 +134,7 @@ def _record_to_json(record: HostRecord) -> dict[str, Any]:
     return {
         **asdict(record),
         "counters": {uuid: asdict(counter) for uuid, counter in record.counters.items()},
-        "states": {name: state.to_json() for name, state in record.states.items()},
+        "states": [state.to_json() for state in record.states.values()],
     }
 
 
@@ -144,7 +144,7 @@ def _record_of(document: Mapping[str, Any]) -> HostRecord:
             **document,
             "pcrs": tuple(document["pcrs"]),
             "counters": {uuid: SignedCounter(**counter) for uuid, counter in document["counters"].items()},
-            "states": {name: boot_state_of(state) for name, state in document["states"].items()},
+            "states": {state.id: state for state in map(boot_state_of, document["states"])},
         }
     )
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import DEFAULT_PCRS, LATCH_CANDIDATES
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import BootState
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._claim import Claim
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import HostRecord, Register, SignedCounter
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._survey import OTHER_KEY
@@ -154,7 +153,7 @@ def state_admitted(
     :raises Refused: the running one is new for a host that was sealed before.
     """
     running = claim.running
-    usable = [state for state in _in_order(record) if state.once or state.pcrs == running.pcrs]
+    usable = [state for state in record.states.values() if state.once or state.pcrs == running.pcrs]
     kept = [state for state in usable if state.digest == running.digest and not state.once]
     first_run = record.first_run
     if not kept:
@@ -168,11 +167,6 @@ def state_admitted(
     others = [state for state in usable if state not in kept]
     kept = [*others[max(0, len(others) + len(kept) - most) :], *kept]
     return replace(record, states={state.id: state for state in kept}, first_run=first_run)
-
-
-def _in_order(record: HostRecord) -> list[BootState]:
-    """The boot states of a host, those approved first in front."""
-    return sorted(record.states.values(), key=lambda state: state.id)
 
 
 def _why_unknown(host: str, register: Register) -> str:

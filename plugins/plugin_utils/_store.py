@@ -6,16 +6,7 @@
 
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
-Layout: C(policy/key.pem), where the operator names no other, C(escrow/certificate.pem) and C(escrow/key.pem), made on
-first use; C(policy/public.pem); C(policy/known/), the public keys of the operator's; C(policy/register/KEY.json), what
-is known of the TPMs of all hosts, signed with that policy key; C(escrow/recipients/), whom something was encrypted to;
-C(journal.jsonl); and in C(hosts/NAME/) C(recovery/UUID.cms) (the recovery key), C(recovery/UUID.next.cms) (the one of
-a rotation), C(recovery/retired/), C(headers/UUID.cms) (the header backup), C(headers/earlier/) (those before it),
-C(headers/UUID.proven.cms) (the one that was last restored), C(headers/UUID.adopted.cms) (as found), C(headers/retired/)
-(with a volume key from before, never to be restored), C(headers/UUID.fingerprint) (of the volume key),
-C(volumes/UUID.json) (when what was done), C(approvals/ID.json) (the boot states in which its volumes open),
-C(approvals/retired/), C(secrets/NAME.cms), C(envelopes.json) (a digest of each envelope), and C(decommission/), signed
-records. All is on the disk before a device changes.
+Where what is: :mod:`_store_layout`.
 """
 
 from __future__ import annotations
@@ -54,6 +45,15 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files imp
     host_directory,
     now,
     safe,
+)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_layout import (
+    fingerprint_of,
+    header_of,
+    next_recovery_of,
+    proven_of,
+    recovery_of,
+    rekeyed_of,
+    stamped,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._survey import survey
 
@@ -132,12 +132,12 @@ class FleetStore:
 
     def put_recovery_key(self, host: str, uuid: str, key: bytes) -> None:
         """Escrow the recovery key of a volume."""
-        self.envelopes.put(_recovery(host, uuid), key)
+        self.envelopes.put(recovery_of(host, uuid), key)
         self.note(host, uuid, "recovery key escrowed")
 
     def has_recovery_key(self, host: str, uuid: str) -> bool:
         """Whether the recovery key of a volume is escrowed here."""
-        return self._files.find(_recovery(host, uuid)) is not None
+        return self._files.find(recovery_of(host, uuid)) is not None
 
     def has_directory(self, host: str) -> bool:
         """Whether anything is kept of a host."""
@@ -149,7 +149,7 @@ class FleetStore:
         :raises EdgesecError: it is not escrowed here, or no private key that opens it is at hand.
         """
         envelope = self._files.get(
-            _recovery(host, uuid),
+            recovery_of(host, uuid),
             f"has no recovery key of the volume {uuid} of {host}",
             "Use the store that the volume was first encrypted with, or restore it from its backup",
         )
@@ -157,21 +157,21 @@ class FleetStore:
 
     def next_recovery_key(self, host: str, uuid: str) -> bytes | None:
         """The key that a rotation was bringing in when it was interrupted, or None where none was."""
-        return self.envelopes.find(_next(host, uuid), f"the next recovery key of {uuid} of {host}")
+        return self.envelopes.find(next_recovery_of(host, uuid), f"the next recovery key of {uuid} of {host}")
 
     def begin_rotation(self, host: str, uuid: str) -> bytes:
         """Make the recovery key that a volume is to get, and escrow it beside the present one."""
         key = _escrow.new_recovery_key()
-        self.envelopes.put(_next(host, uuid), key)
+        self.envelopes.put(next_recovery_of(host, uuid), key)
         self.note(host, uuid, "next recovery key escrowed")
         return key
 
     def end_rotation(self, host: str, uuid: str) -> None:
         """The volume has its next recovery key, and no longer the one before, whose envelope is put aside."""
-        retired = self._files.find(_recovery(host, uuid))
+        retired = self._files.find(recovery_of(host, uuid))
         if retired is not None:
-            self._files.put(f"{host_directory(host)}/recovery/retired/{_stamped(uuid)}.cms", retired)
-        self.envelopes.move(_next(host, uuid), _recovery(host, uuid))
+            self._files.put(f"{host_directory(host)}/recovery/retired/{stamped(uuid)}.cms", retired)
+        self.envelopes.move(next_recovery_of(host, uuid), recovery_of(host, uuid))
         self.note(host, uuid, "recovery key rotated")
 
     def begin_volume_key_rotation(self, host: str, uuid: str, fingerprint: str) -> None:
@@ -179,20 +179,20 @@ class FleetStore:
 
         Its header backups are put aside: restored once data has the next volume key, they would make that unreadable.
         """
-        self._files.put(_rekeyed(host, uuid), fingerprint.encode() + b"\n")
-        for name in (*self._earlier(host, uuid), _proven(host, uuid), _header(host, uuid)):
+        self._files.put(rekeyed_of(host, uuid), fingerprint.encode() + b"\n")
+        for name in (*self._earlier(host, uuid), proven_of(host, uuid), header_of(host, uuid)):
             if self._files.find(name) is not None:
-                self.envelopes.move(name, self._free(f"{host_directory(host)}/headers/retired/{_stamped(uuid)}"))
+                self.envelopes.move(name, self._free(f"{host_directory(host)}/headers/retired/{stamped(uuid)}"))
         self._files.journal("volume key rotation begun", host, uuid)
 
     def volume_key_rotated_from(self, host: str, uuid: str) -> str | None:
         """The fingerprint that a rotation began with which has not been brought to its end here, or None."""
-        fingerprint = self._files.find(_rekeyed(host, uuid))
+        fingerprint = self._files.find(rekeyed_of(host, uuid))
         return None if fingerprint is None else fingerprint.decode().strip()
 
     def end_volume_key_rotation(self, host: str, uuid: str) -> None:
         """All data is encrypted with the new volume key, and the header that has it is escrowed."""
-        self._files.remove(_rekeyed(host, uuid))
+        self._files.remove(rekeyed_of(host, uuid))
         self.note(host, uuid, "volume key rotated")
 
     # -- headers, approvals, what was done, other secrets
@@ -211,33 +211,34 @@ class FleetStore:
         Of those before it the first stays, the one that was last restored, and the newest few. What a device delivers
         is checked before (:func:`keep_header` of :mod:`_header_backups`).
         """
-        before = self._files.find(_header(host, uuid))
+        before = self._files.find(header_of(host, uuid))
         if before is not None:
-            self._files.put(self._free(f"{host_directory(host)}/headers/earlier/{_stamped(uuid)}"), before)
-        self.envelopes.put(_header(host, uuid), backup)
+            self._files.put(self._free(f"{host_directory(host)}/headers/earlier/{stamped(uuid)}"), before)
+        self.envelopes.put(header_of(host, uuid), backup)
         for name in self._earlier(host, uuid)[1:-_EARLIER]:
             self.envelopes.remove(name)
         self.note(host, uuid, "header backup escrowed")
 
     def has_header(self, host: str, uuid: str) -> bool:
         """Whether a header backup of a volume is escrowed here."""
-        return self._files.find(_header(host, uuid)) is not None
+        return self._files.find(header_of(host, uuid)) is not None
 
     def header_restored(self, host: str, uuid: str) -> None:
         """The header backup has opened the data of its volume, and is never dropped from now on."""
-        envelope = self._files.find(_header(host, uuid))
+        envelope = self._files.find(header_of(host, uuid))
         if envelope is not None:
-            self._files.put(_proven(host, uuid), envelope)
+            self._files.put(proven_of(host, uuid), envelope)
+            self.envelopes.digests.note(proven_of(host, uuid))
         self.note(host, uuid, "header restored")
 
     def put_fingerprint(self, host: str, uuid: str, fingerprint: str) -> None:
         """Keep which volume key a volume has; the fingerprint tells nothing of the key."""
         if self.fingerprint(host, uuid) != fingerprint:
-            self._files.put(_fingerprint(host, uuid), fingerprint.encode() + b"\n")
+            self._files.put(fingerprint_of(host, uuid), fingerprint.encode() + b"\n")
 
     def fingerprint(self, host: str, uuid: str) -> str | None:
         """Which volume key a volume has, or None where that is not known."""
-        fingerprint = self._files.find(_fingerprint(host, uuid))
+        fingerprint = self._files.find(fingerprint_of(host, uuid))
         return None if fingerprint is None else fingerprint.decode(errors="replace").strip()
 
     def _earlier(self, host: str, uuid: str) -> list[str]:
@@ -257,7 +258,7 @@ class FleetStore:
         :raises EdgesecError: it is not escrowed here, or no private key that opens it is at hand.
         """
         envelope = self._files.get(
-            _header(host, uuid),
+            header_of(host, uuid),
             f"has no header backup of the volume {uuid} of {host}",
             "Use the store that the volume was first encrypted with. While its volume key is rotated there is none",
         )
@@ -284,10 +285,9 @@ class FleetStore:
         signed by what this returns: :mod:`_signing_gate` reads the register itself.
         """
         register = self.records.known(self.policy_public_key())
-        states = readable_states(self.records.state_files(host))
         if register is not None and host in register.hosts:
-            states = list(register.host(host).states.values())
-        return sorted(states, key=lambda state: state.id)
+            return list(register.host(host).states.values())
+        return readable_states(self.records.state_files(host))
 
     def boot_state_ids(self, host: str) -> list[str]:
         """The ids of those, and of files beside them that somebody else has put there, so that these are noticed."""
@@ -357,7 +357,7 @@ class FleetStore:
 
     def recovery_key_proven(self, host: str, uuid: str) -> bool:
         """The escrowed recovery key has opened its volume; returns whether its envelope was another one on record."""
-        return self.envelopes.accept(host, _recovery(host, uuid))
+        return self.envelopes.digests.accept(host, recovery_of(host, uuid))
 
     def escrow_of(self, host: str, uuid: str) -> list[str]:
         """Every recovery key and header backup of a volume, as paths below the store."""
@@ -379,31 +379,3 @@ class FleetStore:
         with suppress(OSError):
             return f"{_KNOWN}/{hashlib.sha256(Path(key).read_bytes()).hexdigest()}.pem"
         return f"{_KNOWN}/{hashlib.sha256(key.encode()).hexdigest()}.pem"
-
-
-def _recovery(host: str, uuid: str) -> str:
-    return f"{host_directory(host)}/recovery/{safe(uuid)}.cms"
-
-
-def _header(host: str, uuid: str) -> str:
-    return f"{host_directory(host)}/headers/{safe(uuid)}.cms"
-
-
-def _rekeyed(host: str, uuid: str) -> str:
-    return f"{host_directory(host)}/headers/{safe(uuid)}.rekeyed-from"
-
-
-def _proven(host: str, uuid: str) -> str:
-    return f"{host_directory(host)}/headers/{safe(uuid)}.proven.cms"
-
-
-def _fingerprint(host: str, uuid: str) -> str:
-    return f"{host_directory(host)}/headers/{safe(uuid)}.fingerprint"
-
-
-def _stamped(uuid: str) -> str:
-    return f"{safe(uuid)}-{now().replace(':', '')}"
-
-
-def _next(host: str, uuid: str) -> str:
-    return f"{host_directory(host)}/recovery/{safe(uuid)}.next.cms"

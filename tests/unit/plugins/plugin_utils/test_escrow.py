@@ -229,7 +229,7 @@ def test_after_a_change_of_certificates_all_is_encrypted_anew_once(path: str, fi
     assert openssl(envelope_of(path), second).stdout == KEY
     assert openssl(envelope_of(path), first).stdout != KEY
     assert len(FleetStore(path, settings(first, second)).envelopes.outdated(HOST)) == 3, "one is missing"
-    assert FleetStore(path, settings(first, second)).outdated("another") == []
+    assert FleetStore(path, settings(first, second)).envelopes.outdated("another") == []
 
 
 def test_the_store_s_own_escrow_is_left_for_certificates(path: str, first: Holder) -> None:
