@@ -61,7 +61,7 @@ def _record(files: StoreFiles, envelopes: Envelopes, host: str, authority: str) 
     if not vouched:
         if tokens and all(token.authority != authority for token in tokens.values()):
             raise Malformed(host, OTHER_KEY)
-        if tokens or files.names(f"{host_directory(host)}/counters/*"):
+        if tokens or any(files.names(f"{host_directory(host)}/{each}") for each in ("counters/*", "approvals/*.json")):
             raise Malformed(host, "no header backup of it carries an approval of the policy key")
         return None
     first = next(iter(vouched.values()))
