@@ -25,7 +25,8 @@ class ActionModule(FollowingAction):
         is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, self._fingerprint)
         if not is_done:
             proof = self._proof(store)
-            if stage == _IDLE:
+            # A store that was restored from its backup does not know of one that goes on already.
+            if stage == _IDLE or store.volume_key_rotated_from(self.host, uuid) is None:
                 store.begin_volume_key_rotation(self.host, uuid, self._fingerprint)
             if stage != _RUNNING:
                 begun = self.call({**keyed, **proof})[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import E
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import BootState, parse_boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import (
+    OTHER_KEY,
     HostRecord,
     Register,
     SignedCounter,
@@ -34,8 +35,8 @@ Change = Callable[[Register], Register]
 class Survey(Protocol):
     """Finds what an older release has left of hosts that were sealed before there was a register."""
 
-    def __call__(self, authority: str) -> Register:
-        """What the header backups show that carry approvals of this policy key."""
+    def __call__(self, authority: str, only: Collection[str] = ()) -> Register:
+        """What header backups show that carry approvals of this policy key: those of some hosts, or of all."""
 
 
 class Records:
@@ -47,7 +48,7 @@ class Records:
     def __init__(self, files: StoreFiles, survey: Survey) -> None:
         self._files = files
         self._survey = survey
-        self._surveyed: dict[str, Register] = {}
+        self._surveyed: dict[tuple[str, ...], Register] = {}
 
     def read(self, authority: str) -> Register:
         """The register under a policy key (its public part, PEM).
@@ -56,8 +57,10 @@ class Records:
         """
         name = _file(authority)
         data = self._files.find(name)
-        register = self._surveyed_by(authority) if data is None else self._verified(data, name, authority)
-        return _with_found(register, self._surveyed_by(authority)) if register.unread else register
+        register = self._surveyed_for(authority) if data is None else self._verified(data, name, authority)
+        # The key that opens their backups may be here today.
+        unread = [host for host, why in register.unread.items() if why != OTHER_KEY]
+        return _with_found(register, self._surveyed_for(authority, *unread)) if unread else register
 
     def known(self, authority: str | None) -> Register | None:
         """The register under a policy key, or None where none is kept; no header backup is opened for it."""
@@ -127,10 +130,10 @@ class Records:
             if self._files.find(name) != state.to_bytes():
                 self._files.put(name, state.to_bytes())
 
-    def _surveyed_by(self, authority: str) -> Register:
-        if authority not in self._surveyed:
-            self._surveyed[authority] = self._survey(authority)
-        return self._surveyed[authority]
+    def _surveyed_for(self, authority: str, *hosts: str) -> Register:
+        if (authority, *hosts) not in self._surveyed:
+            self._surveyed[authority, *hosts] = self._survey(authority, hosts)
+        return self._surveyed[authority, *hosts]
 
 
 def with_state(record: HostRecord, state: BootState) -> HostRecord:
@@ -171,7 +174,7 @@ def readable_states(files: dict[str, bytes]) -> list[BootState]:
 
 
 def _with_found(register: Register, found: Register) -> Register:
-    """Once more for those that could not be read: the key that opens their backups may be here today."""
+    """The register with records of hosts that could not be read before."""
     for host, record in found.hosts.items():
         if host in register.unread and register.holder_of(record.srk_name) in (None, host):
             register = register.with_host(host, record)

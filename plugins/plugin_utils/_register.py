@@ -24,6 +24,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key impo
 
 # Longer than the 64 bytes that a TPM policy signature covers, and no JSON: it is taken for nothing else.
 CONTEXT = b"edgesec:register:v1|what the controller knows of the TPMs of its fleet|"
+# Why there is no record of a host that another policy key approves for: what this one signs is nothing to it.
+OTHER_KEY = "its volumes are sealed under another policy key"
 _VERSION = 1
 
 

@@ -17,8 +17,12 @@ from dataclasses import dataclass, replace
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import DEFAULT_PCRS, LATCH_CANDIDATES
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._claim import Claim
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import HostRecord, Register, SignedCounter
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._survey import OTHER_KEY
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import (
+    OTHER_KEY,
+    HostRecord,
+    Register,
+    SignedCounter,
+)
 
 # A counter begins above the highest that its TPM has ever removed, so that an honest one may be far above 1.
 FIRST_SIGHT = 1024

@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ class FleetStore:
         require_cryptography()
         self._files = StoreFiles(path)
         self.envelopes = Envelopes(self._files, escrow or EscrowSettings())
-        self.records = Records(self._files, lambda authority: survey(self._files, self.envelopes, authority))
+        self.records = Records(self._files, partial(survey, self._files, self.envelopes))
         self._policy_key = policy_key or PolicyKeySettings()
         self.path = self._files.path
 

@@ -12,7 +12,7 @@ a signature of our policy key, and of the boot states those that such approvals 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import TYPE, Approval, Token, parse_token
@@ -21,22 +21,25 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state impo
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelopes import Envelopes
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import header_in
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import verifies
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import HostRecord, Register, SignedCounter
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import (
+    OTHER_KEY,
+    HostRecord,
+    Register,
+    SignedCounter,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, host_directory
 
-# Of a host that another policy key approves for: what this one signs is nothing to it.
-OTHER_KEY = "its volumes are sealed under another policy key"
 
-
-def survey(files: StoreFiles, envelopes: Envelopes, authority: str) -> Register:
+def survey(files: StoreFiles, envelopes: Envelopes, authority: str, only: Collection[str] = ()) -> Register:
     """The register that a store begins with.
 
     :param authority: the policy key, its public part in PEM.
+    :param only: the hosts to look at; none for all.
     """
     hosts: dict[str, HostRecord] = {}
     unread: dict[str, str] = {}
     holders: dict[str, str] = {}
-    for host in sorted({name.split("/")[1] for name in files.names("hosts/*/*/*")}):
+    for host in sorted(only) or sorted({name.split("/")[1] for name in files.names("hosts/*/*/*")}):
         try:
             record = _record(files, envelopes, host, authority)
             if record is None:
