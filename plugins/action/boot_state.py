@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import DIGEST_BYTES
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import BootState, boot_state
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import BootState, boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import take_store
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
 
 _OPTIONS = {
-    "store": {"type": "path", "required": True},
-    "state": {"type": "str", "choices": ["approved", "once", "only"], "default": "approved"},
+    **ESCROW,
+    **POLICY_KEY,
+    "state": {"type": "str", "choices": ["approved", "predicted", "once", "only"], "default": "approved"},
     "pcr_values": {"type": "dict"},
     "latch_pcr": {"type": "int"},
     "kernel": {"type": "str", "default": "unknown"},
@@ -34,21 +37,22 @@ class ActionModule(DeviceAction):
             argument_spec=_OPTIONS,
             required_if=[
                 ("state", "approved", ("pcr_values", "latch_pcr")),
+                ("state", "predicted", ("pcr_values", "latch_pcr")),
                 ("state", "once", ("pcr_values", "latch_pcr")),
                 ("state", "only", ("id",)),
             ],
         )[1]
         host = self.host
-        store = FleetStore(given["store"])
+        store = take_store(self._task.args, self._loader)[1]
         before = store.boot_states(host)
         after = _only(before, given["id"], host) if given["state"] == "only" else _with(before, given)
         retired = [state.id for state in before if state not in after]
-        if not self._task.check_mode:
+        if before != after and not self._task.check_mode:
+            gate = SigningGate(store, host)
             for state in after:
                 if state not in before:
-                    store.put_boot_state(host, state)
-            for identity in retired:
-                store.retire_boot_state(host, identity)
+                    gate.approve(state, predicted=given["state"] == "predicted")
+            gate.retire(retired)
         return {
             "changed": before != after,
             "approved": [state.id for state in after],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import altered_escrow
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy
@@ -33,6 +34,7 @@ class ActionModule(DeviceAction):
         _validation, options = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "path"},
+                "store": {"type": "path"},
                 "variables_of": {"type": "list", "elements": "str", "default": []},
             }
         )
@@ -53,6 +55,7 @@ class ActionModule(DeviceAction):
             write_files(Path(options["report_dir"]), {f"{host}.json": f"{json.dumps(report)}\n".encode()})
         self._display.display("\n".join([f"{host}:", *table(judgement), ""]))
         roles = failing_roles(judgement)
+        altered = altered_escrow(options["store"] or "", host)
         return {
             "changed": False,
             "warnings": observed.get("warnings", []),
@@ -60,5 +63,6 @@ class ActionModule(DeviceAction):
             # As text: Ansible copies a result several times, and as data this would cost more than all that is above.
             "judgement": json.dumps(judgement),
             "failing_roles": roles,
-            "obstacles": obstacles(observed["ansible_facts"], wanted, roles),
+            "obstacles": [*altered, *obstacles(observed["ansible_facts"], wanted, roles)],
+            "escrow_altered": altered,
         }

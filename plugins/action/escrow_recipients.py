@@ -20,10 +20,10 @@ class ActionModule(DeviceAction):
         """Called by the gate."""
         store = take_store(self._task.args, self._loader)[1]
         store.require_usable_certificates()
-        envelopes = store.outdated(self.host)
+        envelopes = store.envelopes.outdated(self.host)
         if not self._task.check_mode:
             for name in envelopes:
-                store.encrypt_anew(self.host, name)
+                store.envelopes.encrypt_anew(self.host, name)
         listed = "".join(f"{name}\n" for name in envelopes)
         return {
             "changed": bool(envelopes),

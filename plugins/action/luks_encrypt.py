@@ -11,6 +11,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_recovery_key
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 
@@ -37,5 +38,5 @@ class ActionModule(FollowingAction):
         store.put_recovery_key(self.host, uuid, key)
         result, backup = self.call({**arguments, "uuid": uuid, "recovery_key": key.decode()})
         if backup is not None:
-            store.put_header(self.host, uuid, backup)
+            keep_header(store, self.host, uuid, backup)
         return result

@@ -56,6 +56,7 @@ class ActionModule(SecretAction):
         volume = {"name": arguments["name"], "device": arguments["device"], "uuid": uuid}
         path = store.put_signed_record(self.host, arguments["name"], {"volume": volume, "erased": erased})
         store.note(self.host, uuid, ERASED)
+        store.release_volume(self.host, uuid)
         return path
 
     def _without_escrow(self, arguments: dict[str, Any], store: FleetStore, result: dict[str, Any]) -> dict[str, Any]:

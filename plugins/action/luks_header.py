@@ -29,7 +29,7 @@ class ActionModule(SecretAction):
         }
         result = self.call(keyed)[0]
         if result.get("changed"):
-            store.note(self.host, uuid, "header restored")
+            store.header_restored(self.host, uuid)
         return {**result, "uuid": uuid}
 
     def _only_one(self, store: FleetStore) -> str:

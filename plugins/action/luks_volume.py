@@ -13,6 +13,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import E
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ADJUST, ADOPT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_recovery_key
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import read_file
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
@@ -41,7 +42,7 @@ class ActionModule(SecretAction):
     def _change(self, arguments: dict[str, Any], key: bytes, store: FleetStore) -> dict[str, Any]:
         result, backup = self.call({**arguments, "recovery_key": key.decode()})
         if backup is not None:
-            store.put_header(self.host, arguments["uuid"], backup)
+            keep_header(store, self.host, arguments["uuid"], backup)
         return result
 
     def _adopt(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:

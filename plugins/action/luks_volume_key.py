@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 _IDLE, _RUNNING = "idle", "running"
@@ -25,7 +25,8 @@ class ActionModule(FollowingAction):
         is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, self._fingerprint)
         if not is_done:
             proof = self._proof(store)
-            if stage == _IDLE:
+            # A store that was restored from its backup does not know of one that goes on already.
+            if stage == _IDLE or store.volume_key_rotated_from(self.host, uuid) is None:
                 store.begin_volume_key_rotation(self.host, uuid, self._fingerprint)
             if stage != _RUNNING:
                 begun = self.call({**keyed, **proof})[0]
@@ -49,7 +50,7 @@ class ActionModule(FollowingAction):
         """See that the recovery key opens the volume, and escrow its header."""
         result, backup = self.call({**keyed, "finished": True})
         if backup is not None:
-            store.put_header(self.host, self.probed["uuid"], backup)
+            keep_header(store, self.host, self.probed["uuid"], backup)
         return result
 
     def _escrow_if_unchanged(self, arguments: dict[str, Any], keyed: dict[str, Any], store: FleetStore) -> None:
@@ -61,9 +62,4 @@ class ActionModule(FollowingAction):
     def _proof(self, store: FleetStore) -> dict[str, Any]:
         """What has the TPM give the secret of the volume once more in this boot, where it has one."""
         signed = self.probed["to_be_signed"]
-        if not signed:
-            return {}
-        values = {int(pcr): bytes.fromhex(value) for pcr, value in signed["pcr_values"].items()}
-        key = store.policy_key()
-        counter = Counter(signed["counter"], key.public_pem(), bytes.fromhex(signed["srk_name"]))
-        return {"proof": approve(key, counter, boot_state(values, signed["kernel"]), signed["counter_value"]).to_json()}
+        return SigningGate(store, self.host).prove(self.probed["uuid"], signed) if signed else {}

@@ -31,6 +31,12 @@ class ActionModule(SecretAction):
         result = self.call({**arguments, **keys})[0]
         if result.get("tested") and not self._task.check_mode:
             store.note(self.host, uuid, "recovery key tested")
+            if store.recovery_key_proven(self.host, uuid):
+                result.setdefault("warnings", []).append(
+                    f"{self.host}: the envelope of the recovery key of {arguments['name']} is not the one that was put "
+                    "into the store, though the key in it opens the volume. It is taken for good from now on. If none "
+                    "of your people put it there, run rotate.yml."
+                )
         if result.get("tested") and following is not None:
             result.setdefault("warnings", []).append(
                 f"{self.host}: a rotation of the recovery key of {arguments['name']} was interrupted. "

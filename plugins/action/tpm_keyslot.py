@@ -6,15 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
-    BootState,
-    begin_counter,
-    most_states,
-    running_state,
-    words,
-)
+from ansible.module_utils.common.validation import check_type_list
+
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 
@@ -23,8 +19,7 @@ class ActionModule(SecretAction):
 
     def public_arguments(self, store: FleetStore) -> dict[str, Any]:
         """What the controller has said before: its key, and which boot states are to be approved."""
-        states = store.boot_states(self.host)
-        return {"authority": self._authority(store), "approved": [state.id for state in states] or None}
+        return {"authority": self._authority(store), "approved": store.boot_state_ids(self.host) or None}
 
     def _authority(self, store: FleetStore) -> str | None:
         """The public part of the policy key, where there is one; check mode opens none for it."""
@@ -40,58 +35,17 @@ class ActionModule(SecretAction):
         return None
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        policy_key = store.policy_key()
-        authority = policy_key.public_pem()
-        if self.probed["counter_value"] is None or arguments["authority"] != authority:
-            said = {"authority": authority, "counter_begin": begin_counter(policy_key, self.probed)}
-            begun = {**arguments, **said, "latch_pcr": self.probed["latch_pcr"]}
+        accept, pcrs = (check_type_list(self._task.args.get(name) or []) for name in ("accept", "pcrs"))
+        gate = SigningGate(store, self.host, accept, [int(pcr) for pcr in pcrs])
+        if self.probed["counter_value"] is None or arguments["authority"] != gate.authority:
+            begun = {**arguments, **gate.begin(self.probed)}
             self.probed = self._execute_module(module_args=begun, task_vars=self._variables)
             if self.probed.get("failed"):
                 return self.probed
-        uuid = self.probed["uuid"]
-        self._require_plausible_counter(store)
-        signed = words(policy_key, self.probed, self._states(store, most_states(policy_key)))
+        gate.check(self.probed)
         key = self.recovery_key(arguments, store)
-        store.put_counter(self.host, uuid, self.probed["epoch"])
+        signed = gate.sign(self.probed)
         result, backup = self.call({**arguments, **signed, "recovery_key": key.decode()})
         if backup is not None:
-            store.put_header(self.host, uuid, backup)
+            keep_header(store, self.host, self.probed["uuid"], backup)
         return result
-
-    def _states(self, store: FleetStore, most: int) -> list[BootState]:
-        """The boot states to approve, the running one among them."""
-        running = running_state(self.probed)
-        known = store.boot_states(self.host)
-        usable = [state for state in known if state.once or state.pcrs == running.pcrs]
-        kept = [state for state in usable if state.digest == running.digest and not state.once]
-        if not kept:
-            if usable and not self._takes_change:
-                raise Refused(
-                    f"{self.host}: the boot state",
-                    "is none of those that were approved before, though its volume says nothing of them",
-                    "Find out why. If the change is yours, run once with tpm_sealing_accept: [boot_change]",
-                )
-            store.put_boot_state(self.host, running)
-            kept = [running]
-        # The running one whatever its age, and of the others the newest.
-        others = [state for state in usable if state not in kept]
-        kept = [*others[max(0, len(others) + len(kept) - most) :], *kept]
-        for state in known:
-            if state not in kept:
-                store.retire_boot_state(self.host, state.id)
-        return kept
-
-    def _require_plausible_counter(self, store: FleetStore) -> None:
-        """Sign for no counter far ahead: what was approved for it could be revoked no more."""
-        before = store.counter(self.host, self.probed["uuid"])
-        if before is not None and self.probed["epoch"] > before + 1 and not self._takes_change:
-            raise Refused(
-                f"{self.host}: the revocation counter",
-                f"has come to {self.probed['counter_value']}, and was last signed for {before}",
-                "Find out who removed it and made it anew. If that was you, run once with "
-                "tpm_sealing_accept: [boot_change]",
-            )
-
-    @property
-    def _takes_change(self) -> bool:
-        return bool({"boot_change", "tpm_change"} & set(self._task.args.get("accept") or ()))

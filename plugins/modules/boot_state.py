@@ -13,10 +13,13 @@ description:
   - Keeps, in the store on the controller, the boot states of a host that are approved, and does nothing on the device.
     M(edgesec.hardening.tpm_keyslot) signs them and brings them there, and has the TPM refuse for good those that are
     approved no longer.
+  - Who runs it vouches for the boot state. It is kept in the store's register, which is signed with the policy key.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
   - edgesec.hardening.attributes
+  - edgesec.hardening.escrow
+  - edgesec.hardening.policy_key
 attributes:
   check_mode:
     support: full
@@ -27,19 +30,16 @@ attributes:
     support: full
     platforms: linux
 options:
-  store:
-    description:
-      - Directory of the fleet store on the controller.
-    type: path
-    required: true
   state:
     description:
       - V(approved) has the boot state that O(pcr_values) describes opened as well.
+      - V(predicted) does the same without a person's word, once, and only in the run of C(ansible-playbook) that has
+        sealed the host for the first time.
       - V(once) has it opened until M(edgesec.hardening.tpm_keyslot) next takes something back, which is how a change
         that cannot be foreseen is let through.
       - V(only) has no boot state opened any more but the one with this O(id).
     type: str
-    choices: [approved, once, only]
+    choices: [approved, predicted, once, only]
     default: approved
   pcr_values:
     description:

@@ -32,6 +32,11 @@ options:
       - Directory on the controller for the report, a JSON file with the name of the host. It is made with mode 0700
         where it is missing. Without it no report is written.
     type: path
+  store:
+    description:
+      - The fleet store on the controller. The envelopes that it has of the host are held against the digests that were
+        taken when they were put there; no key is needed for it. Without it they are not looked at.
+    type: path
   variables_of:
     description:
       - Roles of this collection whose variables are checked first. A variable that is not what its role takes is an
@@ -106,7 +111,15 @@ foreign_variables:
   elements: str
   sample: [edgesec_store]
 obstacles:
-  description: What would stop these roles halfway, as from the filter P(edgesec.hardening.preflight#filter).
+  description:
+    - What would stop these roles halfway, as from the filter P(edgesec.hardening.preflight#filter), and what of the
+      escrow was altered.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+escrow_altered:
+  description: What of the host's escrow is missing from the store, or is not what was put there.
   returned: success
   type: list
   elements: str

@@ -12,7 +12,9 @@ version_added: 1.0.0
 description:
   - Makes a secret on the device, seals it to the TPM under a policy that accepts every boot state which the controller
     signs (TPM2_PolicyAuthorize), proves by unsealing that it comes back, and only then adds the keyslot it opens.
-  - The running boot state is approved with the seal. A later boot state is approved only if O(accept) says so.
+  - The running boot state is approved with the first seal. A later boot state is approved only if O(accept) says so.
+  - The controller signs what its own records allow, which are the TPM, the PCRs, the counter and the boot states that
+    it knows of the host. It refuses a device that claims others, unless O(accept) names the change.
   - Each volume has a revocation counter in the TPM, which moves by a signed word of the controller and in no other way.
     What was approved for a value that it has passed is refused by the TPM, whoever brings it back.
   - The secret vouches for the header of the volume (a MAC, bound to the counter), so that another header, or one from
@@ -42,9 +44,9 @@ options:
     description:
       - Risks that are accepted by name.
       - V(pcr7_only) seals to PCR 7 alone; V(boot_change) approves a running boot state that differs from the approved
-        ones, or whose approval was revoked; V(tpm_change) seals anew where the TPM was cleared or replaced;
-        V(policy_change) seals anew under another policy key; V(header_change) has the TPM's secret vouch for a header
-        that somebody else has changed.
+        ones, or whose approval was revoked, and takes other PCRs and a counter that was made again; V(tpm_change) seals
+        anew where the TPM was cleared or replaced; V(policy_change) seals anew under another policy key;
+        V(header_change) has the TPM's secret vouch for a header that somebody else has changed.
     type: list
     elements: str
     choices: [pcr7_only, boot_change, tpm_change, policy_change, header_change]

@@ -23,6 +23,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_key imp
 )
 
 try:
+    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 except ImportError:
@@ -77,6 +78,24 @@ class PemKey:
         if isinstance(self._key, rsa.RSAPrivateKey):
             return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
         return self._key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def verifies(public_pem: str, data: bytes, signature: bytes) -> bool:
+    """Whether a signature is one that the key signed over the data.
+
+    :param public_pem: the public part of a policy key.
+    """
+    public = serialization.load_pem_public_key(public_pem.encode())
+    try:
+        if isinstance(public, rsa.RSAPublicKey):
+            public.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+            return True
+        if isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+            return True
+    except InvalidSignature:
+        pass
+    return False
 
 
 def new_policy_key() -> bytes:

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import take_store
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 
 ROTATION = "edgesec.hardening.recovery_keyslot"
@@ -96,7 +97,7 @@ class SecretAction(DeviceAction):
                 str(result.get("msg") or "it returned no header backup").rstrip("."),
                 "The volume opens with the present key or with the next one, and both are escrowed. Run again",
             )
-        store.put_header(self.host, uuid, backup)
+        keep_header(store, self.host, uuid, backup)
         store.end_rotation(self.host, uuid)
         return result
 
@@ -128,5 +129,5 @@ class KeyslotAction(SecretAction):
         key = self.recovery_key(arguments, store)
         result, backup = self.call({**arguments, "recovery_key": key.decode()})
         if backup is not None:
-            store.put_header(self.host, self.probed["uuid"], backup)
+            keep_header(store, self.host, self.probed["uuid"], backup)
         return result

@@ -52,12 +52,17 @@ class StoreFiles:
             raise EdgesecError(f"the store {self.path}", problem, remedy)
         return data
 
+    def modified(self, name: str) -> float:
+        """When a file was last written (seconds since 1970)."""
+        return (self.path / name).stat().st_mtime
+
     def names(self, pattern: str) -> list[str]:
         """The names of files that a shell pattern matches."""
         return sorted(str(path.relative_to(self.path)) for path in self.path.glob(pattern) if path.is_file())
 
     def move(self, name: str, to: str) -> None:
         """Give a file the name of another one, which is replaced."""
+        self._make_directory((self.path / to).parent)
         os.replace(self.path / name, self.path / to)
         for directory in {(self.path / each).parent for each in (name, to)}:
             sync_directory(str(directory))
@@ -124,6 +129,14 @@ def safe(name: str) -> str:
             f"the name {name!r}", "cannot be the name of a file", "Use letters, digits and _ . : @ + ~ -"
         )
     return name
+
+
+def host_directory(host: str) -> str:
+    """The directory of a host, below the store.
+
+    :raises EdgesecError: its name cannot be that of a directory.
+    """
+    return f"hosts/{safe(host)}"
 
 
 def _private(path: str, flags: int) -> int:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The policy key and what is done with it, as the action plugin does it, and the unlocker's way to the key."""
+"""A controller with a store and its signing gate, as the action plugin uses it, and the unlocker's way to the key."""
 
 from __future__ import annotations
 
@@ -15,28 +15,40 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment impor
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import UnlockError
 from ansible_collections.edgesec.hardening.plugins.module_utils._header_digest import digest_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_source import Key, TpmSource
-from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import APPROVE, SEAL, Status, Wish, look
+from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Status, Wish, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import checked_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
-    BootState,
-    begin_counter,
-    running_state,
-    words,
-)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import BootState
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, PolicyKey, new_policy_key
-from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm
 
 PCRS = (4, 7)
+HOST = "gw-001"
 
 
 def a_key() -> PolicyKey:
     """A policy key of nobody else."""
     return PemKey(new_policy_key(), "policy/key.pem")
+
+
+class Store(FleetStore):
+    """The store of a controller that has its policy key elsewhere."""
+
+    def __init__(self, path: str, controller: Controller) -> None:
+        super().__init__(path)
+        self.controller = controller
+
+    def policy_key(self) -> PolicyKey:
+        return self.controller.key
+
+    def policy_public_key(self) -> str:
+        return self.controller.key.public_pem()
 
 
 class Controller:
@@ -45,7 +57,16 @@ class Controller:
     def __init__(self, tpm: SoftwareTpm, volume: Volume, root: Path) -> None:
         self.tpm, self.volume, self.root = tpm, volume, str(root)
         self.key: PolicyKey = a_key()
-        self.states: list[BootState] = []
+        self.store = Store(str(root / "store"), self)
+        self.store.put_recovery_key(HOST, UUID, RECOVERY_KEY)
+
+    @property
+    def states(self) -> list[BootState]:
+        """The boot states that are approved, those approved first in front."""
+        return list(self.store.records.read(self.key.public_pem()).host(HOST).states.values())
+
+    def gate(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> SigningGate:
+        return SigningGate(self.store, HOST, accept, pcrs)
 
     def look(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
         client = self.tpm.client
@@ -53,20 +74,16 @@ class Controller:
         wish = Wish(pcrs, accept, self.key.public_pem(), approved)
         return look(self.volume, client, client.srk_name() or client.create_srk(), wish, root=self.root)
 
-    def with_counter(self, status: Status) -> Status:
+    def with_counter(self, status: Status, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
         """The status once the revocation counter has been begun."""
         if status.counted is not None or status.counter is None:
             return status
-        word = base64.b64decode(begin_counter(self.key, status.as_result()))
-        return status._replace(counted=begin(self.tpm.client, status.counter, word))
+        word = self.gate(*accept, pcrs=pcrs).begin(status.as_result())["counter_begin"]
+        return status._replace(counted=begin(self.tpm.client, status.counter, base64.b64decode(word)))
 
-    def sign(self, status: Status) -> Signed:
+    def sign(self, status: Status, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Signed:
         """What the action signs; a running state that is new is approved as well."""
-        found = status.as_result()
-        running = running_state(found)
-        if status.action in (SEAL, APPROVE) and running.digest not in [state.digest for state in self.states]:
-            self.states.append(running)
-        said = words(self.key, found, self.states)
+        said = self.gate(*accept, pcrs=pcrs).sign(status.as_result())
         return Signed(
             said["authority"],
             tuple(map(parse_approval, said["approvals"])),
@@ -77,8 +94,8 @@ class Controller:
     def harden(self, *accept: str, pcrs: tuple[int, ...] = PCRS) -> Status:
         status = self.look(*accept, pcrs=pcrs)
         if status.action:
-            status = self.with_counter(status)
-            apply(status, self.tpm.client, self.sign(status), RECOVERY_KEY)
+            status = self.with_counter(status, *accept, pcrs=pcrs)
+            apply(status, self.tpm.client, self.sign(status, *accept, pcrs=pcrs), RECOVERY_KEY)
         return status
 
     def refusal(self) -> str:
@@ -89,9 +106,13 @@ class Controller:
             return error.reason
         raise AssertionError("it opens the volume")
 
+    def approve(self, state: BootState) -> None:
+        """Have a boot state approved as well."""
+        self.gate().approve(state)
+
     def forget(self, *kept: BootState) -> None:
         """Have these boot states approved and no other."""
-        self.states = list(kept)
+        self.gate().retire([state.id for state in self.states if state not in kept])
 
     @property
     def token(self) -> Token:

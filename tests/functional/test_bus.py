@@ -12,11 +12,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._counter import 
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import seal, unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
-    approve,
-    begin_counter,
-    boot_state,
-)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, begin_counter
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import boot_state
 from tests.functional.bus_tap import BusTap, Carrier
 from tests.functional.conftest import SoftwareTpm, free_port_pair
 from tests.functional.controller import a_key
@@ -37,7 +34,7 @@ def test_the_secret_and_its_session_keys_are_not_on_the_bus(tpm: SoftwareTpm) ->
     key = a_key()
     public, private = seal(client, SECRET, key.public_pem(), srk_name)
     counter = Counter(COUNTERS[0], key.public_pem(), srk_name)
-    value = begin(client, counter, base64.b64decode(begin_counter(key, {"srk_name": srk_name.hex()})))
+    value = begin(client, counter, base64.b64decode(begin_counter(key, srk_name)))
     state = boot_state(client.read_pcrs("sha256", [4, 7, 14]), "test")
     approval = approve(key, counter, state, value)
     token = Token("1", srk_name, public, private, key.public_pem(), 14, counter.index, (approval,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -183,3 +184,28 @@ def test_the_escrow_is_moved_to_another_certificate_and_that_once(fleet: Fleet) 
     elsewhere = {"encrypted_storage_escrow_key": str(private), **wanted}
     done = fleet.play("audit", edgesec_test_recovery=True, **elsewhere)
     assert done.returncode == 0, words(done)
+
+
+def test_an_audit_says_where_an_envelope_is_gone_or_another_one(fleet: Fleet, tmp_path: Path) -> None:
+    envelope = fleet.store_path / "hosts" / HOST / "recovery" / f"{UUID}.cms"
+    mine = envelope.read_bytes()
+    assert fleet.play("audit").returncode == 0
+    for attack, seen in (
+        (envelope.unlink, "is missing"),
+        (lambda: envelope.write_bytes(b"another one"), "is not the one that was put there"),
+    ):
+        attack()
+        for playbook in ("audit", "harden"):
+            told = fleet.play(playbook)
+            assert told.returncode == 2, words(told)
+            assert f"recovery/{UUID}.cms {seen}" in words(told)
+    envelope.write_bytes(mine)
+    assert fleet.play("audit").returncode == 0
+    # Made by somebody who knows the key, or by one of our own people.
+    other = FleetStore(str(tmp_path / "other"))
+    shutil.copytree(fleet.store_path / "escrow", tmp_path / "other" / "escrow")
+    other.put_recovery_key(HOST, UUID, RECOVERY_KEY)
+    envelope.write_bytes((tmp_path / "other" / "hosts" / HOST / "recovery" / f"{UUID}.cms").read_bytes())
+    tested = fleet.play("audit", edgesec_test_recovery=True)
+    assert "the key in it opens the volume" in words(tested)
+    assert fleet.play("audit").returncode == 0

@@ -299,7 +299,7 @@ def test_a_keyslot_whose_area_is_still_there_is_found_out(volume: Volume, monkey
 
 def test_the_escrowed_header_backup_opened_the_volume_until_its_keyslots_were_erased(erasing: Erasing) -> None:
     """Why the header is not enough: a backup of it brings the keyslots back, but not what was discarded."""
-    escrowed = gzip.decompress(erasing.store._decrypted(envelope(erasing).read_bytes(), "the header"))
+    escrowed = gzip.decompress(erasing.store.envelopes.opened(envelope(erasing).read_bytes(), "the header"))
     assert erasing.erase(data="overwrite", destroy_escrow=True)
     restored = erasing.directory / "restored"
     restored.write_bytes(escrowed)

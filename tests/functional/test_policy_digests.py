@@ -44,7 +44,7 @@ def client(tpm: SoftwareTpm) -> Tpm2:
 def counter(client: Tpm2) -> Counter:
     """A counter that has been begun."""
     counter = Counter(COUNTERS[0], KEY.public_pem(), client.create_srk())
-    begin(client, counter, base64.b64decode(begin_counter(KEY, {"srk_name": counter.srk_name.hex()})))
+    begin(client, counter, base64.b64decode(begin_counter(KEY, counter.srk_name)))
     return counter
 
 

@@ -45,6 +45,16 @@ SEAL = """\
         policy_key: {key: "{{ tpm_sealing_policy_key }}", passphrase: "{{ pin | default('') }}"}
       vars: {ansible_pipelining: true}
 """
+# A prediction, in the run that seals and in a later one.
+PREDICT = """\
+    - edgesec.hardening.boot_state:
+        store: "{{ edgesec_store }}"
+        policy_key: {key: "{{ tpm_sealing_policy_key }}", passphrase: "{{ pin | default('') }}"}
+        state: predicted
+        pcr_values: {"4": "{{ '%064x' | format(predicted) }}", "7": "{{ '%064x' | format(7) }}"}
+        latch_pcr: 15
+        kernel: predicted
+"""
 ERASE = """\
 - hosts: all
   gather_facts: false
@@ -131,6 +141,24 @@ def test_another_key_is_told_and_taken_by_name_alone(sealing: Sealing, volume: V
     assert header is not None
     (seal,) = header.tokens.values()
     assert parse_token(seal).authority == named(sealing.directory, other["tpm_sealing_policy_key"], PIN).public_pem()
+
+
+def test_a_prediction_is_approved_in_the_run_that_seals_for_the_first_time_alone(sealing: Sealing) -> None:
+    def states() -> list[str]:
+        return sorted(path.name for path in (sealing.store_path / "hosts" / HOST / "approvals").glob("*.json"))
+
+    checked = sealing.run(SEAL + PREDICT, "--check", pin=PIN, predicted=1)
+    assert checked.returncode == 0, words(checked)
+    assert states() == []
+    done = sealing.run(SEAL + PREDICT, pin=PIN, predicted=1)
+    assert done.returncode == 0, words(done)
+    assert len(states()) == 2
+    before = states()
+    for play in (SEAL + PREDICT, SEAL.split("    - edgesec", maxsplit=1)[0] + PREDICT):
+        refused = sealing.run(play, pin=PIN, predicted=2)
+        assert refused.returncode == 2
+        assert "this run has not sealed the host for the first time" in words(refused)
+        assert states() == before
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import R
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
-    begin_counter,
-    boot_state,
-    words,
-)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import begin_counter, move_counter
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import boot_state
 from tests.functional.conftest import RECOVERY_KEY, Budget, SoftwareTpm, boot, format_volume
 from tests.functional.controller import Controller
 
@@ -82,8 +79,7 @@ def test_a_counter_moves_by_a_signed_word_only_and_by_each_only_once(controller:
         with pytest.raises(TpmError):
             client.call(*attempt)
     assert counted(controller) == value
-    found = {**controller.look().as_result(), "epoch": value + 1}
-    word = base64.b64decode(words(controller.key, found, [])["counter_move"])
+    word = base64.b64decode(move_counter(controller.key, counter, value))
     increment(client, counter, value, word)
     assert counted(controller) == value + 1
     with pytest.raises(TpmError) as replayed:
@@ -97,7 +93,7 @@ def test_a_counter_that_is_made_anew_begins_above_the_one_that_was_removed(contr
     assert value is not None
     _counter.remove(client, counter.index)
     assert controller.refusal() == "counter_missing"
-    word = base64.b64decode(begin_counter(controller.key, {"srk_name": counter.srk_name.hex()}))
+    word = base64.b64decode(begin_counter(controller.key, counter.srk_name))
     assert begin(client, counter, word) > value
     assert controller.refusal() == "revoked"
     with pytest.raises(Refused, match="boot_change"):
@@ -145,7 +141,7 @@ def test_the_running_boot_state_is_not_revoked(controller: Controller) -> None:
 def test_an_approval_for_once_ends_with_the_next_move_of_the_counter(controller: Controller) -> None:
     latch = controller.token.latch_pcr
     values = controller.tpm.client.read_pcrs("sha256", [7, latch])
-    controller.states.append(boot_state(values, "firmware update", once=True))
+    controller.approve(boot_state(values, "firmware-update", once=True))
     assert controller.harden().action == "approve"
     controller.tpm.reboot()
     boot(controller.tpm, kernel="firmware 2")
@@ -247,7 +243,7 @@ def prepared_authentication(controller: Controller) -> Callable[[], object]:
 
 def prepared_seal(controller: Controller) -> Callable[[], object]:
     controller.tpm.measure(9, "initrd")
-    return lambda: controller.harden(pcrs=(4, 7, 9))
+    return lambda: controller.harden("boot_change", pcrs=(4, 7, 9))
 
 
 def one_step_less(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,11 +28,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._token import CO
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import checked_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import (
-    approve,
-    begin_counter,
-    boot_state,
-)
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve, begin_counter
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey
 from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm, boot
 from tests.functional.controller import PCRS, Controller, a_key
@@ -252,7 +249,7 @@ def test_an_approval_by_another_key_is_refused_by_the_tpm(controller: Controller
     values = controller.tpm.client.read_pcrs("sha256", [*PCRS, controller.token.latch_pcr])
     # A stranger with a counter of his own: all that is asserted is so, but for the key.
     counter = Counter(COUNTERS[9], stranger.public_pem(), controller.token.srk_name)
-    word = base64.b64decode(begin_counter(stranger, {"srk_name": counter.srk_name.hex()}))
+    word = base64.b64decode(begin_counter(stranger, counter.srk_name))
     approval = signed(stranger, counter, values, begin(controller.tpm.client, counter, word))
     token = controller.token._replace(authority=counter.authority, counter=counter.index)
     with pytest.raises(TpmError) as refused:

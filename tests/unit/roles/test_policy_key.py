@@ -35,4 +35,4 @@ def test_no_task_signs_with_another_key_than_the_operators() -> None:
                 assert task[module].get("policy_key", "").endswith("_policy_key }}"), (path, task["name"])
                 seen.add(module)
     assert seen == modules
-    assert len(modules) == 4
+    assert len(modules) == 5

@@ -215,28 +215,28 @@ def test_after_a_change_of_certificates_all_is_encrypted_anew_once(path: str, fi
     store.put_recovery_key(HOST, UUID, KEY)
     store.put_header(HOST, UUID, b"header")
     store.begin_rotation(HOST, UUID)
-    assert store.outdated(HOST) == []
+    assert store.envelopes.outdated(HOST) == []
 
     changed = FleetStore(path, settings(second, key=first))
-    outdated = changed.outdated(HOST)
+    outdated = changed.envelopes.outdated(HOST)
     assert len(outdated) == 3
     assert openssl(envelope_of(path), first).stdout == KEY, "looking changes nothing"
-    changed.encrypt_anew(HOST, outdated[0])
-    assert changed.outdated(HOST) == outdated[1:], "an interrupted run goes on"
+    changed.envelopes.encrypt_anew(HOST, outdated[0])
+    assert changed.envelopes.outdated(HOST) == outdated[1:], "an interrupted run goes on"
     for name in outdated[1:]:
-        changed.encrypt_anew(HOST, name)
-    assert changed.outdated(HOST) == []
+        changed.envelopes.encrypt_anew(HOST, name)
+    assert changed.envelopes.outdated(HOST) == []
     assert openssl(envelope_of(path), second).stdout == KEY
     assert openssl(envelope_of(path), first).stdout != KEY
-    assert len(FleetStore(path, settings(first, second)).outdated(HOST)) == 3, "one is missing"
-    assert FleetStore(path, settings(first, second)).outdated("another") == []
+    assert len(FleetStore(path, settings(first, second)).envelopes.outdated(HOST)) == 3, "one is missing"
+    assert FleetStore(path, settings(first, second)).envelopes.outdated("another") == []
 
 
 def test_the_store_s_own_escrow_is_left_for_certificates(path: str, first: Holder) -> None:
     FleetStore(path).put_recovery_key(HOST, UUID, KEY)
     changed = FleetStore(path, settings(first))
-    for name in changed.outdated(HOST):
-        changed.encrypt_anew(HOST, name)
+    for name in changed.envelopes.outdated(HOST):
+        changed.envelopes.encrypt_anew(HOST, name)
     assert FleetStore(path, replace(settings(first), key=first.key)).recovery_key(HOST, UUID) == KEY
     assert openssl(envelope_of(path), first).stdout == KEY
 

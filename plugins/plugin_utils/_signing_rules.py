@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the controller may sign of a device's claim: pure functions of claim, register, and the operator's words.
+
+Each takes the record of a host and returns it as it is once the claim is granted, or refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import DEFAULT_PCRS, LATCH_CANDIDATES
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._claim import Claim
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import (
+    OTHER_KEY,
+    HostRecord,
+    Register,
+    SignedCounter,
+)
+
+# A counter begins above the highest that its TPM has ever removed, so that an honest one may be far above 1.
+FIRST_SIGHT = 1024
+# No counter that is moved by hand comes to this, by no operator's word either.
+_MOST = 1 << 32
+_BOOT = ("boot_change", "tpm_change")
+_MANY = 3
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What the operator says in this run.
+
+    :ivar accept: the changes that are accepted by name.
+    :ivar pcrs: the PCRs to seal to; empty for one of the product's own sets.
+    :ivar run: names this run of ansible-playbook.
+    """
+
+    accept: Collection[str] = ()
+    pcrs: tuple[int, ...] = ()
+    run: str = ""
+
+    def says(self, *words: str) -> bool:
+        """Whether one of these changes is accepted."""
+        return any(word in self.accept for word in words)
+
+
+def tpm_admitted(
+    host: str, register: Register, earlier: Sequence[HostRecord], claim: Claim, operator: Operator
+) -> HostRecord:
+    """The record of a host once its storage root key is accepted; it may be carried over from an earlier policy key.
+
+    :param earlier: what was recorded of it under other policy keys, the newest in front.
+    :raises Refused: the key is another host's, or not the one that the host is known by.
+    """
+    record = register.host(host)
+    holder = register.holder_of(claim.srk_name)
+    if holder not in (None, host):
+        raise Refused(
+            f"{host}: the storage root key (srk_name)",
+            f"{claim.srk_name} is the one of {holder}",
+            f"Nothing was signed. If the board went from {holder} to {host}, run decommission for {holder}, or harden "
+            f"it on the TPM that it has now; docs/recovery.md has what to do where only the name has changed",
+        )
+    if record.srk_name == claim.srk_name:
+        return record
+    if not record.was_sealed and (earlier or register.unread.get(host) == OTHER_KEY):
+        if not operator.says("policy_change", "tpm_change"):
+            raise _needs(host, "the policy key", "is another one than its volumes were sealed under", "policy_change")
+        record = earlier[0] if earlier else record
+        if record.srk_name in ("", claim.srk_name):
+            return replace(record, srk_name=claim.srk_name, counters={}, first_run="")
+    if not operator.says("tpm_change"):
+        seen, expected = claim.srk_name, record.srk_name or _why_unknown(host, register)
+        if record.was_sealed or host in register.unread:
+            what = f"{seen} is not the one that it is known by ({expected})"
+            raise _needs(host, "the storage root key (srk_name)", what, "tpm_change")
+        unread = [f"{name} ({why})" for name, why in register.unread.items() if why != OTHER_KEY]
+        if unread:
+            listed = ", ".join(unread[:_MANY]) + (f" and {len(unread) - _MANY} more" if len(unread) > _MANY else "")
+            what = f"{seen} is new, and might be that of a host whose TPM is not on record here: {listed}"
+            raise _needs(host, "the storage root key (srk_name)", what, "tpm_change")
+    return replace(record, srk_name=claim.srk_name)
+
+
+def pcrs_admitted(host: str, record: HostRecord, claim: Claim, operator: Operator) -> HostRecord:
+    """The record of a host once the PCRs and the latch are accepted.
+
+    :raises Refused: they are none that the operator or the product names, or others than before.
+    """
+    wanted = tuple(sorted(set(operator.pcrs)))
+    allowed = [wanted] if wanted else list(DEFAULT_PCRS.values())
+    if claim.pcrs not in allowed:
+        raise Refused(
+            f"{host}: the PCRs to seal to (pcr_values)",
+            f"are {list(claim.pcrs)}, and they may be {' or '.join(str(list(each)) for each in allowed)}",
+            "Nothing was signed. If they are yours, name them in tpm_sealing_pcrs",
+        )
+    if claim.latch_pcr not in LATCH_CANDIDATES:
+        raise Refused(
+            f"{host}: the latch (latch_pcr)",
+            f"is PCR {claim.latch_pcr}, and may be one of {sorted(LATCH_CANDIDATES)}",
+            "Nothing was signed. Find out what answers in place of the device",
+        )
+    for what, seen, expected in (
+        ("the PCRs to seal to (pcr_values)", list(claim.pcrs), list(record.pcrs)),
+        ("the latch (latch_pcr)", claim.latch_pcr, record.latch_pcr),
+    ):
+        if expected not in ([], None, seen) and not operator.says(*_BOOT):
+            raise _needs(host, what, f"changed from {expected} to {seen}", "boot_change")
+    return replace(record, pcrs=claim.pcrs, latch_pcr=claim.latch_pcr)
+
+
+def counter_admitted(host: str, record: HostRecord, claim: Claim, operator: Operator) -> HostRecord:
+    """The record of a host once what its counter is to come to is accepted.
+
+    :raises Refused: it is none that the controller has led it to.
+    """
+    what = "the revocation counter"
+    if claim.counter is None or claim.value is None or claim.epoch is None:
+        raise Refused(f"{host}: {what}", "has not been begun", "Nothing was signed. Run again")
+    if claim.epoch - claim.value not in (0, 1) or not 0 < claim.value < _MOST:
+        raise Refused(
+            f"{host}: {what} (counter_value, epoch)",
+            f"is at {claim.value} and to come to {claim.epoch}, which no counter does",
+            "Nothing was signed. Find out what answers in place of the device",
+        )
+    before = record.counters.get(claim.uuid)
+    moved = before is not None and before.index not in (None, claim.counter)
+    by_word = operator.says(*_BOOT, "policy_change") if moved else operator.says(*_BOOT)
+    if not by_word:
+        if before is None and claim.value > FIRST_SIGHT:
+            seen = f"is at {claim.value} when it is first seen, above {FIRST_SIGHT}"
+            raise _needs(host, f"{what} (counter_value)", seen, "boot_change")
+        if before is not None and moved:
+            seen = f"was at index {_hex(before.index)}, and is at {_hex(claim.counter)}"
+            raise _needs(host, f"{what} (counter)", seen, "boot_change")
+        if before is not None and not before.value - 1 <= claim.value <= claim.epoch <= before.value + 1:
+            seen = f"has come to {claim.value}, and was last signed for {before.value}"
+            raise _needs(host, f"{what} (counter_value)", f"{seen}. It was removed and made anew", "boot_change")
+    counter = SignedCounter(claim.counter, claim.epoch)
+    return replace(record, counters={**record.counters, claim.uuid: counter})
+
+
+def state_admitted(
+    host: str, record: HostRecord, claim: Claim, operator: Operator, most: int, *, first: bool
+) -> HostRecord:
+    """The record of a host with the boot states to approve, the running one among them.
+
+    :param most: for how many there is room.
+    :param first: whether nothing says that the host was ever sealed before.
+    :raises Refused: the running one is new for a host that was sealed before.
+    """
+    running = claim.running
+    usable = [state for state in record.states.values() if state.once or state.pcrs == running.pcrs]
+    kept = [state for state in usable if state.digest == running.digest and not state.once]
+    first_run = record.first_run
+    if not kept:
+        if not first and not operator.says(*_BOOT):
+            approved = ", ".join(record.states) or "none is on record"
+            seen = f"has changed to {running.id}, and is none of those that were approved before ({approved})"
+            raise _needs(host, "the boot state (pcr_values)", seen, "boot_change")
+        first_run = operator.run if first else ""
+        kept = [running]
+    # The running one whatever its age, and of the others the newest.
+    others = [state for state in usable if state not in kept]
+    kept = [*others[max(0, len(others) + len(kept) - most) :], *kept]
+    return replace(record, states={state.id: state for state in kept}, first_run=first_run)
+
+
+def _why_unknown(host: str, register: Register) -> str:
+    return register.unread.get(host, "none is on record, though it was sealed before")
+
+
+def _hex(index: int | None) -> str:
+    return "none" if index is None else f"{index:#x}"
+
+
+def _needs(host: str, what: str, seen: str, word: str) -> Refused:
+    return Refused(
+        f"{host}: {what}",
+        seen,
+        f"Nothing was signed. Find out why. If the change is yours, run once with tpm_sealing_accept: [{word}]",
+    )
