@@ -286,6 +286,18 @@ def test_a_program_of_the_operators_issues_the_certificate(soft: Board, tmp_path
         issued_by_command(["cat", str(tmp_path / "ca.pem")], request, HOST)
 
 
+def test_with_debugging_on_no_pin_is_shown(soft: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_DEBUG", "1")
+    asked: list[dict[str, Any]] = [{}, {"pin": PIN, "ca_key_passphrase": "of-the-CA"}]
+    for variables in asked:
+        done = soft.play("-vvvv", **variables)
+        assert done.returncode == 2
+        assert "Unset ANSIBLE_DEBUG" in done.stdout
+        secrets = [soft.pin, PIN, "of-the-CA"]
+        assert [secret for secret in secrets if secret in done.stdout + done.stderr] == []
+        assert not soft.certificate.exists()
+
+
 def tokens(board: Board) -> list[str]:
     """Labels of the tokens that SoftHSM2 shows, the empty slot's included."""
     shown = subprocess.check_output(
