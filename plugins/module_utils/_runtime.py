@@ -13,6 +13,7 @@ import os
 
 DIRECTORY = "usr/lib/edgesec"
 PACKAGE = "usr/lib/edgesec/edgesec"
+CACHE = "__pycache__"
 UNITS = "etc/systemd/system"
 WANTS = "etc/systemd/system/multi-user.target.wants"
 
@@ -84,7 +85,7 @@ _LAUNCHER = """\
 # Managed by the edgesec.hardening collection: {purpose}.
 import sys
 
-sys.path.insert(0, "/usr/lib/edgesec")
+sys.path.insert(0, "/{directory}")
 
 from edgesec.{module} import main
 
@@ -140,13 +141,12 @@ if [ -x /usr/lib/edgesec/next-boot ]; then /usr/lib/edgesec/next-boot || true; f
     ),
 }
 
+# Name of each launcher, its module, and what it does.
 LAUNCHERS = {
-    "boot-window": _LAUNCHER.format(
-        module="_boot_window_program", purpose="makes boot file systems writable for a while"
-    ),
-    "next-boot": _LAUNCHER.format(module="_next_boot_check", purpose="says whether the next boot is approved"),
-    "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
-    "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
+    "boot-window": ("_boot_window_program", "makes boot file systems writable for a while"),
+    "next-boot": ("_next_boot_check", "says whether the next boot is approved"),
+    "unlock": ("_unlock", "opens a volume at boot"),
+    "swap": ("_swap_boot", "swaps to a device with a key that nobody keeps"),
 }
 # Not for swap: the kernel would know it by a path of mounts that end with the unit, and nobody could switch it off.
 _OWN_MOUNTS = """\
@@ -186,6 +186,30 @@ def links_of(unit: str) -> list[str]:
     return [f"{WANTS}/{unit}", *([check] if program == "edgesec-unlock" else [])]
 
 
+def launchers(directory: str) -> dict[str, str]:
+    """The text of each launcher by name.
+
+    :param directory: where the launchers find the package, below the root.
+    """
+    return {
+        name: _LAUNCHER.format(module=module, purpose=purpose, directory=directory)
+        for name, (module, purpose) in LAUNCHERS.items()
+    }
+
+
+def unexpected(root: str) -> list[str]:
+    """Paths below the root of what is beside library and launchers: of another release, or of an interrupted run."""
+    found = []
+    for directory, expected in (
+        (DIRECTORY, {os.path.basename(PACKAGE), *LAUNCHERS}),
+        (PACKAGE, {CACHE, *file_names()}),
+    ):
+        path = os.path.join(root, directory)
+        if os.path.isdir(path):
+            found += [f"{directory}/{name}" for name in sorted(os.listdir(path)) if name not in expected]
+    return found
+
+
 def file_names() -> list[str]:
     """The files of the package on the device."""
     return ["__init__.py", *(f"{module}.py" for module in MODULES)]
@@ -200,7 +224,10 @@ def digest_of(sources: dict[str, bytes]) -> str:
 
 
 def digest(root: str = "/") -> str | None:
-    """The digest of what is installed below C(root), or None where nothing is."""
+    """The digest of what is installed below C(root), or None where nothing is.
+
+    Anything beside it changes the digest, so that an interrupted installation is brought to its end.
+    """
     package = os.path.join(root, PACKAGE)
     try:
         names = [name for name in os.listdir(package) if name.endswith(".py")]
@@ -208,6 +235,7 @@ def digest(root: str = "/") -> str | None:
         for name in names:
             with open(os.path.join(package, name), "rb") as file:
                 sources[name] = file.read()
+        sources.update((name, b"") for name in unexpected(root))
     except OSError:
         return None
     return digest_of(sources)
