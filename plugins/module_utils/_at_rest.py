@@ -219,8 +219,10 @@ def _undo(status: Status, earlier: Optional[bytes]) -> None:
             write_atomic(path, data, mode)
         elif os.path.lexists(path):
             os.unlink(path)
-    run(["systemctl", "daemon-reload"])
-    run(["systemctl", "restart", wanted.unit], timeout=_START_SECONDS, ok=range(256))
+    # The files are back; what systemd does not do now must not hide why this was undone.
+    with suppress(EdgesecError):
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "restart", wanted.unit], timeout=_START_SECONDS, ok=range(256))
 
 
 def _put_back(wanted: Wanted) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._errors import EdgesecError
 from ._files import sync_directory
-from ._runtime import CACHE, DIRECTORY, LAUNCHERS, MODULES, PACKAGE, digest_of, launchers, unexpected
+from ._runtime import CACHE, DIRECTORY, LAUNCHERS, MODULES, PACKAGE, RELOAD_OWED, digest_of, launchers, unexpected
 from ._whole_files import Change, File, missing_files, removals, write
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
@@ -65,7 +65,8 @@ def install_library(root: str) -> None:
         _make_whole(root, PACKAGE, wanted)
     _put(root, _launchers(DIRECTORY))
     for name in unexpected(root):
-        _remove(os.path.join(root, name))
+        if name != RELOAD_OWED:
+            _remove(os.path.join(root, name))
     sync_directory(os.path.join(root, DIRECTORY))
 
 

@@ -14,6 +14,8 @@ import os
 DIRECTORY = "usr/lib/edgesec"
 PACKAGE = "usr/lib/edgesec/edgesec"
 CACHE = "__pycache__"
+# Is there while systemd has to read its units again and could not (_systemd_reload).
+RELOAD_OWED = "run/edgesec/reload-owed"
 UNITS = "etc/systemd/system"
 WANTS = "etc/systemd/system/multi-user.target.wants"
 
@@ -199,7 +201,7 @@ def launchers(directory: str) -> dict[str, str]:
 
 def unexpected(root: str) -> list[str]:
     """Paths below the root of what is beside library and launchers: of another release, or of an interrupted run."""
-    found = []
+    found = [RELOAD_OWED] if os.path.exists(os.path.join(root, RELOAD_OWED)) else []
     for directory, expected in (
         (DIRECTORY, {os.path.basename(PACKAGE), *LAUNCHERS}),
         (PACKAGE, {CACHE, *file_names()}),

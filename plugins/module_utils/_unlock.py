@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from . import _cryptsetup
-from ._cli import run
+from ._cli import LOOK_SECONDS, run
 from ._enrolment import Enrolment, enrolled_names, read_enrolment
 from ._errors import EdgesecError, Malformed, ToolFailed, UnlockError
 from ._key_file import KeyFile
@@ -213,7 +213,7 @@ def _foreign(name: str, broken: list[str]) -> UnlockError:
 
 def _verify_mapping(enrolment: Enrolment) -> None:
     """Hold what the kernel maps against what was checked."""
-    text = run(["cryptsetup", "status", enrolment.name]).stdout.decode("utf-8", "replace")
+    text = run(["cryptsetup", "status", enrolment.name], timeout=LOOK_SECONDS).stdout.decode("utf-8", "replace")
     seen = dict(re.findall(r"^\s+([a-z ]+):\s+(.*?)\s*$", text, re.MULTILINE))
     if seen.get("cipher") != enrolment.pins.cipher:
         raise UnlockError(

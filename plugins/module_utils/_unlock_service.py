@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from ._fstab_file import reload_systemd
 from ._library import install_library, missing_library, sources
 from ._runtime import DIRECTORY, HOOKS, UNIT_TEXTS, UNITS, links_of
+from ._systemd_reload import reloaded_after
 from ._whole_files import Change, missing_files, write
 
 __all__ = ("install", "missing", "missing_library", "sources")
@@ -36,10 +37,11 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
 
 
 def install(root: str, changes: Sequence[Change]) -> None:
-    """Write what differs: the library before what calls it."""
-    library = os.path.join(root, DIRECTORY, "")
-    if any(change.path.startswith(library) for change in changes):
-        install_library(root)
-    write([change for change in changes if not change.path.startswith(library)])
-    if changes and root == "/":
-        reload_systemd()
+    """Write what differs, the library before what calls it, and have systemd read its units again."""
+    if not changes:
+        return
+    with reloaded_after() if root == "/" else nullcontext():
+        library = os.path.join(root, DIRECTORY, "")
+        if any(change.path.startswith(library) for change in changes):
+            install_library(root)
+        write([change for change in changes if not change.gone and not change.path.startswith(library)])
