@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -23,6 +24,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
     issued_by_command,
     load_request,
     new_ca,
+    require_longer_than_renewal,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
@@ -49,12 +51,21 @@ class ActionModule(SecretAction):
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         settings = self._issuer()
+        own_ca = not (settings.aws or settings.command)
+        if own_ca and self.probed["action"] == "request":
+            life = timedelta(days=settings.days)
+            require_longer_than_renewal(life, self._renew_before_days, "the CA of the devices")
         sent = {**arguments, **self._pins(store, str(arguments.get("token", "edgesec")))}
         result = self.call(sent)[0]
         request = result.pop("csr", None)
         if request is None or result.get("failed"):
             return result
         return self.call({**sent, "issued": self._issued(settings, store, request, arguments["common_name"])})[0]
+
+    @property
+    def _renew_before_days(self) -> int:
+        """As the module's own default has it."""
+        return int(self._task.args.get("renew_before_days", 30))
 
     def _pins(self, store: FleetStore, token: str) -> dict[str, str]:
         """The PIN of the token, and that of its SO where the token is to be made, escrowed before they are used."""
@@ -99,11 +110,13 @@ class ActionModule(SecretAction):
         )
 
     def _issued(self, settings: IssuerSettings, store: FleetStore, pem: str, common_name: str) -> str:
-        request = load_request(pem, common_name)
+        request = load_request(pem, common_name, str(self._task.args.get("key_type", "ec-p256")))
+        before = self._renew_before_days
         if settings.aws:
-            return issued_by_aws(self._fleet_provisioning(settings.aws), request, self.host)
+            aws = self._fleet_provisioning(settings.aws)
+            return issued_by_aws(aws, request, self.host, renew_before_days=before)
         if settings.command:
-            return issued_by_command(settings.command, request, self.host)
+            return issued_by_command(settings.command, request, self.host, renew_before_days=before)
         if settings.certificate:
             ca, key = (read_file(path, self._loader) for path in (settings.certificate, settings.key))
             name = settings.certificate
@@ -112,6 +125,7 @@ class ActionModule(SecretAction):
             # The certificate last: where it is, its key is.
             ca = files.made_once(_CA, lambda: dict(zip((_CA, _CA_KEY), new_ca(), strict=True)))
             key, name = files.get(_CA_KEY, f"lacks {_CA_KEY}", "Restore it from its backup"), _CA
-        issued = issue(request, ca, key, settings.days, name=name, passphrase=settings.key_passphrase)
+        passphrase = settings.key_passphrase
+        issued = issue(request, ca, key, settings.days, name=name, passphrase=passphrase, renew_before_days=before)
         store.note(self.host, "identity", "certificate issued")
         return issued

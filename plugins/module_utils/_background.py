@@ -16,12 +16,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ._cli import SEARCH_PATH, run
+from ._cli import SEARCH_PATH, WAIT_SECONDS, run
 from ._errors import EdgesecError, Refused
 
 DIRECTORY = "/run/edgesec/work"
 
-_START_SECONDS = 60.0
+_START_SECONDS = WAIT_SECONDS
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
 # Without the default dependencies, since a unit that is started at boot would wait for what waits for it.
 _UNTIL_SHUTDOWN = ("DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target")

@@ -15,16 +15,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple, Optional
 
 from ._console import DEBUG_SHELL, SHELL_UNITS, editor_setting, is_masked, restricted_entries
 from ._errors import EdgesecError, Refused
-from ._fstab_file import reload_systemd
 from ._going_back import Step as Undo
 from ._going_back import cause, go_back
 from ._grub_console import DEFAULTS, GRUB, MADE, SCRIPT, defaults, generate, script
 from ._observe import is_directory, json_clean, read_line, read_text, under
+from ._systemd_reload import reloaded_after
 from ._writable import put
 
 KEEP = "keep"
@@ -104,6 +105,13 @@ class Plan(NamedTuple):
 
         :raises EdgesecError: what failed.
         """
+        units = self.root == "/" and any(step.path.startswith(_UNITS) for step in self.steps)
+        with reloaded_after() if units else nullcontext():
+            self._write()
+        for path, value in self.running:
+            _set_now(under(self.root, path), value)
+
+    def _write(self) -> None:
         done: list[Step] = []
         try:
             for step in self.steps:
@@ -116,10 +124,6 @@ class Plan(NamedTuple):
             raise cause(
                 error, go_back(Undo(step.path, partial(_put_before, self.root, step)) for step in made)
             ) from None
-        for path, value in self.running:
-            _set_now(under(self.root, path), value)
-        if self.root == "/" and any(step.path.startswith(_UNITS) for step in self.steps):
-            reload_systemd()
 
 
 def _put_before(root: str, step: Step) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from . import _boot_window_hooks as hooks
@@ -17,10 +18,10 @@ from ._boot_window_state import GOVERNED, governed_text
 from ._files import sync_directory
 from ._fstab import find
 from ._fstab import parse as parse_fstab
-from ._fstab_file import reload_systemd
 from ._mountinfo import mounted_at
 from ._observe import read_text, under
 from ._storage import FSTAB, read_mounts
+from ._systemd_reload import reloaded_after
 from ._unlock_service import install, missing_library
 from ._whole_files import Change, missing_files
 
@@ -44,11 +45,10 @@ class Plan(NamedTuple):
     def apply(self) -> None:
         """Do it; the program is there before what calls it."""
         install(self.root, self.changes)
-        for each in self.removed:
-            os.unlink(each.path)
-            sync_directory(os.path.dirname(each.path))
-        if self.removed and self.root == "/":
-            reload_systemd()
+        with reloaded_after() if self.removed and self.root == "/" else nullcontext():
+            for each in self.removed:
+                os.unlink(each.path)
+                sync_directory(os.path.dirname(each.path))
 
 
 def look(paths: Sequence[str], root: str = "/") -> Plan:

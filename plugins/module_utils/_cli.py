@@ -16,7 +16,11 @@ from typing import NamedTuple, Optional, Union
 
 from ._errors import ToolFailed, ToolMissing, ToolTimeout
 
+# A tool that changes something waits for its device as long as that may take under load; one that looks does not.
+WAIT_SECONDS, LOOK_SECONDS = 600.0, 60.0
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_MOST_SHOWN = 200
 
 # Debian package of each tool whose name does not tell it.
 _PACKAGES = {
@@ -93,7 +97,7 @@ def run(
     *,
     stdin: bytes = b"",
     env: Optional[Mapping[str, str]] = None,
-    timeout: Optional[float] = 60.0,
+    timeout: Optional[float] = WAIT_SECONDS,
     ok: Sequence[int] = (0,),
 ) -> Completed:
     """Run a tool and wait for its end.
@@ -131,7 +135,12 @@ def run(
         )
     except subprocess.TimeoutExpired:
         # "from None": the original carries what the tool had printed, which may be a secret.
-        raise ToolTimeout(name, f"did not end within {timeout} s", "See whether its device still answers") from None
+        waited_for = " ".join(argument for argument in argv if isinstance(argument, str))[:_MOST_SHOWN]
+        raise ToolTimeout(
+            waited_for,
+            f"did not end within {timeout:g} s",
+            "See whether the device still answers, and what keeps it busy; then run again",
+        ) from None
     finally:
         for reader in readers:
             os.close(reader)

@@ -50,6 +50,7 @@ _WRONG_PIN = (0xA0, 0xA1, 0xA2)  # incorrect, invalid, length
 _PIN_LOCKED = 0xA4
 _SIGNATURE_WRONG = (0xC0, 0xC1)  # invalid, length
 _MOST_OBJECTS, _MOST_SLOTS, _MOST_BYTES = 256, 256, 65536
+_LABEL_BYTES = 32
 
 # Places in CK_FUNCTION_LIST, the order of which the standard fixes.
 _FUNCTIONS = {
@@ -103,6 +104,7 @@ class Token(NamedTuple):
     :ivar hardware_slot: whether the library says that the slot is a device (CKF_HW_SLOT).
     :ivar locked: whether the PIN of its user is locked.
     :ivar final_try: whether one more wrong PIN locks it.
+    :ivar pin_bytes: fewest and most bytes of a PIN, as the token states them; 0 and 0 where it does not.
     """
 
     slot: int
@@ -115,6 +117,21 @@ class Token(NamedTuple):
     pin_set: bool
     locked: bool
     final_try: bool
+    pin_bytes: tuple[int, int]
+
+
+def require_label(label: str) -> None:
+    """
+    :raises TokenError: a token with this label would not be found again (PKCS#11, CK_TOKEN_INFO: 32 bytes, padded).
+    """
+    size = len(label.encode("utf-8", "surrogatepass"))
+    seen = ""
+    if not 1 <= size <= _LABEL_BYTES:
+        seen = f"has a label of {size} bytes, and tokens have from 1 to {_LABEL_BYTES}"
+    elif label != label.strip() or not label.isprintable():
+        seen = "has a label with blanks around it, or with a character that cannot be printed"
+    if seen:
+        raise TokenError("token", f"the token {label[:_LABEL_BYTES]!a}", seen, "Set device_identity_token")
 
 
 class Library:
@@ -165,7 +182,10 @@ class Library:
         """
         if token.initialized:
             raise TokenError("token", f"the token {token.label}", "is initialised already", "Name it")
-        name = label.encode().ljust(32)
+        require_label(label)
+        _require_pin(token, label, so_pin, "SO PIN")
+        _require_pin(token, label, pin, "PIN")
+        name = label.encode().ljust(_LABEL_BYTES)
         self._call("C_InitToken", c_ulong(token.slot), c_char_p(so_pin), c_ulong(len(so_pin)), c_char_p(name))
         # The slot may have got another id; the label is ours.
         made = [each for each in self.tokens() if each.initialized and each.label == label]
@@ -184,6 +204,8 @@ class Library:
 
         :raises TokenError: the PIN is wrong or locked. It was tried once at the most.
         """
+        if pin is not None:
+            _require_pin(token, token.label, pin, "PIN")
         with self._opened(token, writable=pin is not None) as handle:
             if pin is not None:
                 self._login(token, handle, _USER, pin)
@@ -208,6 +230,7 @@ class Library:
             pin_set=bool(info.flags & _USER_PIN_INITIALIZED),
             locked=bool(info.flags & _LOCKED),
             final_try=bool(info.flags & _FINAL_TRY),
+            pin_bytes=(int(info.least_pin_bytes), int(info.most_pin_bytes)),
         )
 
     @contextmanager
@@ -247,6 +270,21 @@ class Library:
         if code not in ok:
             raise CallFailed(self._subject, name, code)
         return code
+
+
+def _require_pin(token: Token, label: str, pin: bytes, which: str) -> None:
+    """
+    :raises TokenError: the token takes no PIN of this length, so it is not tried.
+    """
+    least, most = token.pin_bytes
+    # Some libraries state nothing, or all bits set (CK_UNAVAILABLE_INFORMATION).
+    if least <= most and most and not least <= len(pin) <= most:
+        raise TokenError(
+            "pin_length",
+            f"the token {label}",
+            f"takes a {which} of {least} to {most} bytes, and the one given has {len(pin)}",
+            "Set device_identity_pin to one of that length",
+        )
 
 
 class Session:

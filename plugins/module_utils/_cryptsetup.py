@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from ._cli import Argument, Secret, run
+from ._cli import WAIT_SECONDS, Argument, Secret, run
 
 # Both kinds of key are 256 random bits, which no key derivation makes stronger: the least that LUKS2 allows, so that
 # the smallest board opens its volume at once.
@@ -26,7 +26,7 @@ _METADATA_SIZE = "64k"
 _HOTZONE = "16M"
 
 _WRONG_KEY = 2
-_TIMEOUT = 120.0
+_TIMEOUT = WAIT_SECONDS
 
 
 def format_device(

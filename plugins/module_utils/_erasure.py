@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._blocks import Blocks
-from ._cli import run
+from ._cli import WAIT_SECONDS, run
 from ._crypttab import CRYPTTAB, without
 from ._discard import discard, left_to_a_person
 from ._errors import EdgesecError, Refused, ToolFailed
@@ -149,10 +149,10 @@ def erase(remains: Remains, data: str, services: Sequence[str], recovery_key: Op
 def _take_out_of_use(remains: Remains, services: Sequence[str]) -> None:
     if remains.mounts:
         for service in services:
-            run(["systemctl", "stop", service], timeout=300)
+            run(["systemctl", "stop", service], timeout=WAIT_SECONDS)
     for path in remains.mounts:
         try:
-            run(["umount", path], timeout=300)
+            run(["umount", path], timeout=WAIT_SECONDS)
         except ToolFailed as error:
             raise EdgesecError(
                 path,

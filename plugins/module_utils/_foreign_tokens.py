@@ -18,13 +18,12 @@ import json
 from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
+from ._tpm_public import KEYEDHASH, NO_DA, USER_WITH_AUTH, Reader
 
 SYSTEMD, CLEVIS = "systemd", "clevis"
 SYSTEMD_TYPE, CLEVIS_TYPE = "systemd-tpm2", "clevis"
 TPM2 = "tpm2"
 
-_KEYEDHASH = 0x0008
-_USER_WITH_AUTH, _NO_DA = 1 << 6, 1 << 10
 _NAME_BYTES = 34
 _PCRS = 24
 _SECURE_BOOT, _KERNEL_BOOT, _SYSTEM_IDENTITY = 7, 11, 15
@@ -70,12 +69,12 @@ class ForeignToken(NamedTuple):
             more_than_literal = bool(self.public_key_pcrs) or self.pcrlock
             literal = not more_than_literal
             found.update(
-                no_pcrs=bool(self.sealed.attributes & _USER_WITH_AUTH) or (literal and not self.pcrs),
+                no_pcrs=bool(self.sealed.attributes & USER_WITH_AUTH) or (literal and not self.pcrs),
                 literal_pcrs=literal and bool(self.pcrs),
                 pcr7_only=literal and self.pcrs == (_SECURE_BOOT,),
                 sha1_bank=bool(self.pcrs or self.public_key_pcrs) and self.bank == "sha1",
                 srk_not_pinned=not self.srk_pinned,
-                noda_missing=not self.sealed.attributes & _NO_DA,
+                noda_missing=not self.sealed.attributes & NO_DA,
                 bus_not_encrypted=self.provider == CLEVIS,
                 no_latch=_KERNEL_BOOT not in self.public_key_pcrs and _SYSTEM_IDENTITY not in self.pcrs,
                 no_rollback_protection=not self.pcrlock,
@@ -119,9 +118,7 @@ def _systemd(data: dict[str, Any]) -> ForeignToken:
         srk_pinned=srk is not None,
         srk_name=_name_in(srk) if srk is not None else None,
         # The weakest of them counts.
-        sealed=Sealed(
-            attributes=_all_have(sealed, _NO_DA) | _any_has(sealed, _USER_WITH_AUTH), policy=sealed[0].policy
-        ),
+        sealed=Sealed(attributes=_all_have(sealed, NO_DA) | _any_has(sealed, USER_WITH_AUTH), policy=sealed[0].policy),
     )
 
 
@@ -138,36 +135,13 @@ def _clevis(data: dict[str, Any]) -> ForeignToken:
         method=TPM2,
         bank=_string(config["pcr_bank"]) if pcrs else None,
         pcrs=_pcrs([int(number) for number in pcrs.split(",")] if pcrs else []),
-        sealed=_public(_Reader(_base64url(config["jwk_pub"])), last=True),
+        sealed=_public(Reader(_base64url(config["jwk_pub"])), last=True),
     )
-
-
-class _Reader:
-    """Big-endian numbers and sized buffers, as a TPM marshals them."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    @property
-    def at_end(self) -> bool:
-        return not self._data
-
-    def take(self, size: int) -> bytes:
-        if size > len(self._data):
-            raise ValueError
-        taken, self._data = self._data[:size], self._data[size:]
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def sized(self) -> bytes:
-        return self.take(self.number(2))
 
 
 def _sealed_in(blob: bytes) -> Sealed:
     """Of TPM2B_PRIVATE and TPM2B_PUBLIC, and the seed behind them where it was sealed without the TPM."""
-    reader = _Reader(blob)
+    reader = Reader(blob)
     reader.sized()
     sealed = _public(reader, last=False)
     if not reader.at_end:
@@ -177,11 +151,11 @@ def _sealed_in(blob: bytes) -> Sealed:
     return sealed
 
 
-def _public(reader: _Reader, *, last: bool) -> Sealed:
-    public = _Reader(reader.sized())
+def _public(reader: Reader, *, last: bool) -> Sealed:
+    public = Reader(reader.sized())
     if last and not reader.at_end:
         raise ValueError
-    if public.number(2) != _KEYEDHASH:
+    if public.number(2) != KEYEDHASH:
         raise ValueError
     public.number(2)
     return Sealed(public.number(4), public.sized())
@@ -189,7 +163,7 @@ def _public(reader: _Reader, *, last: bool) -> Sealed:
 
 def _name_in(serialized: bytes) -> Optional[bytes]:
     """The name of the key in a serialized handle of tpm2-tss; None for a digest of another length than SHA-256's."""
-    reader = _Reader(serialized)
+    reader = Reader(serialized)
     reader.number(4)
     name = reader.sized()
     return name if len(name) == _NAME_BYTES else None

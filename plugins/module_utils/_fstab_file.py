@@ -14,6 +14,7 @@ import tempfile
 from ._cli import run
 from ._errors import Refused
 from ._files import write_atomic
+from ._systemd_reload import reloaded_after
 
 FSTAB = "/etc/fstab"
 
@@ -53,14 +54,8 @@ def replace_table(before: str, after: str, path: str) -> None:
         raise Refused(path, "it was changed by somebody else meanwhile", "Run again")
     seen = os.stat(path) if os.path.exists(path) else None
     mode, uid, gid = (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) if seen else (0o644, 0, 0)
-    write_atomic(path, _encode(after), mode, uid, gid)
-    reload_systemd()
-
-
-def reload_systemd() -> None:
-    """Have systemd make its mount units anew, where it runs."""
-    if os.path.isdir("/run/systemd/system"):
-        run(["systemctl", "daemon-reload"])
+    with reloaded_after():
+        write_atomic(path, _encode(after), mode, uid, gid)
 
 
 def _errors(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import tempfile
 from typing import Optional
 
-from ._cli import run
+from ._cli import WAIT_SECONDS, run
 from ._console import grub_is_closed, restricted_entries
 from ._errors import Refused
 
@@ -27,7 +27,7 @@ SCRIPT = "/etc/grub.d/01_edgesec"
 DEFAULTS = "/etc/default/grub.d/zz-edgesec.cfg"
 # What grub.cfg is made from, of ours.
 MADE = (SCRIPT, DEFAULTS)
-_SECONDS = 300
+_SECONDS = WAIT_SECONDS
 
 
 def script(password: Optional[tuple[str, str]]) -> str:

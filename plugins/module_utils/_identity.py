@@ -26,7 +26,7 @@ from ._element import Place
 from ._errors import Malformed
 from ._files import write_atomic
 from ._handshake import Endpoint, prove
-from ._x509 import Certificate, parse_certificate, request
+from ._x509 import Certificate, key_type, parse_certificate, request
 
 NEXT, OLD = ".next", ".old"
 _DAY = 24 * 60 * 60
@@ -168,8 +168,13 @@ def ask(session: Session, identity: Identity) -> str:
     certificate, _why = _certificate(identity.certificate)
     present = element.public_key(session, key)
     in_use = present is not None and certificate is not None and certificate.public_key == present.spki
-    label = key + NEXT if in_use else key
+    other_kind = present is not None and key_type(present.spki) != identity.key_type
+    label = key + NEXT if in_use or other_kind else key
     public = element.public_key(session, label)
+    if public is not None and label != key and key_type(public.spki) != identity.key_type:
+        # Left by an interrupted renewal from before another kind was asked for; no certificate names it.
+        element.destroy(session, label)
+        public = None
     if public is None:
         element.make(session, label, identity.key_type)
         public = element.public_key(session, label)

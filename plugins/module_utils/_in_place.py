@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from . import _background, _cryptsetup
 from ._background import launch, only_one
 from ._cipher import cipher_for_this_processor
-from ._cli import run
+from ._cli import WAIT_SECONDS, run
 from ._enrolment import BY_CONTROLLER
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
 from ._fstab import find, parse, put_entry
@@ -316,7 +316,7 @@ def _stop_services(volume: Volume) -> list[str]:
         for service in volume.services:
             if run(["systemctl", "is-active", "--quiet", service], ok=(0, 1, 2, 3, 4)).rc == 0:
                 stopped.append(service)
-                run(["systemctl", "stop", service], timeout=300)
+                run(["systemctl", "stop", service], timeout=WAIT_SECONDS)
     except EdgesecError as error:
         raise cause(error, _start_services(stopped)) from None
     return stopped
@@ -327,7 +327,7 @@ def _start_services(stopped: list[str]) -> list[str]:
     problems = []
     for service in reversed(stopped):
         try:
-            run(["systemctl", "start", service], timeout=300)
+            run(["systemctl", "start", service], timeout=WAIT_SECONDS)
         except (EdgesecError, OSError) as error:
             problems.append(f"{service} was stopped, and does not start again ({error})")
     return problems

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
 
-from ._cli import run
+from ._cli import LOOK_SECONDS, run
 from ._files import sync_directory, write_atomic
 
 KEY_BYTES = 32
@@ -30,11 +30,14 @@ def mounted(device: str, *, options: str = "ro") -> Iterator[str]:
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
     path = tempfile.mkdtemp(prefix="token-", dir=DIRECTORY)
     try:
-        run(["mount", "-t", ",".join(FILE_SYSTEMS), "-o", f"{options},nodev,nosuid,noexec", device, path])
+        run(
+            ["mount", "-t", ",".join(FILE_SYSTEMS), "-o", f"{options},nodev,nosuid,noexec", device, path],
+            timeout=LOOK_SECONDS,
+        )
         try:
             yield path
         finally:
-            run(["umount", path])
+            run(["umount", path], timeout=LOOK_SECONDS)
     finally:
         os.rmdir(path)
 

@@ -29,7 +29,7 @@ def remove_plaintext(path: str) -> dict[str, Any]:
     sync_directory(directory)
     discarded = False
     if find_tool("fstrim") is not None:
-        discarded = run(["fstrim", _mount_point(directory)], timeout=600, ok=range(256)).rc == 0
+        discarded = run(["fstrim", _mount_point(directory)], timeout=3600, ok=range(256)).rc == 0
     return {"on_encrypted_storage": encrypted, "discarded": discarded}
 
 

@@ -13,6 +13,9 @@ import os
 
 DIRECTORY = "usr/lib/edgesec"
 PACKAGE = "usr/lib/edgesec/edgesec"
+CACHE = "__pycache__"
+# Is there while systemd has to read its units again and could not (_systemd_reload).
+RELOAD_OWED = "run/edgesec/reload-owed"
 UNITS = "etc/systemd/system"
 WANTS = "etc/systemd/system/multi-user.target.wants"
 
@@ -92,7 +95,7 @@ _LAUNCHER = """\
 # Managed by the edgesec.hardening collection: {purpose}.
 import sys
 
-sys.path.insert(0, "/usr/lib/edgesec")
+sys.path.insert(0, "/{directory}")
 
 from edgesec.{module} import main
 
@@ -148,13 +151,12 @@ if [ -x /usr/lib/edgesec/next-boot ]; then /usr/lib/edgesec/next-boot || true; f
     ),
 }
 
+# Name of each launcher, its module, and what it does.
 LAUNCHERS = {
-    "boot-window": _LAUNCHER.format(
-        module="_boot_window_program", purpose="makes boot file systems writable for a while"
-    ),
-    "next-boot": _LAUNCHER.format(module="_next_boot_check", purpose="says whether the next boot is approved"),
-    "unlock": _LAUNCHER.format(module="_unlock", purpose="opens a volume at boot"),
-    "swap": _LAUNCHER.format(module="_swap_boot", purpose="swaps to a device with a key that nobody keeps"),
+    "boot-window": ("_boot_window_program", "makes boot file systems writable for a while"),
+    "next-boot": ("_next_boot_check", "says whether the next boot is approved"),
+    "unlock": ("_unlock", "opens a volume at boot"),
+    "swap": ("_swap_boot", "swaps to a device with a key that nobody keeps"),
 }
 # Whatever ends the unlocker, the kernel's memory killer included, the latch is set.
 _LATCH = "ExecStopPost=/usr/lib/edgesec/unlock --latch %i\n"
@@ -196,6 +198,30 @@ def links_of(unit: str) -> list[str]:
     return [f"{WANTS}/{unit}", *([check] if program == "edgesec-unlock" else [])]
 
 
+def launchers(directory: str) -> dict[str, str]:
+    """The text of each launcher by name.
+
+    :param directory: where the launchers find the package, below the root.
+    """
+    return {
+        name: _LAUNCHER.format(module=module, purpose=purpose, directory=directory)
+        for name, (module, purpose) in LAUNCHERS.items()
+    }
+
+
+def unexpected(root: str) -> list[str]:
+    """Paths below the root of what is beside library and launchers: of another release, or of an interrupted run."""
+    found = [RELOAD_OWED] if os.path.exists(os.path.join(root, RELOAD_OWED)) else []
+    for directory, expected in (
+        (DIRECTORY, {os.path.basename(PACKAGE), *LAUNCHERS}),
+        (PACKAGE, {CACHE, *file_names()}),
+    ):
+        path = os.path.join(root, directory)
+        if os.path.isdir(path):
+            found += [f"{directory}/{name}" for name in sorted(os.listdir(path)) if name not in expected]
+    return found
+
+
 def file_names() -> list[str]:
     """The files of the package on the device."""
     return ["__init__.py", *(f"{module}.py" for module in MODULES)]
@@ -210,7 +236,10 @@ def digest_of(sources: dict[str, bytes]) -> str:
 
 
 def digest(root: str = "/") -> str | None:
-    """The digest of what is installed below C(root), or None where nothing is."""
+    """The digest of what is installed below C(root), or None where nothing is.
+
+    Anything beside it changes the digest, so that an interrupted installation is brought to its end.
+    """
     package = os.path.join(root, PACKAGE)
     try:
         names = [name for name in os.listdir(package) if name.endswith(".py")]
@@ -218,6 +247,7 @@ def digest(root: str = "/") -> str | None:
         for name in names:
             with open(os.path.join(package, name), "rb") as file:
                 sources[name] = file.read()
+        sources.update((name, b"") for name in unexpected(root))
     except OSError:
         return None
     return digest_of(sources)

@@ -20,10 +20,12 @@ from ._errors import Malformed, Refused
 from ._header_digest import is_as_recorded
 from ._luks2 import Header
 from ._reencryption import is_under_way
+from ._srk import require_fit
 from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm import LATCH_CANDIDATES
 from ._tpm2 import Tpm2
+from ._tpm_public import SEALED, weaknesses
 from ._volume import require_header
 from ._worthless import need, refuse_worthless, values_of
 
@@ -116,6 +118,7 @@ def preview(volume: Volume, tpm: Tpm2, wish: Wish) -> dict[str, Any]:
     latch = _latch_pcr(tpm, wish.pcrs, None, "/")
     values = values_of(tpm, sorted({*wish.pcrs, latch}))
     refuse_worthless(wish.pcrs, values, wish.accept)
+    require_fit(tpm)
     nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
     why = "the volume is not sealed to the TPM"
     status = Status(volume, nothing_yet, b"", values, latch, None, None, None, SEAL, why, "/", volume.device)
@@ -143,6 +146,9 @@ def look(
     counted = None if counter is None else _counter.value_of(tpm, counter)
     status = Status(volume, header, srk_name, sealed_to, latch, token, counter, counted, None, "", root, metadata)
     status = _judge(status, wish, values)
+    if status.action == SEAL:
+        # What is sealed already goes on opening; a control tells of it.
+        require_fit(tpm)
     if status.action is not None and is_under_way(header):
         raise Refused(
             volume.device,
@@ -162,6 +168,9 @@ def _judge(status: Status, wish: Wish, values: dict[int, bytes]) -> Status:
     if wish.authority is not None and token.authority != wish.authority:
         need(accept, "policy_change", "the policy key", "is not the one that the volume was sealed under")
         return status._replace(action=SEAL, why="the volume is sealed under another policy key")
+    unfit_object = weaknesses(token.public[2:], SEALED)
+    if unfit_object:
+        return status._replace(action=SEAL, why=f"the sealed object is not fit: {', '.join(unfit_object)}")
     if tuple(sorted(wish.pcrs)) != token.pcrs:
         return status._replace(action=SEAL, why=f"the volume is sealed to the PCRs {list(token.pcrs)}")
     unfit = _unfit(status, token, values)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
-from ._cli import run
+from ._cli import LOOK_SECONDS, run
 from ._errors import Malformed
 
 # blkid(8): 2 = nothing was found, 8 = more than one format was found, so that none is certain.
@@ -62,8 +62,8 @@ def probe(path: str) -> Contents:
 
     :raises EdgesecError: a tool is missing, failed, or printed what it should not.
     """
-    blkid = run(["blkid", "-p", "-o", "export", path], ok=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT))
-    wipefs = run(["wipefs", "-n", "-J", "-O", _COLUMNS, path])
+    blkid = run(["blkid", "-p", "-o", "export", path], ok=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT), timeout=LOOK_SECONDS)
+    wipefs = run(["wipefs", "-n", "-J", "-O", _COLUMNS, path], timeout=LOOK_SECONDS)
     properties = parse_blkid(blkid.stdout.decode("utf-8", "replace"))
     found = parse_wipefs(wipefs.stdout.decode("utf-8", "replace"))
     if _has_empty_table(path):

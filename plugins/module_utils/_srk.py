@@ -4,18 +4,43 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The storage root key: made where a TPM has none. That is remembered, so that no other is ever removed."""
+"""The storage root key: made where a TPM has none, judged where it has one.
+
+That it was made is remembered, so that no other is ever removed.
+"""
 
 from __future__ import annotations
 
 import os
 
+from ._errors import Refused
 from ._files import write_atomic
 from ._observe import read_line
 from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
+from ._tpm_public import STORAGE, weaknesses
 
 # Holds the name of the key that was made.
 MARK = "etc/edgesec/tpm/srk-made"
+
+
+def require_fit(tpm: Tpm2) -> None:
+    """Refuse to seal under a key at the storage root key's handle that is not fit for it.
+
+    :raises Refused: another program has made it with attributes or algorithms that would cost the volume.
+    """
+    found = tpm.srk()
+    wrong = weaknesses(found[1], STORAGE) if found is not None else []
+    if not wrong:
+        return
+    lockout = (
+        ". Without noda a few power cuts lock the TPM, and the volume stays closed" if "noda_missing" in wrong else ""
+    )
+    raise Refused(
+        f"the key at {SRK_HANDLE} in the TPM",
+        f"was made by another program and is not fit to seal under: {', '.join(wrong)}{lockout}",
+        f"If nothing needs it any more, remove it (tpm2_evictcontrol -C o -c {SRK_HANDLE}) and run again: the role then"
+        " makes its own. Nothing was changed",
+    )
 
 
 def make_srk(tpm: Tpm2, root: str = "/") -> bytes:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ._cli import find_tool, run
+from ._cli import LOOK_SECONDS, find_tool, run
 from ._errors import EdgesecError, Malformed
 from ._foreign_tokens import SYSTEMD, TPM2, ForeignToken, parse_foreign
 from ._luks2 import Header
@@ -134,7 +134,10 @@ def _unit(name: str) -> Optional[dict[str, Any]]:
     if find_tool("systemctl") is None or not os.path.isdir("/run/systemd/system"):
         return None
     try:
-        done = run(["systemctl", "show", "--property=LoadState,ActiveState,Result", systemd_unit_of(name)])
+        done = run(
+            ["systemctl", "show", "--property=LoadState,ActiveState,Result", systemd_unit_of(name)],
+            timeout=LOOK_SECONDS,
+        )
     except EdgesecError:
         return None
     shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())

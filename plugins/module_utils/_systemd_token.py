@@ -14,7 +14,7 @@ import re
 from typing import NamedTuple, Optional
 
 from . import _cryptsetup
-from ._cli import Argument, MemoryFile, run
+from ._cli import WAIT_SECONDS, Argument, MemoryFile, run
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
 from ._foreign_tokens import SYSTEMD, ForeignToken, parse_foreign
 from ._libcryptsetup import require_systemd_token
@@ -23,7 +23,7 @@ from ._tpm2 import Tpm2
 from ._volume import require_header
 
 _OLDEST, _WITH_PCRLOCK = 252, 255
-_TIMEOUT = 120.0
+_TIMEOUT = WAIT_SECONDS
 _VERSION = re.compile(r"systemd ([0-9]+)\b")
 # AlgorithmIdentifier of rsaEncryption (RFC 3279, 2.3.1), which a SubjectPublicKeyInfo has near its begin.
 _RSA = bytes.fromhex("300d06092a864886f70d0101010500")

@@ -29,6 +29,7 @@ from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
 from ._tpm_policy import key_name
+from ._tpm_public import STORAGE, weaknesses
 from ._unlock_facts import last_unlock, unit_enabled
 
 # PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
@@ -96,8 +97,10 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
 def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
     """What only the TPM itself can answer: whether it does, the storage root key, and PCRs where sysfs has none."""
     try:
-        name = tpm.srk_name()
-        facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex()} if name else None
+        srk = tpm.srk()
+        if srk is not None:
+            name, public = srk
+            facts["srk"] = {"handle": SRK_HANDLE, "name": name.hex(), "weaknesses": weaknesses(public, STORAGE)}
         if not facts["pcrs"]:
             facts["active_banks"] = sorted(tpm.active_banks())
             values = tpm.read_pcrs(BANK, PCRS) if BANK in facts["active_banks"] else {}

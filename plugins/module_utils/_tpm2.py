@@ -48,6 +48,9 @@ _REASONS = {
     0x18B: "tpm_changed",
     0x1DF: "tpm_changed",
     0x126: "revoked",
+    # What the key asks for is not the empty password; it is one without noda, or one with it.
+    0x98E: "auth_refused",
+    0x9A2: "auth_refused",
 }
 
 
@@ -115,16 +118,23 @@ class Tpm2:
 
     def srk_name(self) -> Optional[bytes]:
         """Name of the storage root key at its usual handle, or None where there is no key."""
+        found = self.srk()
+        return None if found is None else found[0]
+
+    def srk(self) -> Optional[tuple[bytes, bytes]]:
+        """Name and public part (TPMT_PUBLIC) of the key at the handle of the storage root key; None without one."""
+        name, public = self.path("srk.name"), self.path("srk.public")
         try:
             answer = self._ask(commands.read_public(int(SRK_HANDLE, 16)))
             if answer is not None:
-                return commands.name_in(answer)
-            self.call("tpm2_readpublic", "-Q", "-c", SRK_HANDLE, "-n", self.path("srk.name"))
+                return commands.name_in(answer), commands.public_in(answer)
+            self.call("tpm2_readpublic", "-Q", "-c", SRK_HANDLE, "-n", name, "-o", public)
         except TpmError as error:
             if error.reason != "tpm_changed":
                 raise
             return None
-        return self.read("srk.name")
+        # The tool writes TPM2B_PUBLIC, which begins with its size.
+        return self.read("srk.name"), self.read("srk.public")[2:]
 
     def create_srk(self) -> bytes:
         """Make the storage root key and keep it in the TPM; returns its name."""
@@ -177,6 +187,14 @@ class Tpm2:
                       "-g", "sha256", "-L", self.write("seal.policy", policy), "-a", _SEALED_ATTRIBUTES, "-i", "-",
                       "-u", self.path("sealed.pub"), "-r", self.path("sealed.priv"), stdin=secret)
             # fmt: on
+        except TpmError as error:
+            if error.reason != "auth_refused":
+                raise
+            raise TpmError(
+                error.reason,
+                f"asks for a password to use the key at {SRK_HANDLE}, which another program has made",
+                f"If nothing needs it any more, remove it (tpm2_evictcontrol -C o -c {SRK_HANDLE}) and run again",
+            ) from None
         finally:
             self.call("tpm2_flushcontext", session)
             self.flush_transient()

@@ -86,6 +86,14 @@ def name_in(answer: bytes) -> bytes:
     return _sized(rest)[0]
 
 
+def public_in(answer: bytes) -> bytes:
+    """The public part (TPMT_PUBLIC) in the answer to :func:`read_public`.
+
+    :raises Malformed: there is none.
+    """
+    return _sized(answer[_HEADER.size :])[0]
+
+
 def handles_in(answer: bytes) -> set[int]:
     """The handles in the answer to :func:`nv_indices`.
 

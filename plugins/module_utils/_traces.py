@@ -22,11 +22,11 @@ from ._counter import remove as remove_counter
 from ._enrolment import enrolled_names, read_enrolment, sealed_tokens
 from ._errors import Malformed, Refused
 from ._files import sync_directory
-from ._fstab_file import reload_systemd
 from ._luks_header import header_of
 from ._next_boot_record import MOTD
 from ._runtime import HOOKS
 from ._srk import remove_srk, was_made_here
+from ._systemd_reload import reload_systemd
 from ._tpm2 import SRK_HANDLE, Tpm2, TpmError
 
 _DIRECTORIES = ("etc/edgesec", "run/edgesec", "usr/lib/edgesec")

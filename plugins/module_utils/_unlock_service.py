@@ -8,36 +8,16 @@
 
 from __future__ import annotations
 
-import compileall
 import os
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any
+from contextlib import nullcontext
 
-from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
-from ._cli import run
-from ._errors import EdgesecError
-from ._runtime import DIRECTORY, HOOKS, LAUNCHERS, MODULES, PACKAGE, UNIT_TEXTS, UNITS, links_of
+from ._library import install_library, missing_library, sources
+from ._runtime import DIRECTORY, HOOKS, UNIT_TEXTS, UNITS, links_of
+from ._systemd_reload import reloaded_after
 from ._whole_files import Change, missing_files, write
 
-# They are imported here so that Ansible sends them, with all that they import, to the device.
-_PROGRAMS = (_unlock, _swap_boot, _next_boot_check, _boot_window_program)
-
-
-def sources() -> dict[str, str]:
-    """The sources that run here and now, by file name: from files, or from the archive that Ansible sent.
-
-    :raises EdgesecError: one of them cannot be found.
-    """
-    package = str(_PROGRAMS[0].__package__)
-    found = {"__init__.py": ""}
-    for name in MODULES:
-        loader: Any = import_module(f"{package}.{name}").__loader__
-        source = loader.get_source(f"{package}.{name}")
-        if source is None:
-            raise EdgesecError(f"the module {name}", "has no source to install")
-        found[f"{name}.py"] = source
-    return found
+__all__ = ("install", "missing", "missing_library", "sources")
 
 
 def missing(root: str, units: Sequence[str]) -> list[Change]:
@@ -56,19 +36,12 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
     return [*changes, *(Change(link, "", to, None) for link, to in links.items() if not os.path.islink(link))]
 
 
-def missing_library(root: str) -> list[Change]:
-    """What differs of the code and its launchers from what is to be there."""
-    wanted = [(os.path.join(PACKAGE, name), text, 0o644) for name, text in sources().items()]
-    return missing_files(
-        root, [*wanted, *((os.path.join(DIRECTORY, name), text, 0o755) for name, text in LAUNCHERS.items())]
-    )
-
-
 def install(root: str, changes: Sequence[Change]) -> None:
-    """Write what differs."""
-    write(changes)
-    if changes:
-        # The unit may not write there, and compiling is a good part of a small board's boot.
-        compileall.compile_dir(os.path.join(root, PACKAGE), quiet=1)
-    if changes and root == "/" and os.path.isdir("/run/systemd/system"):
-        run(["systemctl", "daemon-reload"])
+    """Write what differs, the library before what calls it, and have systemd read its units again."""
+    if not changes:
+        return
+    with reloaded_after() if root == "/" else nullcontext():
+        library = os.path.join(root, DIRECTORY, "")
+        if any(change.path.startswith(library) for change in changes):
+            install_library(root)
+        write([change for change in changes if not change.gone and not change.path.startswith(library)])

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Files that are to be there whole, with their modes: what differs, as Ansible shows it, and writing it."""
+"""Files that must be there whole, with their modes, or not at all: what differs, as Ansible shows it; writing it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ File = tuple[str, str, int]
 
 
 class Change(NamedTuple):
-    """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target)."""
+    """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target).
+
+    :ivar gone: whether it is to be removed instead.
+    """
 
     path: str
     before: str
     after: str
     mode: Optional[int]
+    gone: bool = False
 
     @property
     def diff(self) -> dict[str, str]:
         """As Ansible shows differences; of code no more than its digest."""
         before, after = (_digest(text) if self.path.endswith(".py") else text for text in (self.before, self.after))
+        if self.gone:
+            after = ""
         return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
@@ -47,6 +53,11 @@ def missing_files(root: str, wanted: Sequence[File]) -> list[Change]:
         if before != text or not _is_ours(path, mode):
             changes.append(Change(path, before or "", text, mode))
     return changes
+
+
+def removals(root: str, names: Sequence[str]) -> list[Change]:
+    """What must not be there: files or directories, each by its path below the root."""
+    return [Change(path, _content(path) or "", "", None, gone=True) for path in (os.path.join(root, n) for n in names)]
 
 
 def write(changes: Sequence[Change]) -> None:

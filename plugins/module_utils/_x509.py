@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Callable, NamedTuple
 
 from ._der import BIT_STRING, CONTEXT_0, INTEGER, OCTET_STRING, OID, SEQUENCE, Value, children, encode, value
-from ._errors import Malformed
+from ._errors import Malformed, Refused
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----")
 
@@ -34,6 +34,9 @@ _EC_PUBLIC_KEY = encode(OID, bytes.fromhex("2a8648ce3d0201"))
 P256 = encode(OID, bytes.fromhex("2a8648ce3d030107"))
 _ECDSA_WITH_SHA256 = encode(OID, bytes.fromhex("2a8648ce3d040302"))
 _NULL = bytes((5, 0))
+_EXPONENT = 65537
+# RFC 5280 appendix A.1, ub-common-name.
+_MOST_NAME_CHARACTERS = 64
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
@@ -116,11 +119,43 @@ def ecdsa_signature(raw: bytes) -> bytes:
     return encode(SEQUENCE, *(_unsigned(number) for number in numbers))
 
 
-def request(common_name: str, public_key: bytes, sign: Callable[[bytes], bytes]) -> str:
-    """A request for a certificate, in PEM.
+def key_type(public_key: bytes) -> str:
+    """The kind of key in a SubjectPublicKeyInfo, such as C(ec-p256) or C(rsa-2048).
+
+    Empty for anything that :func:`ec_public_key` and :func:`rsa_public_key` (with the exponent 65537) do not write.
+    """
+    if len(public_key) > 65 and ec_public_key(public_key[-65:]) == public_key and public_key[-65] == 4:
+        return "ec-p256"
+    try:
+        fields = children(public_key, value(public_key, 0, len(public_key)), SEQUENCE)
+        bits = public_key[fields[1].content + 1 : fields[1].end]
+        modulus = children(bits, value(bits, 0, len(bits)), SEQUENCE)[0]
+    except (Malformed, IndexError):
+        return ""
+    number = int.from_bytes(bits[modulus.content : modulus.end], "big")
+    return f"rsa-{number.bit_length()}" if rsa_public_key(number, _EXPONENT) == public_key else ""
+
+
+def require_common_name(common_name: str) -> None:
+    """
+    :raises Refused: the name does not fit into the subject of a certificate.
+    """
+    seen = ""
+    if not common_name.strip():
+        seen = "is empty"
+    elif len(common_name) > _MOST_NAME_CHARACTERS:
+        seen = f"has {len(common_name)} characters, and a certificate holds {_MOST_NAME_CHARACTERS} at most"
+    elif not common_name.isprintable():
+        seen = "contains a character that cannot be printed"
+    if seen:
+        shown = ascii(common_name[:_MOST_NAME_CHARACTERS])
+        raise Refused(f"the common name {shown}", seen, "Set device_identity_common_name to another name")
+
+
+def request_body(common_name: str, public_key: bytes) -> bytes:
+    """The part of a request that is signed (CertificationRequestInfo), in DER.
 
     :param common_name: also asked for as a DNS name, where it can be one.
-    :param sign: SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5, by the key that is asked for.
     """
     subject = encode(SEQUENCE, encode(_SET, encode(SEQUENCE, _COMMON_NAME, encode(_UTF8_STRING, common_name.encode()))))
     attributes = b""
@@ -128,14 +163,31 @@ def request(common_name: str, public_key: bytes, sign: Callable[[bytes], bytes])
         names = encode(SEQUENCE, encode(_DNS_NAME, common_name.encode()))
         extension = encode(SEQUENCE, _SUBJECT_ALT_NAME, encode(OCTET_STRING, names))
         attributes = encode(SEQUENCE, _EXTENSION_REQUEST, encode(_SET, encode(SEQUENCE, extension)))
-    wanted = encode(SEQUENCE, _unsigned(0), subject, public_key, encode(CONTEXT_0, attributes))
+    return encode(SEQUENCE, _unsigned(0), subject, public_key, encode(CONTEXT_0, attributes))
+
+
+def signed_request(body: bytes, public_key: bytes, signature: bytes) -> bytes:
+    """A request in DER; the signature is SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5."""
     algorithm = (
         encode(SEQUENCE, _SHA256_WITH_RSA, _NULL) if is_rsa(public_key) else encode(SEQUENCE, _ECDSA_WITH_SHA256)
     )
-    der = encode(SEQUENCE, wanted, algorithm, _bits(sign(wanted)))
+    return encode(SEQUENCE, body, algorithm, _bits(signature))
+
+
+def request_pem(der: bytes) -> str:
+    """A request in PEM."""
     text = base64.b64encode(der).decode()
     lines = [text[at : at + 64] for at in range(0, len(text), 64)]
     return "\n".join(("-----BEGIN CERTIFICATE REQUEST-----", *lines, "-----END CERTIFICATE REQUEST-----", ""))
+
+
+def request(common_name: str, public_key: bytes, sign: Callable[[bytes], bytes]) -> str:
+    """A request for a certificate, in PEM.
+
+    :param sign: SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5, by the key that is asked for.
+    """
+    body = request_body(common_name, public_key)
+    return request_pem(signed_request(body, public_key, sign(body)))
 
 
 def _unsigned(number: int) -> bytes:

@@ -14,6 +14,9 @@ description:
     that in its place. The private key never leaves the token.
   - The attributes of the key are read back from the token. One that may exist outside of it is refused. So is one whose
     signature of a fresh challenge its public half does not verify.
+  - The controller passes a request on to an issuer only if it is byte for byte the one that this module makes for the
+    name and the kind of key in the task. What the issuer gives is sent on only if it belongs to the key and the name,
+    is not the certificate of a CA, and is valid now.
   - A certificate that ends soon is replaced, with a new key. The old key is destroyed after the new certificate has
     been proven, and is in its place. Whatever interrupts that, the next run brings it to its end or undoes it.
   - A PIN that the store has none of is made on the controller, and escrowed there before the token is made. A wrong one
@@ -43,7 +46,7 @@ options:
     default: {}
   token:
     description:
-      - Label of the token. Where there is none of it, and one slot is empty, it is made there.
+      - Label of the token, of 32 bytes at most. Where there is none of it, and one slot is empty, it is made there.
     type: str
     default: edgesec
   key:
@@ -59,7 +62,7 @@ options:
     default: ec-p256
   common_name:
     description:
-      - Whom the certificate is for. Asked for as a DNS name too, where it can be one.
+      - Whom the certificate is for, in 64 characters at most. Asked for as a DNS name too, where it can be one.
     type: str
     required: true
   certificate:
@@ -81,6 +84,8 @@ options:
   renew_before_days:
     description:
       - How many days before its end a certificate is replaced.
+      - An issuer whose certificates do not live longer than this is refused, since every run would replace them. So is
+        a CA that itself ends within these days.
     type: int
     default: 30
   endpoint:
@@ -242,9 +247,9 @@ csr:
   sample: "-----BEGIN CERTIFICATE REQUEST-----"
 reason:
   description:
-    - Why it failed, in one word, such as V(pin_wrong), V(pin_locked), V(pin_final_try), V(token_missing), V(library),
-      V(certificate_wrong), V(certificate_not_valid), V(key_extractable), V(signature_wrong), V(handshake) or
-      V(tool_missing).
+    - Why it failed, in one word, such as V(pin_wrong), V(pin_locked), V(pin_final_try), V(pin_length),
+      V(token_missing), V(library), V(certificate_wrong), V(certificate_not_valid), V(key_extractable),
+      V(signature_wrong), V(handshake) or V(tool_missing).
   returned: failure
   type: str
   sample: pin_wrong
@@ -256,7 +261,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
+from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError, require_label
 from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, named, opened, place_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._handshake import Endpoint
@@ -271,9 +276,12 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._identity import
     record,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, ISSUER
+from ansible_collections.edgesec.hardening.plugins.module_utils._x509 import require_common_name
 
 
 def identity_of(params: dict[str, Any]) -> Identity:
+    require_label(params["token"])
+    require_common_name(params["common_name"])
     try:
         user = pwd.getpwnam(params["pin_owner"])
     except KeyError:

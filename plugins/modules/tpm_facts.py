@@ -87,6 +87,13 @@ ansible_facts:
           contains:
             handle: {type: str, description: "Handle."}
             name: {type: str, description: "Name, hexadecimal."}
+            weaknesses:
+              description: >-
+                What makes it unfit to seal under, such as V(noda_missing) - power cuts count as guesses, and a few of
+                them lock the TPM -, V(restricted_missing), V(sign_set), V(key_weak) or V(symmetric_weak). Empty for a
+                key as this collection makes it.
+              type: list
+              elements: str
         boot_type: {type: str, description: "V(uki), V(shim-grub) or V(other)."}
         default_pcrs: {type: list, elements: int, description: "The PCRs to seal to where none are named."}
         next_boot:

@@ -12,6 +12,9 @@ version_added: 1.0.0
 description:
   - Copies to C(/usr/lib/edgesec) the same code that this collection's modules run, with the systemd unit
     C(edgesec-unlock@.service), and enables the unit for each volume.
+  - The code is replaced whole. A power cut at any point leaves launchers that run the old code or the new one. What an
+    older release or an interrupted run left in C(/usr/lib/edgesec) is removed.
+  - Where systemd could not be told to read its units again, the next run tells it.
   - Nothing is started. The volumes are opened at the next boot.
 author:
   - "The edgesec.hardening contributors (@edgesec)"

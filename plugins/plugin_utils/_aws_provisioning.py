@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import issued_chain
 
 try:
     from awscrt.exceptions import AwsCrtError
@@ -33,6 +34,8 @@ else:
     MISSING = None
 
 SECONDS = 60
+# What AWS IoT puts in place of a subject that it does not take from the request.
+_COMMON_NAME = "AWS IoT Certificate"
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,12 @@ class FleetProvisioning:
     ca: bytes = b""
 
 
-def issued_by_aws(settings: FleetProvisioning, request: x509.CertificateSigningRequest, host: str) -> str:
+def issued_by_aws(
+    settings: FleetProvisioning, request: x509.CertificateSigningRequest, host: str, *, renew_before_days: int = 0
+) -> str:
     """A certificate for a request, active in AWS IoT, in PEM.
 
+    :param renew_before_days: see :func:`~_issuer.issued_chain`.
     :raises EdgesecError: AWS could not be reached, or has refused; then no certificate is active.
     """
     subject = f"fleet provisioning at {settings.endpoint}"
@@ -78,7 +84,13 @@ def issued_by_aws(settings: FleetProvisioning, request: x509.CertificateSigningR
         pem = request.public_bytes(serialization.Encoding.PEM).decode()
         csr = iotidentity.CreateCertificateFromCsrRequest(certificate_signing_request=pem)
         created = _result(client.create_certificate_from_csr(csr), subject, "did not certify the request")
-        certificate = _of(request, str(created.certificate_pem), subject)
+        certificate = issued_chain(
+            str(created.certificate_pem).encode(),
+            request,
+            subject,
+            renew_before_days=renew_before_days,
+            default=_COMMON_NAME,
+        )
         thing = iotidentity.RegisterThingRequest(
             certificate_ownership_token=created.certificate_ownership_token,
             parameters=dict(settings.parameters),
@@ -88,18 +100,6 @@ def issued_by_aws(settings: FleetProvisioning, request: x509.CertificateSigningR
     finally:
         connection.disconnect()
     return certificate
-
-
-def _of(request: x509.CertificateSigningRequest, pem: str, subject: str) -> str:
-    try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-    except ValueError as error:
-        raise EdgesecError(
-            subject, f"answered with a certificate that cannot be read ({error})", "Report this"
-        ) from None
-    if certificate.public_key() != request.public_key():
-        raise EdgesecError(subject, "answered with a certificate of another key", "Find out what answers in its place")
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _result(future: Future[Any], subject: str, seen: str) -> Any:

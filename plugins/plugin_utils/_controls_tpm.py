@@ -147,6 +147,25 @@ def _sealed(facts: View, policy: View) -> Finding:
     return _enrolled_volumes(facts, policy, check, systemd.sealed)
 
 
+def _srk_fit(facts: View, policy: View) -> Finding:
+    elsewhere = nothing_sealed(policy)
+    if elsewhere is not None:
+        return elsewhere
+    tpm = facts.child(AREA)
+    if not tpm.flag("present"):
+        return not_applicable("there is no TPM")
+    if not tpm.flag("responding"):
+        return unknown(tpm.maybe_text("reason") or "the TPM does not answer")
+    srk = tpm.maybe_child("srk")
+    if srk is None:
+        return not_applicable("the TPM has no storage root key yet")
+    wrong = srk.texts("weaknesses")
+    if not wrong:
+        return passed(f"the key at {srk.text('handle')}")
+    locks = "; a few power cuts lock the TPM" if "noda_missing" in wrong else ""
+    return failed(f"the key at {srk.text('handle')}: {', '.join(wrong)}{locks}")
+
+
 def _approved(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
         match = volume.maybe_text("approval_match")
@@ -256,6 +275,20 @@ CONTROLS = (
         topic="keys_in_hardware",
         source=AREA,
         check=_sealed,
+    ),
+    Control(
+        id="tpm.srk.fit",
+        title="The storage root key that volumes are sealed under cannot be locked by power cuts, and is strong",
+        recommendation="3.1.2.2.1",
+        expected="a storage key with noda, fixed in this TPM and made by it, with AES in CFB mode",
+        remedy=(
+            "If no other program needs the key, remove it (tpm2_evictcontrol -C o -c HANDLE), and run harden with"
+            " tpm_sealing_accept: [tpm_change]; the recovery key opens the volumes meanwhile"
+        ),
+        role=None,
+        topic="keys_in_hardware",
+        source=AREA,
+        check=_srk_fit,
     ),
     Control(
         id="tpm.volume.pcrs",

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,20 +16,40 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._der import SEQUENCE, children, value
+from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed
+from ansible_collections.edgesec.hardening.plugins.module_utils._x509 import key_type as kind_of_key
+from ansible_collections.edgesec.hardening.plugins.module_utils._x509 import (
+    request_body,
+    request_pem,
+    require_common_name,
+    signed_request,
+)
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_key import load_private_key
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 except ImportError:
     # Told by require_cryptography() before anything here is called.
     pass
+else:
+    # What cryptography raises for certificates and requests that it does not understand.
+    _UNREADABLE = (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    )
 
 SECONDS = 300
 _CA_YEARS = 20
 _EARLIER = timedelta(hours=1)
+_MOST_REQUEST, _MOST_ISSUED = 16 * 1024, 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -43,22 +64,129 @@ class IssuerSettings:
     days: int = 365
 
 
-def load_request(pem: str, common_name: str) -> x509.CertificateSigningRequest:
-    """A request from a device, with its signature verified.
+def load_request(pem: str, common_name: str, key_type: str = "") -> x509.CertificateSigningRequest:
+    """A request from a device, which is byte for byte the one that our own code on the device makes.
 
-    :raises EdgesecError: it is none, or was not made for this name by the key that it is for.
+    What issuers get is written from the bytes that were checked: nothing around them is passed on.
+
+    :param key_type: the kind of key that was asked for, one of KEY_TYPES; empty for any of them.
+    :raises EdgesecError: it differs from the request that was asked for, or is not signed by its own key.
     """
-    subject = f"the request for the certificate of {common_name}"
+    require_common_name(common_name)
+    subject, remedy = f"the request for the certificate of {common_name}", "Find out what answers in place of the token"
+    if len(pem) > _MOST_REQUEST:
+        raise EdgesecError(subject, f"has {len(pem)} characters, more than {_MOST_REQUEST}", remedy)
+    der = _der_of(pem)
+    if der is None:
+        raise EdgesecError(subject, "is not one request in PEM and nothing else", remedy)
     try:
-        request = x509.load_pem_x509_csr(pem.encode())
+        body, _algorithm, signature = children(der, value(der, 0, len(der)), SEQUENCE)
+        public_key = children(der, body, SEQUENCE)[2]
+    except (Malformed, ValueError, IndexError):
+        raise EdgesecError(subject, "cannot be read", remedy) from None
+    spki = der[public_key.begin : public_key.end]
+    kind, allowed = kind_of_key(spki), (key_type,) if key_type else KEY_TYPES
+    if kind not in allowed:
+        raise EdgesecError(subject, f"is for a key of the kind {kind or 'unknown'}, not {' or '.join(allowed)}", remedy)
+    wanted = request_body(common_name, spki)
+    if der != signed_request(wanted, spki, der[signature.content + 1 : signature.end]):
+        raise EdgesecError(subject, _difference(der, wanted), remedy)
+    try:
+        request = x509.load_der_x509_csr(der)
         signed = request.is_signature_valid
-    except ValueError as error:
-        raise EdgesecError(subject, f"cannot be read ({error})", "Report this") from None
-    names = [attribute.value for attribute in request.subject]
-    if not signed or names != [common_name]:
-        seen = "is not signed by its own key" if not signed else f"is for {names}"
-        raise EdgesecError(subject, seen, "Find out what answers in place of the token")
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise EdgesecError(subject, f"cannot be read ({error})", remedy) from None
+    if not signed:
+        raise EdgesecError(subject, "is not signed by its own key", remedy)
     return request
+
+
+def _der_of(pem: str) -> bytes | None:
+    lines = pem.split("\n")
+    try:
+        der = base64.b64decode("".join(lines[1:-2]), validate=True)
+    except ValueError:
+        return None
+    return der if request_pem(der) == pem else None
+
+
+def _difference(der: bytes, wanted: bytes) -> str:
+    """How a request differs from the one that was asked for, for the operator."""
+    try:
+        request = x509.load_der_x509_csr(der)
+        names = [f"{each.oid.dotted_string}={each.value!a}" for each in request.subject]
+        more = [each.oid.dotted_string for each in request.extensions]
+        same = request.tbs_certrequest_bytes == wanted
+    except (*_UNREADABLE, AttributeError):
+        return "is not written as the role writes requests"
+    if same:
+        return "is not signed with SHA-256 as the role signs requests"
+    return f"asks for something else: subject {', '.join(names) or 'empty'}; extensions {', '.join(more) or 'none'}"[
+        :300
+    ]
+
+
+def issued_chain(
+    pem: bytes, request: x509.CertificateSigningRequest, subject: str, *, renew_before_days: int = 0, default: str = ""
+) -> str:
+    """The certificate that an issuer made of a request, and those after it, written from what was checked, in PEM.
+
+    :param subject: the issuer, for errors.
+    :param renew_before_days: a certificate that ends within these would be replaced again at the next run.
+    :param default: another common name that the issuer may have put in place of the requested one.
+    :raises EdgesecError: it is not a valid certificate for this request.
+    """
+    remedy = "Have it certify the request"
+    try:
+        chain = x509.load_pem_x509_certificates(pem[:_MOST_ISSUED])
+        first = chain[0]
+        ours = first.public_key() == request.public_key()
+        common = [str(each.value) for each in first.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+        values = [each.value for each in first.extensions]
+    except _UNREADABLE as error:
+        raise EdgesecError(
+            subject, f"gave no certificate in PEM ({str(error)[:100]})", "Have it give that alone"
+        ) from None
+    if not ours:
+        raise EdgesecError(subject, "gave a certificate of another key first", remedy)
+    if any(
+        (isinstance(each, x509.BasicConstraints) and each.ca)
+        or (isinstance(each, x509.KeyUsage) and each.key_cert_sign)
+        for each in values
+    ):
+        raise EdgesecError(subject, "gave the certificate of a CA, with which a device could issue others", remedy)
+    dns = [
+        name
+        for each in values
+        if isinstance(each, x509.SubjectAlternativeName)
+        for name in each.get_values_for_type(x509.DNSName)
+    ]
+    asked = [str(each.value) for each in request.subject]
+    given, wanted = ({name.lower() for name in names if name} for names in ([*common, *dns], [*asked, default]))
+    if not given or given - wanted:
+        raise EdgesecError(subject, f"gave a certificate for {[*common, *dns]}, not for {asked}"[:300], remedy)
+    now, begin, end = datetime.now(UTC), first.not_valid_before_utc, first.not_valid_after_utc
+    if not begin - _EARLIER <= now < end:
+        raise EdgesecError(
+            subject,
+            f"gave a certificate that is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, not now",
+            "Check the clocks of the issuer and the controller",
+        )
+    require_longer_than_renewal(end - now, renew_before_days, subject)
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in chain).decode()
+
+
+def require_longer_than_renewal(life: timedelta, renew_before_days: int, subject: str) -> None:
+    """
+    :raises EdgesecError: a certificate that lives so long would be replaced again at every run.
+    """
+    if life <= timedelta(days=renew_before_days):
+        raise EdgesecError(
+            subject,
+            f"gives a certificate for {life / timedelta(days=1):.1f} days, and device_identity_renew_before_days is"
+            f" {renew_before_days}: each run would replace the key and its certificate",
+            "Lower device_identity_renew_before_days, raise device_identity_valid_days, or replace a CA that ends soon",
+        )
 
 
 def new_ca() -> tuple[bytes, bytes]:
@@ -86,11 +214,19 @@ def new_ca() -> tuple[bytes, bytes]:
 
 
 def issue(
-    request: x509.CertificateSigningRequest, ca: bytes, key: bytes, days: int, *, name: str, passphrase: str = ""
+    request: x509.CertificateSigningRequest,
+    ca: bytes,
+    key: bytes,
+    days: int,
+    *,
+    name: str,
+    passphrase: str = "",
+    renew_before_days: int = 0,
 ) -> str:
     """A certificate for TLS clients, with the CA's after it, both PEM.
 
     :param ca: certificate of the CA in PEM, and C(key) its private key; C(name) stands for them in errors.
+    :param renew_before_days: see :func:`issued_chain`.
     :raises EdgesecError: they do not belong together, or cannot be used.
     """
     subject, remedy = f"the CA {name}", "Give the certificate of a CA and its own private key, both in PEM"
@@ -122,18 +258,18 @@ def issue(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(private.public_key()), critical=False)
     )
     for extension in request.extensions:
-        # The request holds no more than the name that it was checked for.
         if isinstance(extension.value, x509.SubjectAlternativeName):
-            names = extension.value.get_values_for_type(x509.DNSName)
-            if names != [attribute.value for attribute in request.subject]:
-                raise EdgesecError("the request", f"asks for the names {names}", "Find out what answers for the token")
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(names[0])]), critical=False)
-    certificate = builder.sign(private, hashes.SHA256())
-    return (certificate.public_bytes(serialization.Encoding.PEM) + ca).decode()
+            builder = builder.add_extension(extension.value, critical=False)
+    certificate = builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return issued_chain(certificate + ca, request, subject, renew_before_days=renew_before_days)
 
 
-def issued_by_command(command: Sequence[str], request: x509.CertificateSigningRequest, host: str) -> str:
+def issued_by_command(
+    command: Sequence[str], request: x509.CertificateSigningRequest, host: str, *, renew_before_days: int = 0
+) -> str:
     """What a program of the operator's makes of a request: the certificate and those that it was issued by, PEM.
+
+    :param renew_before_days: see :func:`issued_chain`.
 
     :raises EdgesecError: it failed, or printed something else.
     """
@@ -155,13 +291,9 @@ def issued_by_command(command: Sequence[str], request: x509.CertificateSigningRe
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or "it printed no error"
         raise EdgesecError(subject, f"ended with {done.returncode}: {said}", "See what it says; nothing was changed")
-    try:
-        chain = x509.load_pem_x509_certificates(done.stdout)
-    except ValueError:
-        raise EdgesecError(subject, "printed no certificate in PEM", "Have it print that alone") from None
-    if chain[0].public_key() != request.public_key():
-        raise EdgesecError(subject, "printed a certificate of another key first", "Have it certify the request")
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in chain).decode()
+    if b"-----BEGIN CERTIFICATE-----" not in done.stdout:
+        raise EdgesecError(subject, "printed no certificate in PEM", "Have it print that alone")
+    return issued_chain(done.stdout, request, subject, renew_before_days=renew_before_days)
 
 
 def _usage(*, ca: bool) -> x509.KeyUsage:

@@ -12,6 +12,7 @@ import base64
 from collections.abc import Collection
 from typing import Any
 
+from ansible import constants as C  # noqa: N812
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
@@ -104,8 +105,14 @@ class SecretAction(DeviceAction):
     def call(self, arguments: dict[str, Any], module: str | None = None) -> tuple[dict[str, Any], bytes | None]:
         """Run the module (or another one) with secrets among its arguments; returns its result, and the header backup.
 
-        :raises AnsibleActionFail: the arguments would be written to the device's disk.
+        :raises AnsibleActionFail: the arguments would be printed, or written to the device's disk.
         """
+        if C.DEFAULT_DEBUG:
+            # ansible-core prints the arguments of every module that has run; no_log does not reach that line.
+            raise AnsibleActionFail(
+                f"{self.host}: a secret would be printed on the controller, and logged, since debugging is on. "
+                "Unset ANSIBLE_DEBUG. Use -vvv in its place, which shows no secret."
+            )
         if not self._is_pipelining_enabled("new"):
             raise AnsibleActionFail(
                 f"{self.host}: a recovery key would be written to the device's disk, since pipelining is off. "

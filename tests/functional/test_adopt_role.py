@@ -109,6 +109,15 @@ def test_the_operators_key_is_in_nothing_that_is_printed_or_kept(
     assert [(path, secret) for path in kept for secret in secrets if secret in path.read_bytes()] == []
 
 
+def test_with_debugging_on_the_operators_key_is_not_shown(
+    adopting: Adopting, passphrase: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_DEBUG", "1")
+    refused = adopting.refused("-vvvv", **passphrase)
+    assert "Unset ANSIBLE_DEBUG" in refused
+    assert THEIRS.decode() not in refused
+
+
 def test_a_key_file_may_be_a_vault(adopting: Adopting) -> None:
     password = adopting.directory / "password"
     password.write_text(VAULT_PASSWORD)

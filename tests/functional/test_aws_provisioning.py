@@ -96,7 +96,7 @@ def aws(tmp_path: Path) -> Iterator[Aws]:
     server_certificate(directory)
     request = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=claim -keyout claim.key -out claim.csr"
     subprocess.run(["openssl", *request.split()], cwd=directory, check=True, capture_output=True)
-    csr = load_request((directory / "claim.csr").read_text(), "claim")
+    csr = x509.load_pem_x509_csr((directory / "claim.csr").read_bytes())
     (directory / "claim.pem").write_text(issue(csr, *claims, 2, name="claims"))
     (directory / "broker.conf").write_text(CONFIGURATION.format(port=port, directory=directory))
     broker = subprocess.Popen(["mosquitto", "-c", str(directory / "broker.conf")], stderr=subprocess.DEVNULL)

@@ -286,6 +286,86 @@ def test_a_program_of_the_operators_issues_the_certificate(soft: Board, tmp_path
         issued_by_command(["cat", str(tmp_path / "ca.pem")], request, HOST)
 
 
+def test_with_debugging_on_no_pin_is_shown(soft: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_DEBUG", "1")
+    asked: list[dict[str, Any]] = [{}, {"pin": PIN, "ca_key_passphrase": "of-the-CA"}]
+    for variables in asked:
+        done = soft.play("-vvvv", **variables)
+        assert done.returncode == 2
+        assert "Unset ANSIBLE_DEBUG" in done.stdout
+        secrets = [soft.pin, PIN, "of-the-CA"]
+        assert [secret for secret in secrets if secret in done.stdout + done.stderr] == []
+        assert not soft.certificate.exists()
+
+
+def tokens(board: Board) -> list[str]:
+    """Labels of the tokens that SoftHSM2 shows, the empty slot's included."""
+    shown = subprocess.check_output(
+        ["softhsm2-util", "--show-slots"], env={**os.environ, **board.environment}, text=True
+    )
+    return [line.split(":", 1)[1].strip() for line in shown.splitlines() if "Label:" in line]
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"token": "x" * 33}, "has a label of 33 bytes, and tokens have from 1 to 32"),
+        ({"token": "ü" * 17}, "has a label of 34 bytes"),
+        ({"token": "edge "}, "has a label with blanks around it"),
+        ({"token": "edge\n"}, "has a label with blanks around it"),
+        ({"common_name": "g" * 65}, "has 65 characters, and a certificate holds 64 at most"),
+        ({"common_name": " "}, "is empty"),
+        ({"renew_before_days": 10, "valid_days": 10}, "each run would replace the key and its certificate"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is(soft: Board, variables: dict[str, Any], words: str) -> None:
+    for _each in range(2):
+        refused = soft.play(**variables)
+        assert refused.returncode == 2
+        assert words in " ".join(refused.stdout.split()), refused.stdout
+        assert tokens(soft) == [""]
+    assert not (soft.store.path / "hosts" / HOST).exists()
+
+
+def test_a_ca_that_ends_soon_does_not_make_a_new_certificate_at_each_run(soft: Board, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(CA[0])
+    (tmp_path / "ca.key").write_bytes(CA[1])
+    issuer = {"ca_certificate": str(tmp_path / "ca.pem"), "ca_key": str(tmp_path / "ca.key")}
+    # The CA of the tests ends in 20 years.
+    window = {"valid_days": 10_000, "renew_before_days": 9_000}
+    for _each in range(2):
+        refused = soft.play(**issuer, **window)
+        assert refused.returncode == 2
+        assert "or replace a CA that ends soon" in " ".join(refused.stdout.split()), refused.stdout
+        assert not soft.certificate.exists()
+    assert soft.harden(**issuer) > 0
+    assert soft.harden(**issuer) == 0
+
+
+@pytest.mark.parametrize(("pin", "size"), [("123", 3), ("1" * 300, 300)])
+def test_a_pin_of_a_length_that_the_token_does_not_take_is_not_tried(soft: Board, pin: str, size: int) -> None:
+    refused = soft.module(pin=pin, so_pin=SO_PIN)
+    assert refused.values["reason"] == "pin_length"
+    assert f"takes a PIN of 4 to 255 bytes, and the one given has {size}" in refused.error
+    assert tokens(soft) == [""]
+    soft.give()
+    refused = soft.module(pin=pin, renew_before_days=400)
+    assert refused.values["reason"] == "pin_length"
+
+
+@pytest.mark.parametrize("left", ["device", "device.next"])
+def test_a_key_of_another_kind_that_is_not_in_use_is_not_certified(soft: Board, left: str) -> None:
+    if left == "device.next":
+        soft.give()
+    soft.ask(renew_before_days=400)
+    assert left in soft.labels()
+    rsa_key: dict[str, Any] = {"key_type": "rsa-2048", "renew_before_days": 400}
+    issued = soft.issue(soft.ask(**rsa_key), days=800)
+    assert soft.module(pin=PIN, issued=issued, **rsa_key).changed
+    assert soft.labels() == ["device"]
+    assert not soft.module(**rsa_key).changed
+
+
 def facts(board: Board, probe: bool = True, altered: str = "", **changes: Any) -> dict[str, Any]:
     within = (sys.executable, ALTERED, altered) if altered else ()
     named = ("library", "environment", "certificate", "pin_file")

@@ -122,6 +122,28 @@ def test_audit_fails_where_the_recovery_key_does_not_open(fleet: Fleet) -> None:
     assert "recovery key tested" not in fleet.store.history(HOST, UUID)
 
 
+def test_with_debugging_on_no_secret_is_sent_or_shown(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ansible-core prints the arguments of each module then, whatever no_log says."""
+    log = fleet.directory / "ansible.log"
+    monkeypatch.setenv("ANSIBLE_LOG_PATH", str(log))
+    monkeypatch.setenv("ANSIBLE_DEBUG", "1")
+    done = fleet.play("rotate", "-vvvvvv")
+    assert done.returncode == 2
+    assert "Unset ANSIBLE_DEBUG" in words(done)
+    shown = done.stdout + done.stderr + log.read_text()
+    assert "done with _execute_module" in shown, "debugging was on"
+    assert RECOVERY_KEY.decode() not in shown
+    assert _cryptsetup.opens(fleet.device, RECOVERY_KEY)
+
+    log.unlink()
+    monkeypatch.delenv("ANSIBLE_DEBUG")
+    monkeypatch.setenv("ANSIBLE_LOG_VERBOSITY", "6")
+    done = fleet.play("rotate", "-vvvvvv")
+    assert done.returncode == 0, words(done)
+    shown = done.stdout + done.stderr + log.read_text()
+    assert [secret for secret in (fleet.key(), RECOVERY_KEY) if secret.decode() in shown] == []
+
+
 def test_rotate_check_do(fleet: Fleet) -> None:
     predicted = fleet.play("rotate", "--check", "--diff")
     assert predicted.returncode == 0, words(predicted)

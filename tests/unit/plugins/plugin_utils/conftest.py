@@ -385,7 +385,7 @@ def _hardened() -> dict[str, Any]:
     )
     facts["edgesec_storage"]["core_dumps"].update(pattern="|/bin/false", off=True)
     facts["edgesec_tpm"]["next_boot"] = {"state": "approved", "message": "", "at": 1}
-    facts["edgesec_tpm"]["srk"] = {"handle": "0x81000001", "name": "000b"}
+    facts["edgesec_tpm"]["srk"] = {"handle": "0x81000001", "name": "000b", "weaknesses": []}
     facts["edgesec_tpm"]["volumes"][0].update(
         enrolled=True,
         reason=None,

@@ -191,6 +191,8 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("tpm.pcrs.measured", lambda f: f["edgesec_tpm"]["pcrs"]["sha256"].update({"4": "00" * 32}), "PCR 4"),
     ("tpm.pcrs.measured", lambda f: f["edgesec_tpm"]["pcrs"]["sha256"].update({"7": "ff" * 32}), "PCR 7"),
     ("tpm.volume.sealed", lambda f: sealing(f).update(srk_matches=False), "another TPM"),
+    ("tpm.srk.fit", lambda f: f["edgesec_tpm"]["srk"].update(weaknesses=["noda_missing"]), "power cuts lock"),
+    ("tpm.srk.fit", lambda f: f["edgesec_tpm"]["srk"].update(weaknesses=["symmetric_weak"]), "symmetric_weak"),
     ("tpm.volume.pcrs", lambda f: sealing(f).update(pcrs=[7]), "PCRs 7"),
     ("tpm.approval.current", lambda f: sealing(f).update(approval_match=None), "no approval"),
     ("tpm.approval.current", lambda f: sealing(f).update(approved_once=True), "once only"),
