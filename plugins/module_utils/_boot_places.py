@@ -46,9 +46,10 @@ def boot_places(
     seen = {mount.device for mount in (mounted_at(mounts, path) for path in known) if mount is not None}
     top = mounted_at(mounts, "/")
     seen |= {top.device} if top is not None else set()
-    for mount in mounts:
-        path = mount.mount_point
-        if path in known or mount.device in seen or mount != mounted_at(mounts, path):
+    # A later mount covers an earlier one at the same place; there may be thousands.
+    topmost = {mount.mount_point: mount for mount in mounts}
+    for path, mount in topmost.items():
+        if path in known or mount.device in seen:
             continue
         signs = _signs(root, mount) if mount.root == "/" and mount.fstype in _LOOKED_INTO else []
         if signs:
@@ -56,7 +57,7 @@ def boot_places(
             found[path] = signs
     for line in fstab:
         path = line.entry.mount_point if line.entry is not None else ""
-        if path not in known and _NAMES.fullmatch(path) and mounted_at(mounts, path) is None:
+        if path not in known and _NAMES.fullmatch(path) and path not in topmost:
             found.setdefault(path, [])
     return found
 

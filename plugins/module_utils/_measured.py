@@ -15,7 +15,7 @@ from . import _event_log as log
 from ._errors import EdgesecError
 from ._measured_parts import measured_parts
 from ._observe import read_bytes, under
-from ._pcrs import shown_pcrs
+from ._pcrs import shown_banks, shown_pcrs, why_missing
 
 _BANK = "sha256"
 # Those that a kernel, an initrd or a command line may be measured into.
@@ -59,7 +59,8 @@ def collect(root: str) -> dict[str, Any]:
     unused = [] if all(parts.values()) else [pcr for pcr in PARTS_PCRS if pcr not in used]
     shown = shown_pcrs(root, [*used, *unused])
     if not shown and not shown_pcrs(root):
-        facts["reason"] = "the kernel shows no PCRs of the SHA-256 bank"
+        banks = shown_banks(root)
+        facts["reason"] = why_missing(banks, used)[0] if banks else "the kernel shows no PCRs of the SHA-256 bank"
         return facts
     facts["agree"] = [pcr for pcr in used if shown.get(pcr) == replayed[pcr]]
     facts["differ"] = sorted(

@@ -20,7 +20,7 @@ from ._errors import Refused, Unforeseen
 from ._event_log import Event
 from ._grub import KERNEL_COMMAND_LINE, Rename, as_measured, renaming
 from ._observe import names_in, read_bytes, under
-from ._pcrs import shown_pcrs
+from ._pcrs import shown_banks, shown_pcrs, why_missing
 from ._prediction import BANK, Replacement, commands_of, name_in_log, new_names, predict
 
 # A unified kernel image with a large initrd has about 150 MiB.
@@ -44,6 +44,9 @@ def look(root: str, pcrs: Sequence[int], named: Sequence[tuple[str, str]], boot_
     """
     events = read_events(root)
     running = shown_pcrs(root)
+    banks = shown_banks(root)
+    if not running and banks:
+        raise Refused("the TPM", *why_missing(banks, pcrs))
     if not running:
         raise Refused("the TPM", "shows no PCRs of the SHA-256 bank in sysfs", "Linux shows them from 5.12 on")
     files = _Finder(root, events, boot_paths).replacements(named)

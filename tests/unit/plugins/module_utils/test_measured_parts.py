@@ -201,6 +201,9 @@ def test_without_a_log_nothing_is_measured(tree: Any) -> None:
 
 def test_without_the_values_of_the_pcrs_it_is_unknown(tree: Any) -> None:
     assert judged(tree, grub().log, {}).verdict == "unknown"
+    tree.write("/sys/class/tpm/tpm0/pcr-sha384/4", "A" * 96)
+    finding = judged(tree, grub().log, {})
+    assert (finding.verdict, finding.reason) == ("unknown", "the SHA-256 bank of its PCRs is off (active: sha384)")
 
 
 @pytest.mark.parametrize("name", [*MEASURED, *UNMEASURED])

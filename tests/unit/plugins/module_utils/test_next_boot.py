@@ -421,6 +421,9 @@ def test_a_kernel_that_shows_no_pcrs(device: Device) -> None:
     this.pcrs = {}
     with pytest.raises(Refused, match="shows no PCRs"):
         device.look(this)
+    device.tree.write("/sys/class/tpm/tpm0/pcr-sha384/4", "A" * 96)
+    with pytest.raises(Refused, match=r"SHA-256 bank .* is off \(active: sha384\).*tpm2_pcrallocate"):
+        device.look(this)
 
 
 def test_without_an_event_log_nothing_is_predicted(tree: Any) -> None:
