@@ -45,6 +45,7 @@ _HASH_BYTES = {
 # A volume that was converted from LUKS1 has a digest of that many bytes, whatever its hash.
 _LUKS1_DIGEST_BYTES = 20
 _SALT_BYTES = 32
+_SEGMENT_FLAGS = frozenset({"backup-previous", "backup-final", "backup-moved-segment", "in-reencryption"})
 _SECTOR = 512
 
 
@@ -111,7 +112,7 @@ def _segment(where: str, segment: dict[str, Any]) -> list[str]:
     members = _SEGMENTS.get(segment["type"]) if isinstance(segment.get("type"), str) else None
     if members is None:
         return [f"{where} has type {segment.get('type')!r}"]
-    found = _object(where, segment, {**_EXTENT, **members}, {"flags": _are_texts})
+    found = _object(where, segment, {**_EXTENT, **members}, {"flags": _are_segment_flags})
     if not found and segment["size"] != "dynamic" and int(segment["size"]) % segment.get("sector_size", _SECTOR):
         found.append(f"{where}: its size is no multiple of its sectors")
     return found
@@ -158,6 +159,9 @@ def _layout(header: Header) -> list[str]:
     is_backup = [any(flag.startswith("backup-") for flag in segment.get("flags", [])) for segment in segments]
     if is_backup[0] or is_backup != sorted(is_backup):
         return ["a segment of the data stands behind the backup of one"]
+    flags = [flag for segment in segments for flag in segment.get("flags", [])]
+    if any(is_backup) and (flags.count("backup-previous"), flags.count("backup-final")) != (1, 1):
+        return ["the segments before and after a re-encryption are not one and one"]
     data = segments[: is_backup.count(False)]
     found = [
         f"segment {name} is encrypted with a key that no digest names"
@@ -197,6 +201,10 @@ def _is_text(value: Any) -> bool:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _are_segment_flags(value: Any) -> bool:
+    return _are_texts(value) and _SEGMENT_FLAGS.issuperset(value)
 
 
 def _are_ids(value: Any) -> bool:

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from . import _cryptsetup
 from ._dm_table import differences, read_table
@@ -78,18 +78,32 @@ def unlock(name: str, tcti: str) -> Outcome:
     outcomes: list[Outcome] = []
     with _tpm(tcti) as tpm:
         try:
-            for each in _in_turn(name):
-                outcomes.append(_attempt(each, tpm, deadline))
-                record(outcomes[-1])
-                if outcomes[-1].reason == "interrupted":
-                    break
-        finally:
-            # From here on there is little left to do, and all of it has to be done.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            turn = [name]
+            while True:
+                for each in turn:
+                    outcomes.append(_attempt(each, tpm, deadline))
+                    record(outcomes[-1])
+                with _one_at_a_time():
+                    turn = _left_to_open(outcomes)
+                    if not turn:
+                        return _finished(outcomes, tpm)
+        except BaseException as error:
+            outcomes = outcomes or [Outcome(name, "interrupted", int(time.time()), message=str(error))]
             with _one_at_a_time():
-                outcomes = _latched(outcomes, tpm)
-                for outcome in outcomes:
-                    record(outcome)
+                outcome = _finished(outcomes, tpm)
+            # By _interrupted, between two attempts.
+            if isinstance(error, UnlockError):
+                return outcome
+            raise
+
+
+def _finished(outcomes: list[Outcome], tpm: Tpm2) -> Outcome:
+    """Set the latch where it is demanded, and leave what came of it; returns the first outcome."""
+    # From here on there is little left to do, and all of it has to be done.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    outcomes = _latched(outcomes, tpm)
+    for outcome in outcomes:
+        record(outcome)
     return outcomes[0]
 
 
@@ -137,20 +151,25 @@ def _already_open(name: str, at: int) -> Outcome:
     return before if before is not None and before.opened else Outcome(name, "already_open", at)
 
 
-def _in_turn(name: str) -> Iterator[str]:
-    """A volume, and then the other sealed ones that the boot is to open, where the latch is about to be set."""
-    yield name
+def _left_to_open(outcomes: list[Outcome]) -> list[str]:
+    """The sealed volumes that the boot is to open and nobody here has tried, where the latch is about to be set."""
     try:
-        if not _latch().demanded():
-            return
+        if not _latch().demanded() or outcomes[-1].reason == "interrupted":
+            return []
     except Malformed:
         # The latch cannot be set then, and what is open gets closed.
-        return
-    for other in enrolled_names():
-        with suppress(Malformed):
-            sealed = isinstance(read_enrolment(other).token, Token)
-            if other != name and sealed and not os.path.exists(_mapper(other)) and _is_to_open_at_boot(other):
-                yield other
+        return []
+    tried = {outcome.name for outcome in outcomes}
+    return [name for name in enrolled_names() if name not in tried and _is_closed_and_sealed(name)]
+
+
+def _is_closed_and_sealed(name: str) -> bool:
+    if os.path.exists(_mapper(name)) or not _is_to_open_at_boot(name):
+        return False
+    try:
+        return isinstance(read_enrolment(name).token, Token)
+    except Malformed:
+        return False
 
 
 def _is_to_open_at_boot(name: str) -> bool:

@@ -269,6 +269,8 @@ def put_in(metadata: dict[str, Any], path: str, value: Any) -> None:
         ("segments.0.flags", ["backup-previous"]),
         ("segments.1.offset", "4096"),
         ("segments.2.flags", []),
+        ("segments.3.flags", ["backup-previou"]),
+        ("segments.3.flags", ["backup-moved-segment"]),
         ("segments.3", None),
         ("segments.4.sector_size", 513),
         ("digests.0.segments", []),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,27 @@ def test_one_start_opens_all_sealed_volumes_before_the_latch_is_set(board: Board
     assert (board.outcome("other").reason, board.outcome("other").latched) == ("ok", True)
     assert board.is_latched
     assert board.unlock("other").reason == "ok"
+
+
+@pytest.mark.usefixtures("other")
+def test_a_start_that_opens_nothing_sets_no_latch_before_all_volumes_were_tried(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process opens a volume just before this one has its turn, and has not come to the second one yet."""
+    alone, opened = _unlock._one_at_a_time, []
+
+    @contextmanager
+    def after_another() -> Iterator[None]:
+        if not opened:
+            opened.append("data")
+            assert _unlock._attempt("data", board.tpm.client, 0).reason == "ok"
+        with alone():
+            yield
+
+    monkeypatch.setattr(_unlock, "_one_at_a_time", after_another)
+    assert board.unlock("nobody").reason == "failed"
+    assert board.outcome("other").reason == "ok"
+    assert board.is_latched
 
 
 def test_a_volume_that_cannot_be_opened_does_not_keep_the_latch_from_being_set(board: Board, other: Volume) -> None:
