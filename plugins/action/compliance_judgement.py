@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import answer_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import altered_escrow
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
@@ -24,6 +25,7 @@ TCTI = "tpm_sealing_tcti"
 # The strategy imports this once, and then has a process of its own for each host: what is the same for all of them is
 # read here.
 policy({})
+answer_of("compliance_facts")
 
 
 class ActionModule(DeviceAction):

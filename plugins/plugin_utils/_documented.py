@@ -63,6 +63,7 @@ def answer_of(module: str) -> dict[str, Field]:
     return fields
 
 
+@cache
 def _area(name: str) -> Field:
     return _field(_documentation(_AREAS[name])["ansible_facts"]["contains"][name])
 
