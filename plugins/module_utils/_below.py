@@ -122,7 +122,7 @@ class Below:
 
     def _overlay(self, mount: Mount, seen: frozenset[str]) -> str:
         upper = self.upper(mount)
-        return MEMORY if upper is None else self.file(upper, seen)
+        return UNKNOWN if upper is None else self.file(upper, seen)
 
     def _file_or_device(self, path: str, seen: frozenset[str]) -> str:
         path = path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from ._blank import sample
@@ -34,7 +35,7 @@ def look_inside(root: str, path: str, block: Optional[Block], facts: dict[str, A
         found = look_for_header(path)
         if found is not None and found.header is not None and _is_mapped(facts, found):
             # The kernel has it open: there is no need to ask anybody what it is.
-            facts["signatures"] = [_luks_signature(found, live=True)._asdict()]
+            facts["signatures"] = _as_facts([_luks_signature(found, live=True)])
             _describe(root, found.header, facts)
         elif found is None and is_interrupted(path):
             facts.update(
@@ -72,7 +73,7 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
         facts["reason"] = str(error)
         return
     signatures = judged(found, contents)
-    facts["signatures"] = [signature._asdict() for signature in signatures]
+    facts["signatures"] = _as_facts(signatures)
     facts["partition_table"] = facts["partition_table"] or contents.partition_table
     facts["partition_table_uuid"] = contents.partition_table_uuid
     live = [signature for signature in signatures if signature.live is not False]
@@ -91,6 +92,10 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
     facts["parts_elsewhere"] = file_system.elsewhere if file_system is not None else None
     used = facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
     facts["blank"] = not (signatures or contents.something or found or used or facts["named_by"] or not sampled.erased)
+
+
+def _as_facts(signatures: Sequence[Signature]) -> list[dict[str, Any]]:
+    return [{**signature._asdict(), "offsets": list(signature.offsets)} for signature in signatures]
 
 
 def _is_mapped(facts: dict[str, Any], found: Found) -> bool:

@@ -73,7 +73,7 @@ def parse(text: str) -> list[Line]:
 
 def _line(number: int, words: Sequence[str]) -> Line:
     options = tuple(words[3].split(",")) if len(words) > 3 else ()
-    return Line(number, words[0], words[1], options, *words[2:3])
+    return Line(number, words[0], words[1], options, words[2] if len(words) > 2 else NO_KEY)
 
 
 def _by_initramfs(number: int, raw: str) -> Line:

@@ -17,8 +17,13 @@ from typing import Optional
 from ._errors import Refused
 from ._observe import names_in, read_text
 
-_BEFORE_FSTAB = ("/etc/systemd/system.control", "/run/systemd/system.control", "/etc/systemd/system")
-_BEFORE_FSTAB += ("/run/systemd/system", "/etc/systemd/system.attached")
+_BEFORE_FSTAB = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/etc/systemd/system.attached",
+)
 _DROP_INS = (*_BEFORE_FSTAB, "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 

@@ -97,24 +97,29 @@ def _has_empty_table(path: str) -> bool:
 
 def gathered(found: Sequence[Signature]) -> tuple[Signature, ...]:
     """One signature for each thing on the device: vfat, for one, is listed once for each of its three magic strings."""
-    things: dict[tuple[object, ...], list[int]] = {}
+    things: dict[Signature, list[int]] = {}
     for each in found:
-        offsets = things.setdefault((each.type, each.usage, each.uuid, each.label), [])
+        offsets = things.setdefault(each._replace(offset=None), [])
         offsets += [] if each.offset is None else [each.offset]
     # The protective MBR belongs to the GPT behind it.
-    tables = {key[0]: key for key in things if key[0] in ("gpt", "PMBR")}
+    tables = {thing.type: thing for thing in things if thing.type in ("gpt", "PMBR")}
     protected = things.pop(tables["PMBR"]) if len(tables) == 2 else []
-    return tuple(_signature_of(key, offsets, protected if key[0] == "gpt" else []) for key, offsets in things.items())
+    return tuple(_placed(thing, offsets, protected) for thing, offsets in things.items())
 
 
-def _signature_of(key: tuple[Any, ...], offsets: list[int], protected: list[int]) -> Signature:
+def _placed(thing: Signature, offsets: list[int], protected: list[int]) -> Signature:
+    """A thing with where its magic strings stand.
+
+    :param protected: where the protective MBR of a GPT stands.
+    """
     live = True
-    if key[0] == "gpt" and offsets:
+    if thing.type == "gpt" and offsets:
         # The kernel takes the copy at the end of a disk only where a protective MBR stands at its start.
         live = bool(protected) or min(offsets) <= _GPT_AT_MOST
-    elif key[0] == "btrfs" and offsets:
+        offsets = offsets + protected
+    elif thing.type == "btrfs" and offsets:
         live = _BTRFS_AT in offsets
-    return Signature(*key, offsets[0] if offsets else None, tuple(offsets + protected), live)
+    return thing._replace(offset=offsets[0] if offsets else None, offsets=tuple(offsets), live=live)
 
 
 def _only_blkid(properties: dict[str, str], found: Sequence[Signature]) -> list[Signature]:
@@ -122,8 +127,8 @@ def _only_blkid(properties: dict[str, str], found: Sequence[Signature]) -> list[
     seen = {signature.type for signature in found}
     named = []
     if properties.get("TYPE", "") not in ("", *seen):
-        values = (properties.get(name) for name in ("USAGE", "UUID", "LABEL"))
-        named.append(Signature(properties["TYPE"], *values, None))
+        usage, uuid, label = (properties.get(name) for name in ("USAGE", "UUID", "LABEL"))
+        named.append(Signature(properties["TYPE"], usage, uuid, label, None))
     if properties.get("PTTYPE", "") not in ("", *seen):
         named.append(Signature(properties["PTTYPE"], "partition-table", properties.get("PTUUID"), None, None))
     return named

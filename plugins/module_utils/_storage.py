@@ -352,9 +352,13 @@ def _plain(path: str, source: str, fstype: str, kind: str) -> dict[str, Any]:
 
 
 def _writes_to_another(device: _Device, mount: Mount) -> bool:
-    """Whether a mount is an overlay that writes to another mount, which is judged by itself."""
-    upper = device.below.upper(mount) if mount.fstype == "overlay" else None
-    around = mount_around(device.mounts, resolve(device.root, upper)) if upper else None
+    """Whether a mount is an overlay that writes nowhere, or to another mount, which is judged by itself."""
+    if mount.fstype != "overlay":
+        return False
+    upper = device.below.upper(mount)
+    if upper is None:
+        return True
+    around = mount_around(device.mounts, resolve(device.root, upper))
     return around is not None and around.fstype != "overlay" and "ro" not in around.effective_options
 
 

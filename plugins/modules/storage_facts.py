@@ -13,8 +13,9 @@ description:
   - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount, and its
     lines in fstab and crypttab.
   - Lists what else is written to in clear, swap, and where temporary files, core dumps and the journal go.
-  - Only a declared device without a LUKS header, or a declared swap device that is not encrypted yet, is shown to blkid
-    and wipefs; everything else is read from files.
+  - Only a declared device that is not open as a LUKS volume, or a declared swap device that is not encrypted yet, is
+    shown to blkid and wipefs, and where no LUKS header says what it is, up to 16 MiB of it are read; everything else is
+    read from files.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -85,7 +86,7 @@ ansible_facts:
                 label: {type: str, description: "Label."}
                 offset: {type: int, description: "Where it stands, in bytes."}
                 offsets: {type: list, elements: int, description: "Where each of its magic strings stands."}
-                live: {type: bool, description: "Whether its own tool takes it, V(none) where it was partly overwritten."}
+                live: {type: bool, description: "Whether its own tool takes it. V(none): partly overwritten."}
             sample:
               description: What was sampled of its contents, V(none) where a LUKS header says what it is.
               type: dict

@@ -205,6 +205,14 @@ def test_the_digest_of_its_contents_is_the_consent(kind: str, device: Path) -> N
     assert observe(volume(device))["luks"]["uuid"] == UUID
 
 
+def test_a_label_that_stands_in_several_places_is_one_label(device: Path) -> None:
+    fill("vfat", device)
+    (signature,) = observe(volume(device))["signatures"]
+    assert (signature["type"], signature["label"], len(signature["offsets"])) == ("vfat", "LABEL", 3)
+    make(volume(device, on_existing_data=ERASE, consent="LABEL"), uuid=UUID, key=RECOVERY_KEY)
+    assert observe(volume(device))["luks"]["uuid"] == UUID
+
+
 OVER_LUKS = [
     "ext2",
     "ext4",

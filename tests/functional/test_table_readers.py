@@ -104,7 +104,7 @@ def by_glibc(line: str, directory: Path) -> Entry | None:
     entry = None
     if found:
         words = [getattr(found.contents, name).decode() for name in ("source", "point", "kind", "options")]
-        entry = as_entry(*words, found.contents.freq, found.contents.passno)
+        entry = as_entry(words, found.contents.freq, found.contents.passno)
     library.endmntent(table)
     return entry
 
@@ -126,11 +126,12 @@ def by_libmount(lines: Sequence[str], directory: Path) -> list[Entry | None]:
             found[int(each["source"][4:])], waiting = waiting, None
         else:
             words = [each[name] or "" for name in ("source", "target", "fstype", "options")]
-            waiting = as_entry(*words, each["freq"], each["passno"])
+            waiting = as_entry(words, each["freq"], each["passno"])
     return found
 
 
-def as_entry(source: str, point: str, kind: str, options: str, freq: int, passno: int) -> Entry:
+def as_entry(words: Sequence[str], freq: int, passno: int) -> Entry:
+    source, point, kind, options = words
     return Entry(source, point, kind, tuple(re.findall(r'(?:"[^"]*"|[^,"]|")+', options)), freq, passno)
 
 
