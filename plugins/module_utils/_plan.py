@@ -86,14 +86,12 @@ def contents(facts: dict[str, Any]) -> str:
     if facts["partition_table"] and _TABLE not in [each["usage"] for each in facts["signatures"] or []]:
         seen.append(f"a partition table {facts['partition_table_uuid'] or ''}".rstrip())
     sampled = facts["sample"]
-    if sampled is not None and not _live(facts):
-        what = "what an erased device holds" if sampled["erased"] else "data that no tool recognises"
-        seen.append(f"{what} ({sampled['digest']})")
+    if sampled is not None and not sampled["erased"] and not _live(facts):
+        seen.append(f"data that no tool recognises ({sampled['digest']})")
     seen += [f"named by {place}" for place in facts["named_by"]]
     seen += _uses(facts)
-    if facts["reason"] and facts["blank"] is False:
-        seen.append(facts["reason"])
-    return "; ".join(seen) or facts["reason"] or "something that was not recognised"
+    seen += [facts["reason"]] if facts["reason"] else []
+    return "; ".join(seen) or "something that was not recognised"
 
 
 def _in_words(signature: dict[str, Any], facts: dict[str, Any]) -> str:
