@@ -162,7 +162,7 @@ options:
       max_size:
         description: Files with more bytes are not searched.
         type: int
-        default: 131072
+        default: 67108864
       cursor:
         description: Where to go on, as an earlier search of the same paths returned it.
         type: str
