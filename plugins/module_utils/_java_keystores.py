@@ -68,7 +68,7 @@ def _jks(data: bytes) -> Secret:
                 _no_store()
             return Secret("java_keystore", encrypted=True, locked=data)
         at = _skip(data, _skip(data, at, ">H") if version == 2 else at, ">I")
-    _no_store()
+    return _no_store()
 
 
 def _bouncy_castle(data: bytes) -> Secret:

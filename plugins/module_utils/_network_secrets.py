@@ -17,64 +17,111 @@ from collections.abc import Iterator
 
 from ._setting_values import Readers, by, keys_of, values, within
 
-_KEY = rb"[\"']?([A-Za-z0-9+/]{43}=)[\"']?\s*(?:[#;].*)?$"
+_KEY = rb"[\"']?([A-Za-z0-9+/]{43}=)[\"']?\s{0,64}(?:[#;].*)?$"
 # wg takes the names of options in any case; so do the three others that have one of their own.
 _WIREGUARD = re.compile(
-    rb"(?mi)^\s*(?:WireGuard\.)?(?:PrivateKey|private-key)\s*=\s*" + _KEY + rb"|^\s*option\s+private_key\s+" + _KEY
+    rb"(?mi)^[ \t]{0,64}(?:WireGuard\.)?(?:PrivateKey|private-key)\s{0,64}=\s{0,64}"
+    + _KEY
+    + rb"|^[ \t]{0,64}option\s{1,64}private_key\s{1,64}"
+    + _KEY
 )
-_NETPLAN_WIREGUARD = re.compile(rb"(?m)^\s+(?:key|private|private-key):\s*" + _KEY)
+_NETPLAN_WIREGUARD = re.compile(rb"(?m)^[ \t]{1,64}(?:key|private|private-key):\s{0,64}" + _KEY)
 _IS_WIREGUARD = re.compile(rb"\bwireguard\b")
+
+# What comes before the name of an option, around its sign, and behind its value.
+_BEGIN, _IS, _END = rb"(?m:^)[ \t]{0,64}", rb"[ \t]{0,64}=[ \t]{0,64}", rb"[ \t\r]{0,64}(?m:$)"
+# The lines of a section before the one that is looked for.
+_LINES = rb"[ \t\r]{0,64}(?:\n(?![ \t]{0,64}\[)[^\n]*){0,40}?\n[ \t]{0,64}"
+_QUOTED = rb"\"[^\"\n]{1,512}\""
 
 # wpa_supplicant and hostapd.
 _WPA = re.compile(
-    rb"(?m)^\s*(?:psk|password|sae_password|private_key2?_passwd|wep_key[0-3]|pin|passphrase)=(\"[^\"\n]{1,128}\"|[^\"\s]{5,128})\s*$"
+    _BEGIN + rb"(?:psk|password|sae_password|private_key2?_passwd|wep_key[0-3]|pin|passphrase)="
+    rb"(\"[^\"\n]{1,128}\"|[^\"\s]{5,128})" + _END
 )
 _HOSTAPD = re.compile(
-    rb"(?m)^\s*(?:wpa_passphrase|wpa_psk|sae_password|wep_key[0-3]|(?:auth|acct)_server_shared_secret"
-    rb"|private_key_passwd|ap_pin)=([^\n]{5,256}?)\s*$"
+    _BEGIN + rb"(?:wpa_passphrase|wpa_psk|sae_password|wep_key[0-3]|(?:auth|acct)_server_shared_secret"
+    rb"|private_key_passwd|ap_pin)=([^\n]{5,256}?)" + _END
 )
-_HOSTAPD_PSK = re.compile(rb"(?m)^(?:[\w-]+=\S+\s+)*(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\s+([^\n]{8,64})$")
+_HOSTAPD_PSK = re.compile(
+    rb"(?m)^(?:[\w-]{1,32}=\S{1,64}[ \t]{1,64}){0,4}(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}[ \t]{1,64}([^\n]{8,64})$"
+)
 _IWD = re.compile(
-    rb"(?m)^\s*(?:Passphrase|PreSharedKey|EAP-Password|[\w-]+-(?:Password|KeyPassphrase))\s*=\s*([^\n]{4,256}?)\s*$"
+    _BEGIN
+    + rb"(?:Passphrase|PreSharedKey|EAP-Password|[\w-]{1,64}-(?:Password|KeyPassphrase))"
+    + _IS
+    + rb"([^\n]{4,256}?)"
+    + _END
 )
 _CONNMAN = re.compile(
-    rb"(?m)^\s*(?:Passphrase|PrivateKeyPassphrase|(?:[A-Za-z0-9]+\.)(?:Password|AuthUserPass|Xauth\.Password|IPSec\.Secret))"
-    rb"\s*=\s*([^\n]{4,256}?)\s*$"
+    _BEGIN + rb"(?:Passphrase|PrivateKeyPassphrase"
+    rb"|[A-Za-z0-9]{1,32}\.(?:Password|AuthUserPass|Xauth\.Password|IPSec\.Secret))" + _IS + rb"([^\n]{4,256}?)" + _END
 )
 _NM_WIFI = re.compile(
-    rb"(?m)^\s*(?:psk|leap-password|wep-key[0-3])\s*=\s*([^\n]{5,256}?)\s*$"
-    rb"|^\s*\[802-1x\]\s*(?:\n(?!\s*\[)[^\n]*){0,40}?\n\s*(?:password|password-raw|pin|(?:phase2-)?private-key-password)\s*=\s*([^\n]{4,256}?)\s*$"
+    _BEGIN
+    + rb"(?:psk|leap-password|wep-key[0-3])"
+    + _IS
+    + rb"([^\n]{5,256}?)"
+    + _END
+    + rb"|"
+    + _BEGIN
+    + rb"\[802-1x\]"
+    + _LINES
+    + rb"(?:password|password-raw|pin|(?:phase2-)?private-key-password)"
+    + _IS
+    + rb"([^\n]{4,256}?)"
+    + _END
 )
 _NM_OTHER = re.compile(
-    rb"(?m)^\s*\[(?:gsm|cdma|adsl|pppoe|macsec|vpn-secrets|wireguard-peer\.[^\]\n]{1,64})\]\s*"
-    rb"(?:\n(?!\s*\[)[^\n]*){0,40}?\n\s*(?:[\w -]*password|pin|mka-cak|preshared-key|secret)\s*=\s*([^\n]{4,256}?)\s*$"
-    rb"|^\s*\[vpn-secrets\][ \t]*\n\s*[\w. -]+=([^\n]{4,256}?)\s*$"
+    _BEGIN
+    + rb"\[(?:gsm|cdma|adsl|pppoe|macsec|vpn-secrets|wireguard-peer\.[^\]\n]{1,64})\]"
+    + _LINES
+    + rb"(?:[\w -]{0,64}password|pin|mka-cak|preshared-key|secret)"
+    + _IS
+    + rb"([^\n]{4,256}?)"
+    + _END
+    + rb"|"
+    + _BEGIN
+    + rb"\[vpn-secrets\][ \t]{0,64}\n[ \t]{0,64}[\w. -]{1,64}=([^\n]{4,256}?)"
+    + _END
 )
 _NETPLAN = re.compile(
-    rb"(?m)^\s+(?:password|psk|client-key-password):\s*(\"[^\"\n]{8,64}\"|'[^'\n]{8,64}'|[^\s#\"'][^\n#]{7,63})\s*$"
+    rb"(?m:^)[ \t]{1,64}(?:password|psk|client-key-password):[ \t]{0,64}"
+    rb"(\"[^\"\n]{8,64}\"|'[^'\n]{8,64}'|[^\s#\"'][^\n#]{7,63})" + _END
 )
 _OPENWRT = re.compile(
-    rb"(?m)^\s*option\s+(?:key[1-4]?|sae_password|auth_secret|password)\s+['\"]?([^\s'\"]{5,128})['\"]?\s*$"
+    _BEGIN + rb"option[ \t]{1,64}(?:key[1-4]?|sae_password|auth_secret|password)[ \t]{1,64}"
+    rb"['\"]?([^\s'\"]{5,128})['\"]?" + _END
 )
 
 _IPSEC = re.compile(
-    rb"(?m)^[^#\n]{0,256}:\s*(?:PSK|EAP|XAUTH|NTLM)\s+(\"[^\"\n]{1,512}\"|0[xs][A-Za-z0-9+/=]{8,512})\s*(?:#.*)?$"
-    rb"|^[^#\n]{0,256}:\s*(?:RSA|ECDSA|BLISS|PKCS8|P12)\s+\S{1,256}\s+(\"[^\"\n]{1,512}\")\s*$"
-    rb"|^\s*PrivateExponent:\s*(0[xs][A-Za-z0-9+/=]{64,8192})\s*$"
+    rb"(?m)^[^#\n]{0,256}:[ \t]{0,64}(?:PSK|EAP|XAUTH|NTLM)[ \t]{1,64}("
+    + _QUOTED
+    + rb"|0[xs][A-Za-z0-9+/=]{8,512})[ \t]{0,64}(?:#.*)?$"
+    rb"|^[^#\n]{0,256}:[ \t]{0,64}(?:RSA|ECDSA|BLISS|PKCS8|P12)[ \t]{1,64}\S{1,256}[ \t]{1,64}("
+    + _QUOTED
+    + rb")"
+    + _END
+    + rb"|"
+    + _BEGIN
+    + rb"PrivateExponent:[ \t]{0,64}(0[xs][A-Za-z0-9+/=]{64,8192})"
+    + _END
 )
 # In a file of that name a passphrase needs no quotes.
-_IPSEC_NAMED = re.compile(rb"(?m)^[^#\n]{0,256}:\s*(?:(?:PSK|EAP|XAUTH|NTLM)|PIN\s+\S{1,256})\s+([^\s\"#]{1,512})\s*$")
-_SWANCTL = re.compile(rb"(?m)^\s*(?:secret|pin)\s*=\s*([^\n#]{1,512}?)\s*(?:#.*)?$")
+_IPSEC_NAMED = re.compile(
+    rb"(?m:^)[^#\n]{0,256}:[ \t]{0,64}(?:(?:PSK|EAP|XAUTH|NTLM)|PIN[ \t]{1,64}\S{1,256})[ \t]{1,64}"
+    rb"([^\s\"#]{1,512})" + _END
+)
+_SWANCTL = re.compile(_BEGIN + rb"(?:secret|pin)" + _IS + rb"([^\n#]{1,512}?)[ \t\r]{0,64}(?m:(?:#.*)?$)")
 _OPENVPN = re.compile(
     rb"-----BEGIN OpenVPN Static key V1-----\s{1,4}((?:[0-9a-fA-F]{32}\s{1,8}){16})-----END OpenVPN Static key V1-----"
     rb"|-----BEGIN OpenVPN tls-crypt-v2 (?:client|server) key-----\s{1,4}([A-Za-z0-9+/=\s]{100,8192})-----END"
     rb"|<auth-user-pass>\s{1,4}\S{1,128}\s{1,4}(\S{1,128})\s{1,4}</auth-user-pass>"
 )
-_OPENVPN_LOGIN = re.compile(rb"\s*\S{1,128}[ \t]*\r?\n(\S{4,128})[ \t]*\r?\n?\s*")
+_OPENVPN_LOGIN = re.compile(rb"\s{0,64}\S{1,128}[ \t]{0,64}\r?\n(\S{4,128})[ \t]{0,64}\r?\n?\s{0,64}")
 # Client, server, secret, addresses.
-_PPP = re.compile(
-    rb"(?m)^\s*(?:\"[^\"\n]{0,128}\"|[^\s#\"]{1,128})\s+(?:\"[^\"\n]{0,128}\"|[^\s#\"]{1,128})\s+(\"[^\"\n]{1,128}\"|[^\s#\"]{1,128})(?:\s|$)"
-)
+_WORD = rb"(?:\"[^\"\n]{0,128}\"|[^\s#\"]{1,128})"
+_PPP = re.compile(_BEGIN + _WORD + rb"[ \t]{1,64}" + _WORD + rb"[ \t]{1,64}(" + _WORD + rb")(?m:[ \t\r]|$)")
 
 
 def openvpn_login(data: bytes) -> Iterator[bytes]:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which files are those of a package of Debian, unchanged: an example or a test key there is everybody's, and no secret.
+"""Which files are those of a Debian package, unchanged: an example or a test key there is everybody's, and no secret.
 
 dpkg keeps MD5 digests of what it installed (C(info/PACKAGE.md5sums)) and of configuration files (the field Conffiles of
 C(status)). They tell a file that came with a package from one that the device made. Whoever can change the digests can
@@ -60,14 +60,10 @@ def packages_of(root: str, digests: Mapping[str, str]) -> dict[str, str]:
     wanted = {os.fsencode(path)[1:]: digest.encode() for path, digest in digests.items()}
     # Where /lib is a link to /usr/lib, packages may name it by either.
     wanted.update((_MERGED.sub(rb"\1", path), digest) for path, digest in list(wanted.items()) if _MERGED.match(path))
-    found: dict[bytes, str] = {}
-    for path, digest, package in _installed(root) if wanted else ():
-        if wanted.get(path) == digest:
-            found[path] = package
+    installed = _installed(root) if wanted else ()
+    found = {path: package for path, digest, package in installed if wanted.get(path) == digest}
     names = {path: (os.fsencode(path)[1:], _MERGED.sub(rb"\1", os.fsencode(path)[1:], count=1)) for path in digests}
-    return {
-        path: next(found[each] for each in both if each in found) for path, both in names.items() if found.keys() & both
-    }
+    return {path: found[each] for path, both in names.items() for each in both if each in found}
 
 
 def _installed(root: str) -> Iterator[tuple[bytes, bytes, str]]:

@@ -7,8 +7,8 @@
 """Whether a key that is encrypted opens with a passphrase that everybody knows: the empty one, and defaults of tools.
 
 PKCS#12 is tried by its MAC (RFC 7292 appendix B, RFC 9579), key stores of Java by their digest. The ciphers of PKCS#8
-(RFC 8018) and of the older PEM (RFC 1421) are not in Python's library, but its module C(ssl) reads such keys for the use
-with a certificate: with one that belongs to no key, the failure tells whether the passphrase did.
+(RFC 8018) and of the older PEM (RFC 1421) are not in Python's library, but its module C(ssl) reads such keys for
+use with a certificate: with one that belongs to no key, the failure tells whether the passphrase did.
 """
 
 from __future__ import annotations

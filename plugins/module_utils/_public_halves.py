@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The public half of a key as SubjectPublicKeyInfo (RFC 5280 4.1.2.7), so that every format has the same fingerprint."""
+"""Public halves of keys as SubjectPublicKeyInfo (RFC 5280 4.1.2.7), so that every format has the same fingerprint."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def look_into_text(path: str, text: bytes) -> Found:
 
 
 def text_reader(head: bytes) -> Optional[Callable[[bytes], bytes]]:
-    """What makes a text that the readers take of a file, or of a piece of it, by its first bytes; None: it is no text."""
+    """What turns a file, or a piece of it, into text for the readers, by its first bytes; None where it is no text."""
     if not is_binary(head):
         return bytes
     if head.startswith(_SQLITE):
@@ -102,7 +102,7 @@ def is_binary(data: bytes) -> bool:
 
 
 def may_hold_secrets(path: str, data: bytes) -> bool:
-    """Whether it is worth while to look closer at a file, or at its first bytes: quick, and never wrong where it says no.
+    """Whether a file, or its first bytes, deserve a closer look: quick, and never wrong where it says no.
 
     :param data: of a text all of it; of a binary file the beginning is enough.
     """
@@ -203,7 +203,7 @@ _NAMES = re.compile(
     r"|credentials\.db|_history|\.ya?ml"
 )
 _BEGINS = (b"machine", b"#", b"\n", *MAYBE_BINARY)
-_LOGIN_BEGIN = re.compile(rb"(?:\s*#[^\n]*\n)*\s*machine\s")
+_LOGIN_BEGIN = re.compile(rb"(?:[ \t\r\n]{0,64}#[^\n]{0,1024}\n){0,256}[ \t\r\n]{0,64}machine\s")
 _WITH_TOKENS = (
     *(".env", ".conf", ".cfg", ".ini", ".json", ".yaml", ".yml", ".toml", ".properties", ".service", ".sh", ".token"),
     *(".npmrc", ".pypirc", ".vault-token", ".netrc", "git-credentials", "_history"),

@@ -26,46 +26,56 @@ _TOKENS = re.compile(
     rb"(?<![A-Za-z0-9_-])(?:gh[pousr]_([A-Za-z0-9]{36})|github_pat_([A-Za-z0-9_]{82})|glpat-([A-Za-z0-9_-]{20})"
     rb"|xox[bp]-([0-9]{9,14}-[A-Za-z0-9-]{12,64})|hvs\.([A-Za-z0-9_-]{24,120})|pypi-(AgE[A-Za-z0-9_-]{50,512}))(?![A-Za-z0-9_-])"
 )
-_NPM = re.compile(rb"(?m)^[^#;\n]{0,512}?(?:\b|_)_(?:authToken|auth|password)\s{0,8}=\s{0,8}([^\s$]{8,2048})\s*$")
-_PIP = re.compile(rb"(?m)^\s*password\s{0,8}[:=]\s{0,8}([^\n]{4,2048}?)\s*$")
-_VAULT = re.compile(rb"\s*(?:hv[sbr]|[sbr])\.([A-Za-z0-9_-]{24,200})\s*")
+_NPM = re.compile(
+    rb"(?m)^[^#;\n]{0,512}?(?:\b|_)_(?:authToken|auth|password)\s{0,8}=\s{0,8}([^\s$]{8,2048})[ \t\r]{0,64}$"
+)
+_PIP = re.compile(rb"(?m)^[ \t]{0,64}password\s{0,8}[:=]\s{0,8}([^\n]{4,2048}?)[ \t\r]{0,64}$")
+_VAULT = re.compile(rb"\s{0,64}(?:hv[sbr]|[sbr])\.([A-Za-z0-9_-]{24,200})\s{0,64}")
 _K3S = re.compile(rb"\bK10[0-9a-f]{64}::[\w.-]{1,64}:([^\s:]{8,256})")
 _PIN = re.compile(
     rb"pkcs11:[^\s\"']{0,512}[;?&]pin-value=([^;&\s\"']{1,64})"
-    rb"|(?m:^\s*pkcs11-module-token-pin\s*=\s*([^\s#]{1,64})\s*$)"
+    rb"|(?m:^[ \t]{0,64}pkcs11-module-token-pin\s{0,64}=\s{0,64}([^\s#]{1,64})[ \t\r]{0,64}$)"
     rb"|[\"']?\b(?:userPin|slotUserPin)[\"']?\s{0,8}:\s{0,8}[\"']?([^\s\"',}]{1,64})"
 )
 _CLIENT_KEY = re.compile(rb"client-key-data[\"']?:\s{0,8}[\"']?([A-Za-z0-9+/=]{64,32768})")
-_KUBE_TOKEN = re.compile(rb"(?m)^\s*-?\s+[\"']?(?:token|password)[\"']?:\s{0,8}([^\s#]{8,4096})\s*$")
+_KUBE_TOKEN = re.compile(
+    rb"(?m)^[ \t]{0,64}-?\s{1,64}[\"']?(?:token|password)[\"']?:\s{0,8}([^\s#]{8,4096})[ \t\r]{0,64}$"
+)
 _IS_KUBECONFIG = re.compile(rb"(?m)^kind:\s{0,8}[\"']?Config\b")
-_IS_KUBE_SECRET = re.compile(rb"(?m)^\s{0,16}kind:\s{0,8}[\"']?Secret[\"']?\s*$|\"kind\"\s{0,8}:\s{0,8}\"Secret\"")
+_IS_KUBE_SECRET = re.compile(
+    rb"(?m)^\s{0,16}kind:\s{0,8}[\"']?Secret[\"']?[ \t\r]{0,64}$|\"kind\"\s{0,8}:\s{0,8}\"Secret\""
+)
 _KUBE_DATA = re.compile(rb"(?m)^([ \t]{0,16})(?:data|stringData):[ \t]*\n((?:\1[ \t]+[^\n]*(?:\n|\Z)){1,1000})")
 _KUBE_VALUE = re.compile(rb"(?m)^[ \t]+[\"']?[\w.-]{1,253}[\"']?:[ \t]+([^\s|>][^\n]{0,65536})$")
 _LOGIN = re.compile(
-    rb"\b(?:machine\s+\S{1,255}|default)\s+(?:(?:login|account)\s+\S{1,255}\s+){0,2}password\s+(\S{1,1024})"
+    rb"\b(?:machine\s{1,64}\S{1,255}|default)\s{1,64}(?:(?:login|account)\s{1,64}\S{1,255}\s{1,64}){0,2}password\s{1,64}(\S{1,1024})"
 )
 _PGPASS = re.compile(rb"(?m)^(?:(?:\\.|[^:\\\n#]){1,255}:){4}([^\n]{1,1024})$")
 _URL = re.compile(rb"(?m)(?:^|\s)https?://[^\s/:@]{0,255}:([^\s/@]{1,1024})@[^\s/@]{1,255}")
+_BEGIN, _END = rb"(?m:^)[ \t]{0,64}", rb"[ \t\r]{0,64}(?m:$)"
 _MYSQL = re.compile(
-    rb"(?m)^\s*\[(?:client|mysql)[\w.-]{0,64}\]\s*(?:\n(?!\s*\[)[^\n]*){0,100}?\n\s*(?:password|pass)\s*=\s*([^\n]{1,256}?)\s*$"
+    _BEGIN + rb"\[(?:client|mysql)[\w.-]{0,64}\][ \t\r]{0,64}(?:\n(?![ \t]{0,64}\[)[^\n]*){0,100}?\n[ \t]{0,64}"
+    rb"(?:password|pass)[ \t]{0,64}=[ \t]{0,64}([^\n]{1,256}?)" + _END
 )
-_MOSQUITTO = re.compile(rb"(?m)^\s*(?:remote_password|bridge_psk)\s+([^\n]{1,512}?)\s*$")
+_MOSQUITTO = re.compile(_BEGIN + rb"(?:remote_password|bridge_psk)[ \t]{1,64}([^\n]{1,512}?)" + _END)
 # Of mosquitto_passwd(1) and htpasswd(1). A line of shadow(5) goes on.
 _HASHES = re.compile(
     rb"(?m)^[^:\s#]{1,128}:(\$6\$[A-Za-z0-9+/=]{8,64}\$[A-Za-z0-9+/=]{86,88}"
     rb"|\$7\$\d{1,9}\$[A-Za-z0-9+/=]{8,128}\$[A-Za-z0-9+/=]{86,88}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
-    rb"|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}|\$argon2[id]{1,2}\$[^:\s]{40,256})\s*$"
+    rb"|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}|\$argon2[id]{1,2}\$[^:\s]{40,256})[ \t\r]{0,64}$"
 )
 _REDIS = re.compile(
-    rb"(?m)^\s*(?:requirepass|masterauth|sentinel\s+auth-pass\s+\S{1,128})\s+[\"']?([^\s\"']{1,512})[\"']?\s*$"
-    rb"|^\s*user\s+\S{1,128}\s[^\n#]{0,512}?>(\S{1,512})"
+    _BEGIN + rb"(?:requirepass|masterauth|sentinel[ \t]{1,64}auth-pass[ \t]{1,64}\S{1,128})[ \t]{1,64}"
+    rb"[\"']?([^\s\"']{1,512})[\"']?" + _END + rb"|" + _BEGIN + rb"user[ \t]{1,64}\S{1,128}\s[^\n#]{0,512}?>(\S{1,512})"
 )
 _DNSSEC = re.compile(
-    rb"(?m)^(?:PrivateExponent|PrivateKey|Key|Private_value\(x\)):\s{0,8}([A-Za-z0-9+/=]{16,4096})\s*$"
+    rb"(?m)^(?:PrivateExponent|PrivateKey|Key|Private_value\(x\)):\s{0,8}([A-Za-z0-9+/=]{16,4096})[ \t\r]{0,64}$"
 )
-_TSIG = re.compile(rb"algorithm\s+[\"']?hmac-[\w-]{2,16}[\"']?\s*;\s*secret\s+\"([A-Za-z0-9+/=]{16,256})\"\s*;")
+_TSIG = re.compile(
+    rb"algorithm\s{1,64}[\"']?hmac-[\w-]{2,16}[\"']?\s{0,64};\s{0,64}secret\s{1,64}\"([A-Za-z0-9+/=]{16,256})\"\s{0,64};"
+)
 _HISTORY = re.compile(
-    rb"\bsshpass\s+-p\s*(\S+)"
+    rb"\bsshpass\s{1,64}-p\s{0,64}(\S+)"
     rb"|\b(?:curl|wget)\s.{0,512}?(?:-u|--user)[ =][^\s:]{1,64}:(\S+)"
     rb"|\s--?(?:password|passwd|passphrase|token|secret|api-key)[ =](\S+)"
     rb"|\bmysql(?:dump)?\s.{0,256}?-p([^\s-]\S*)"

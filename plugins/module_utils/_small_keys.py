@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of private keys of few bytes: age, nkeys of NATS, minisign and signify, and hidden services of Tor, Tailscale.
+"""Pure reader of private keys of few bytes: age, nkeys of NATS, minisign and signify, Tailscale, services of Tor.
 
 An identity of a plugin of age (AGE-PLUGIN-...) is no key by itself: it names one that a piece of hardware keeps.
 """

@@ -61,7 +61,7 @@ def ssh_com_key(blob: bytes) -> Secret:
 
 
 def dropbear_key(blob: bytes) -> Secret:
-    """What a key in Dropbear's format is: the public half as in SSH, and the private numbers behind it. Never encrypted.
+    """What a key in Dropbear's format is: the public half as in SSH, and the private numbers behind it, in clear.
 
     :raises Malformed: it is none, or a public half alone.
     """
@@ -93,7 +93,7 @@ def dropbear_key(blob: bytes) -> Secret:
             _no_key()
         require_dsa(prime, order, base, public, private)
         return _dropbear(dsa_info(prime, order, base, public))
-    _no_key()
+    return _no_key()
 
 
 def key_of_ssh(public: bytes, kind: str, *, encrypted: bool) -> Secret:
