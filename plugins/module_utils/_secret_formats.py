@@ -66,7 +66,7 @@ def look_into(path: str, data: bytes) -> Found:
         return look_into_text(path, as_text(data))
     name, size = _SYSTEMD_KEY
     key = binary_key(data)
-    if key is None and path.endswith(name) and len(data) == size:
+    if key is None and name in path and len(data) == size:
         key = Secret("systemd_credential", encrypted=False)
     return Found([] if key is None else [key], cut=False)
 
@@ -107,7 +107,7 @@ def may_hold_secrets(path: str, data: bytes) -> bool:
     :param data: of a text all of it; of a binary file the beginning is enough.
     """
     if is_binary(data):
-        if (data[0] in _FIRST_BYTES and data.startswith(BINARY_BEGINS)) or path.endswith(_SYSTEMD_KEY[0]):
+        if (data[0] in _FIRST_BYTES and data.startswith(BINARY_BEGINS)) or _SYSTEMD_KEY[0] in path:
             return True
         as_text = text_reader(data)
         return as_text is not None and may_hold_secrets(path, as_text(data))
@@ -174,7 +174,7 @@ def _each_once(found: list[Secret]) -> list[Secret]:
 
 
 def _without_comments(data: bytes) -> bytes:
-    return b"\n".join(line for line in data.splitlines() if not line.lstrip().startswith((b"#", b";", b"//")))
+    return b"\n".join(line for line in data.splitlines() if not _COMMENT.match(line))
 
 
 def _is_curve_key(data: bytes) -> bool:
@@ -189,6 +189,8 @@ _MARKERS_OF_JSON, _MARKERS_OF_TEXT = (
     searches_for((*KEY_MARKERS, *(marker for marker, _kind, _reader in readers))) for readers in (_JSON, _TEXT)
 )
 _MARKERS_OF_TOKENS = searches_for(TOKEN_MARKERS)
+# npm has lines that begin with the address of a registry.
+_COMMENT = re.compile(rb"\s*(?:[#;]|//(?![^\s=]*:_))")
 # What editors, packages and people put behind the name of a copy.
 _COPY = re.compile(
     r"(?:~|[-.](?:bak|old|orig|save|saved|backup|copy|disabled|new|dist|tmp|\d{1,14}|dpkg-\w+|ucf-\w+|rpm\w+)"
