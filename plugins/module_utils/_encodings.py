@@ -38,7 +38,7 @@ _ESCAPES = (
 _ENTITIES = ((b"&quot;", b'"'), (b"&apos;", b"'"), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"))
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUOTED = re.compile(rb"=(?:\r?\n|([0-9A-F]{2}))")
-_PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20"), (b"=3D", b"=20", b"=0A", b"=2D")
+_PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20", b"%22"), (b"=3D", b"=20", b"=0A", b"=2D", b"=\n")
 # What has armour is read by it; what is in it is no text.
 _ARMOURED = re.compile(rb"-----BEGIN ([A-Za-z0-9 -]{3,64}?)-----[^-]{0,65536}-----END \1-----")
 # Lines that go on, and the last of them, which is shorter.
@@ -167,7 +167,7 @@ def _plain(text: bytes) -> bytes:
         parts = []
         for whole in text.split(b"\\\\"):
             part = whole
-            for escape, sign in _ESCAPES:
+            for escape, sign in _ESCAPES if b"\\" in whole else ():
                 part = part.replace(escape, sign)
             parts.append(part)
         text = b"\\".join(parts)
