@@ -122,9 +122,9 @@ options:
       - Search for private keys, passwords and tokens that nobody declared. That takes time, and is done on request.
       - The kernel's own file systems (C(proc), C(sysfs) and the like) are never entered, and files with the names of
         programs, pictures, archives and packages never opened.
-      - A text is read to its end, in UTF-16 as well. What is encoded in it (base64, escapes of JSON, entities of XML) is
-        decoded, as often as it is needed for formats that are in use. Of another binary file only the beginning tells
-        what it is, so keys inside of programs, archives and images of disks are not found.
+      - A text is read to its end, in UTF-16 as well. What is encoded in it (base64, escapes of JSON, entities of XML)
+        is decoded, as often as formats in use need it. Of another binary file only the beginning tells what it is, so
+        keys inside of programs, archives and images of disks are not found.
     type: dict
     suboptions:
       paths:

@@ -38,11 +38,14 @@ _ESCAPES = (
 _ENTITIES = ((b"&quot;", b'"'), (b"&apos;", b"'"), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"))
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUOTED = re.compile(rb"=(?:\r?\n|([0-9A-F]{2}))")
-_PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20", b"%22"), (b"=3D", b"=20", b"=0A", b"=2D", b"=\n")
+_PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20", b"%22", b"%25"), (b"=3D", b"=20", b"=0A", b"=2D", b"=\n")
+# What stands before base64, or between its lines, in a text that was encoded once more.
+_BREAKING = (b"%0A", b"%0a", b"%20", b"%22", b"%25", b"%3D", b"\\n", b"\\t", b'\\"', b"\\u00", b"&amp;", b"&#")
 # What has armour is read by it; what is in it is no text.
 _ARMOURED = re.compile(rb"-----BEGIN ([A-Za-z0-9 -]{3,64}?)-----[^-]{0,65536}-----END \1-----")
 # Lines that go on, and the last of them, which is shorter.
-_GOES_ON = rb"(?:\\n|\\?\r?\n[ \t]*|&#10;| )"
+_LINE_END = rb"\\?(?:\\r|\r|&#13;|&#xD;){0,3}(?:\\n|\n|&#10;|&#xA;)"
+_GOES_ON = rb"(?:(?:" + _LINE_END + rb"|\"[ \t]{0,8},\s{0,8}\")[ \t]{0,64}| )"
 _RUN = re.compile(
     rb"([A-Za-z0-9+/]{60,}(?:%(on)b[A-Za-z0-9+/]{60,})*)((?:%(on)b[A-Za-z0-9+/]+)?={0,2})" % {b"on": _GOES_ON}
 )
@@ -92,7 +95,7 @@ class Layers:
                 waiting.append((inner, depth + 1))
 
     def _unescaped(self, text: bytes) -> Iterator[bytes]:
-        if not self.is_marked(text):
+        if not self.is_marked(text) and not (any(sign in text for sign in _BREAKING) and has_run(text)):
             return
         plain = _plain(text)
         if any(sign in plain for sign in _PERCENT_SIGNS):

@@ -81,7 +81,7 @@ KEY_MARKERS = (
     *(b"PRIVATE KEY", b"TSS2 KEY BLOB", b"PuTTY-User-Key-File-", AGE_MARKER, NKEY_MARKER),
     *AGENT_MARKERS,
     # The first, with its space written otherwise.
-    *(b"PRIVATE%20KEY", b"PRIVATE+KEY", b"PRIVATE=20KEY", b"PRIVATE&#32;KEY", b"PRIVATE\\u0020KEY"),
+    *(b"PRIVATE%20KEY", b"PRIVATE%25", b"PRIVATE+KEY", b"PRIVATE=20KEY", b"PRIVATE&#32;KEY", b"PRIVATE\\u0020KEY"),
 )
 _BINARY: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Secret]], ...] = (
     ((b"\x30",), _in_der),

@@ -124,7 +124,7 @@ def may_hold_secrets(path: str, data: bytes) -> bool:
 def _is_marked(text: bytes) -> bool:
     if holds_any(_MARKERS_OF_JSON if _is_json(text) else _MARKERS_OF_TEXT, text):
         return True
-    return ((_BRACE in text or b"%7B" in text) and JWK_MARKER in text) or (
+    return ((_BRACE in text or b"%" in text) and JWK_MARKER in text) or (
         text.startswith(_SEEDS) and len(text) < _LONGEST_SEED
     )
 
