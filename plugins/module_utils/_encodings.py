@@ -129,7 +129,7 @@ def _runs(text: bytes) -> Iterator[tuple[bytes, bytes]]:
         match = _RUN.match(text, at)
         if match is None:
             return
-        yield match.groups()
+        yield match.group(1), match.group(2)
         at = kinds.find(_RUN_SIGN, match.end())
 
 

@@ -186,7 +186,7 @@ def _key(hashing: str, password: bytes, salt: bytes, iterations: int, size: int)
     digest = hashed(bytes((_MAC_KEY,)) * block + filled, usedforsecurity=False).digest()
     for _round in range(1, iterations):
         digest = hashed(digest, usedforsecurity=False).digest()
-    return digest[:size]
+    return bytes(digest[:size])
 
 
 def _pkcs8(der: bytes) -> Optional[bool]:

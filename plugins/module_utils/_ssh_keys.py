@@ -72,9 +72,9 @@ def dropbear_key(blob: bytes) -> Secret:
             _no_key()
         return _dropbear(edwards_info("Ed25519", both[32:]))
     if kind.startswith(b"ecdsa-sha2-"):
-        (curve, point, private), rest = _strings(rest, 3)
+        (curve, point, scalar), rest = _strings(rest, 3)
         name, size = _CURVES.get(curve, ("", 0))
-        if rest or len(point) != 1 + 2 * size or point[:1] != b"\x04" or not 0 < len(private.lstrip(b"\0")) <= size:
+        if rest or len(point) != 1 + 2 * size or point[:1] != b"\x04" or not 0 < len(scalar.lstrip(b"\0")) <= size:
             _no_key()
         return _dropbear(ec_info(name, point))
     if kind == b"ssh-rsa":
