@@ -9,7 +9,7 @@ import random
 from itertools import cycle, islice
 from pathlib import Path
 
-from tests import planted
+from tests import planted, planted_programs
 
 _WORDS = b"the of port listen = true # comment value 8080 service [unit] exec start log level info path etc".split()
 # What a root file system of Debian holds: much that is not read for its name, text, programs with no end to their name.
@@ -43,7 +43,11 @@ def plant(root: Path, files: int, secrets: int, look_alikes: int) -> set[tuple[s
         for file in range(_PER_DIRECTORY):
             end = _ENDS[(number + file) % len(_ENDS)]
             (directory / f"f{file}{end}").write_bytes(_filling(draw, end))
-    wanted = [each for seed in range(1 + secrets // 40) for each in planted.secrets(seed)]
+    wanted = [
+        each
+        for seed in range(1 + secrets // 60)
+        for each in (*planted.secrets(seed), *planted_programs.keys(random.Random(seed)))
+    ]
     chosen = set()
     for number, each in enumerate(islice(cycle(wanted), secrets)):
         path = directories[number * 7 % len(directories)] / str(number) / each.name
@@ -52,7 +56,8 @@ def plant(root: Path, files: int, secrets: int, look_alikes: int) -> set[tuple[s
         chosen.add((f"/{path.relative_to(root)}", str(each.kind)))
         path.chmod(0o600)
         path.parent.chmod(0o700)
-    for number, each in enumerate(islice(cycle(planted.look_alikes()), look_alikes)):
+    misleading = [*planted.look_alikes(), *planted_programs.near_misses(random.Random(0))]
+    for number, each in enumerate(islice(cycle(misleading), look_alikes)):
         path = directories[number * 11 % len(directories)] / f"l{number}" / each.name
         path.parent.mkdir(parents=True)
         path.write_bytes(each.data)

@@ -32,6 +32,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._der import (
 
 PEM, TRADITIONAL, PKCS8 = Encoding.PEM, PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
 PASSPHRASE = BestAvailableEncryption(b"a passphrase")
+KUBECONFIG = b"users:\n- name: edge\n  user:\n    client-key-data: %s\n"
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
@@ -143,7 +144,7 @@ def _private_keys(draw: random.Random) -> list[Planted]:
         Planted("tpm.pem", _pem("TSS2 PRIVATE KEY", _tss2(draw)), "tss2"),
         Planted("tpm-old.pem", _pem("TSS2 KEY BLOB", _tss2(draw)), "tss2"),
         Planted("keys.txt", b"# created: today\n" + _age(draw) + b"\n", "age"),
-        Planted("ring.asc", _pgp(draw), "pgp", None),
+        Planted("ring.asc", _pgp(draw), "pgp", True),
     ]
 
 
@@ -182,7 +183,6 @@ def _settings(draw: random.Random) -> list[Planted]:
         ("plant.nmconnection", f"[wifi]\nssid=plant\n[wifi-security]\nkey-mgmt=wpa-psk\npsk={letters(12)}\n", "wifi"),
         ("plant.psk", f"[Security]\nPassphrase={letters(12)}\n", "wifi"),
         ("net.yaml", f"      access-points:\n        plant:\n          password: {letters(12)}\n", "wifi"),
-        ("kubeconfig", f"users:\n- name: edge\n  user:\n    client-key-data: {key64}\n", "kubeconfig"),
         ("greengrass.yaml", f'configuration:\n  name: edge\n  userPin: "{letters(8)}"\n', "pkcs11_pin"),
         ("openssl.cnf", f"[pkcs11_sect]\npkcs11-module-token-pin = {letters(8)}\n", "pkcs11_pin"),
         ("lite.yaml", f'  privateKeyPath: "pkcs11:token=ggl;object=key;pin-value={letters(8)}"\n', "pkcs11_pin"),
@@ -192,6 +192,7 @@ def _settings(draw: random.Random) -> list[Planted]:
     ]
     return [
         Planted("account.json", json.dumps(account).encode(), "gcp", False, spki(curve)),
+        Planted("kubeconfig", KUBECONFIG % key64.encode(), "kubeconfig", False, spki(curve)),
         *(Planted(name, text.encode(), kind) for name, text, kind in texts),
     ]
 
@@ -273,7 +274,8 @@ def _polymod(values: list[int]) -> int:
 
 
 def _pgp(draw: random.Random) -> bytes:
-    packet = draw.randbytes(200)
+    numbers = b"".join(struct.pack(">H", 512) + b"\xff" + draw.randbytes(63) for _number in range(2))
+    packet = b"\x04" + draw.randbytes(4) + b"\x01" + numbers + b"\xfe\x09\x03\x08" + draw.randbytes(80)
     raw = b"\x95" + struct.pack(">H", len(packet)) + packet
     crc = 0xB704CE
     for byte in raw:

@@ -122,8 +122,9 @@ options:
       - Search for private keys, passwords and tokens that nobody declared. That takes time, and is done on request.
       - The kernel's own file systems (C(proc), C(sysfs) and the like) are never entered, and files with the names of
         programs, pictures, archives and packages never opened.
-      - A text is read to its end. Of a binary file only the beginning tells what it is, so keys inside of programs and
-        of images of disks are not found. Texts in UTF-16 are taken for binary files.
+      - A text is read to its end, in UTF-16 as well. What is encoded in it (base64, escapes of JSON, entities of XML)
+        is decoded, as often as formats in use need it. Of another binary file only the beginning tells what it is, so
+        keys inside of programs, archives and images of disks are not found.
     type: dict
     suboptions:
       paths:
@@ -160,9 +161,11 @@ options:
         type: int
         default: 1000000
       max_size:
-        description: Files with more bytes are not searched.
+        description:
+          - Files with more bytes are not searched. They are counted, and the search is not complete.
+          - Large files are read in pieces, so that this costs time and not memory.
         type: int
-        default: 131072
+        default: 67108864
       cursor:
         description: Where to go on, as an earlier search of the same paths returned it.
         type: str

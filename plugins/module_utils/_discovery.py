@@ -25,11 +25,14 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from ._errors import EdgesecError, Malformed
 from ._file_access import group_name, read_acl, readers, user_name
-from ._key_formats import BINARY_BEGINS
+from ._file_pieces import pieces_of, read_up_to
 from ._mountinfo import parse_mountinfo
 from ._observe import json_clean, read_text
+from ._packaged import digest_of, may_be_packaged, packages_of
+from ._passphrases import settled
+from ._private_keys import Secret
 from ._search import Search
-from ._secret_formats import is_binary, may_hold_secrets, secrets_in
+from ._secret_formats import Found, look_into, look_into_text, may_hold_secrets, text_reader
 from ._storage import place_of
 from ._unopened import MEDIA, PSEUDO, SOURCES
 
@@ -39,7 +42,11 @@ _DEEPEST = 200
 _MOST_NAMES = 20
 _MOST_SECRETS = 10_000
 _LOOKED_AT = ("directories", "files", "opened")
-_NOT_LOOKED_AT = ("by_name", "excluded", "too_deep", "too_large", "unreadable")
+_NOT_LOOKED_AT = ("by_name", "excluded", "too_complex", "too_deep", "too_large", "unreadable")
+# Each of them may hide a secret.
+_INCOMPLETE = ("too_complex", "too_deep", "too_large", "unreadable")
+# No key that is no text is larger, but in a key store with thousands.
+_LARGEST_BINARY = 4 * 1024 * 1024
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Reading is not to be written down, on flash least of all. Only the owner and root may ask for that.
@@ -67,7 +74,8 @@ class _Walk:
     deadline: float
     secrets: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*_LOOKED_AT, *_NOT_LOOKED_AT), 0))
-    unreadable: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    named: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _INCOMPLETE})
     unentered: list[dict[str, Any]] = field(default_factory=list)
     accesses: dict[tuple[int, int, int, Optional[bytes]], dict[str, Any]] = field(default_factory=dict)
     places: dict[int, Optional[bool]] = field(default_factory=dict)
@@ -95,7 +103,7 @@ class _Walk:
                     continue
                 below = level.after[1:] if level.after[:1] == (name,) else ()
                 if len(stack) >= _DEEPEST:
-                    self.counts["too_deep"] += 1
+                    self._leave_out("too_deep", f"{level.path.rstrip('/')}/{name}")
                     continue
                 inner = self._enter(level, name, below)
                 if inner is not None:
@@ -176,30 +184,51 @@ class _Walk:
         try:
             self.counts["opened"] += 1
             # What it is is not asked before it is open: most files are small, and end here.
-            data = os.read(descriptor, self.first)
-            binary = is_binary(data)
-            if binary and not data.startswith(BINARY_BEGINS):
-                return
-            if len(data) == self.first:
-                size = os.fstat(descriptor).st_size
-                if size > self.search.max_size:
-                    self.counts["too_large"] += 1
-                    return
-                data += os.read(descriptor, size)
-            if binary or may_hold_secrets(path, data):
-                self._found(level, descriptor, path, data)
+            head = os.read(descriptor, self.first)
+            if len(head) == self.first:
+                self._look_at_large(level, descriptor, path, head)
+            elif may_hold_secrets(path, head):
+                self._found(level, descriptor, path, self._secrets(path, look_into(path, head)))
         finally:
             os.close(descriptor)
 
-    def _found(self, level: _Level, descriptor: int, path: str, data: bytes) -> None:
-        secrets = secrets_in(path, data)
+    def _look_at_large(self, level: _Level, descriptor: int, path: str, head: bytes) -> None:
+        as_text = text_reader(head)
+        if as_text is None and not may_hold_secrets(path, head):
+            return
+        size = os.fstat(descriptor).st_size
+        if size > self.search.max_size or (as_text is None and size > _LARGEST_BINARY):
+            self._leave_out("too_large", path)
+            return
+        if as_text is None:
+            whole = head + read_up_to(descriptor, size)
+            self._found(level, descriptor, path, self._secrets(path, look_into(path, whole)))
+            return
+        found: list[Secret] = []
+        for piece in pieces_of(descriptor, head):
+            if time.monotonic() > self.deadline:
+                self._leave_out("too_complex", path)
+                break
+            text = as_text(piece)
+            if may_hold_secrets(path, text):
+                found += self._secrets(path, look_into_text(path, text))
+        self._found(level, descriptor, path, found)
+
+    def _secrets(self, path: str, found: Found) -> list[Secret]:
+        if found.cut:
+            self._leave_out("too_complex", path)
+        return found.secrets
+
+    def _found(self, level: _Level, descriptor: int, path: str, secrets: list[Secret]) -> None:
         info = os.fstat(descriptor)
         if not secrets or not stat.S_ISREG(info.st_mode):
             return
         if len(self.secrets) >= _MOST_SECRETS:
             raise _Stop
         access = self._access(descriptor, info)
-        for secret in secrets:
+        if may_be_packaged(path):
+            self.digests[path] = digest_of(descriptor)
+        for secret in dict.fromkeys(map(self._settled, secrets)):
             self.secrets.append(
                 {
                     "path": path,
@@ -238,12 +267,19 @@ class _Walk:
                 self.places[level.device] = None
         return self.places[level.device]
 
+    def _settled(self, secret: Secret) -> Secret:
+        if time.monotonic() > self.deadline:
+            return secret._replace(encrypted=None, locked=None) if secret.locked else secret
+        return settled(secret)
+
     def _cannot_read(self, path: str, error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            return
-        self.counts["unreadable"] += 1
-        if len(self.unreadable) < _MOST_NAMES:
-            self.unreadable.append(f"{path}: {error.strerror}")
+        if not isinstance(error, FileNotFoundError):
+            self._leave_out("unreadable", path, f"{path}: {error.strerror}")
+
+    def _leave_out(self, why: str, path: str, told: str = "") -> None:
+        self.counts[why] += 1
+        if len(self.named[why]) < _MOST_NAMES:
+            self.named[why].append(told or path)
 
 
 def discover(root: str, search: Search) -> dict[str, Any]:
@@ -270,17 +306,23 @@ def discover(root: str, search: Search) -> dict[str, Any]:
             cursor = f"{number}:{quote_from_bytes(os.fsencode(walk.last))}"
             break
     counts = walk.counts
+    packages = packages_of(root, walk.digests)
     return dict(
         json_clean(
             {
-                "secrets": walk.secrets,
-                "complete": cursor is None and not counts["unreadable"] and not counts["too_deep"],
+                "secrets": [secret for secret in walk.secrets if secret["path"] not in packages],
+                "packaged": [
+                    {"path": secret["path"], "kind": secret["kind"], "package": packages[secret["path"]]}
+                    for secret in walk.secrets
+                    if secret["path"] in packages
+                ],
+                "complete": cursor is None and not any(counts[name] for name in _INCOMPLETE),
                 "cursor": cursor,
                 "looked_at": {name: counts[name] for name in _LOOKED_AT},
                 "not_looked_at": {
                     **{name: counts[name] for name in _NOT_LOOKED_AT},
                     "file_systems": walk.unentered,
-                    "unreadable_paths": walk.unreadable,
+                    **{f"{name}_paths": walk.named[name] for name in _INCOMPLETE},
                 },
                 "source": list(search.paths),
             }

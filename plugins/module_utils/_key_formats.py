@@ -11,94 +11,138 @@ Documents that quote the first lines of a key, public keys, certificates and key
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
-from typing import Optional
+from typing import Callable, Optional
 
+from ._der import SEQUENCE, sequence
 from ._errors import Malformed
-from ._private_keys import (
-    JAVA_MAGICS,
+from ._java_keystores import BOUNCY_BEGINS, JAVA_MAGICS, bcfks, java_keystore
+from ._jwk import jwks_in
+from ._pgp_keys import AGENT_BEGINS, AGENT_MARKERS, PGP_BEGINS, agent_key, agent_keys_in, pgp_keys
+from ._private_keys import Secret, private_key
+from ._setting_values import decoded
+from ._small_keys import (
+    AGE_MARKER,
+    NKEY_MARKER,
+    SIGNIFY_BEGINS,
+    TOR_BEGIN,
+    age_keys_in,
+    nkeys_in,
+    signify_key,
+    tailscale_key,
+    tor_key,
+)
+from ._ssh_keys import (
+    DROPBEAR_BEGINS,
     OPENSSH_MAGIC,
-    Secret,
-    java_keystore,
+    SSH_COM_MAGIC,
+    dropbear_key,
     key_of_ssh,
     openssh_key,
-    private_key,
+    ssh_com_key,
 )
 
-# What a PEM label promises, by the kinds that may be behind it.
+
+def _in_der(der: bytes) -> Secret:
+    fields = sequence(der)
+    return bcfks(fields) if [field.tag for field in fields] == [SEQUENCE, SEQUENCE] else private_key(der)
+
+
+# What a PEM label promises, by the kinds that may be behind it. Behind another label may be any.
 _LABELS: dict[bytes, tuple[str, ...]] = {
     b"RSA PRIVATE KEY": ("pkcs1_rsa",),
     b"EC PRIVATE KEY": ("sec1_ec",),
+    b"SM2 PRIVATE KEY": ("sec1_ec",),
     b"DSA PRIVATE KEY": ("dsa",),
     b"PRIVATE KEY": ("pkcs8",),
-    b"ANY PRIVATE KEY": ("pkcs8",),
     b"ENCRYPTED PRIVATE KEY": ("pkcs8",),
     b"TSS2 PRIVATE KEY": ("tss2",),
     b"TSS2 KEY BLOB": ("tss2",),
+    b"OPENSSH PRIVATE KEY": ("openssh",),
+    b"SSH2 ENCRYPTED PRIVATE KEY": ("ssh_com",),
+    b"PGP PRIVATE KEY BLOCK": ("pgp",),
 }
-_OPENSSH, _PGP = b"OPENSSH PRIVATE KEY", b"PGP PRIVATE KEY BLOCK"
-_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]{3,32})-----")
+# SSH.com writes fewer dashes, and a space.
+_BEGIN = re.compile(rb"----(-|\s)BEGIN ([A-Z0-9 ]{3,32}(?:KEY|BLOCK|BLOB))\1----")
 # A key of RSA with 16384 bits has 13 KiB; a ring of PGP keys may have more.
 _LONGEST = 64 * 1024
 _MOST = 100
-_AGE = re.compile(rb"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}(?![0-9A-Z])")
-_BECH32 = b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
+_LEGACY = re.compile(rb"Proc-Type:\s{0,4}4,ENCRYPTED\s{1,8}DEK-Info:\s{0,4}([A-Za-z0-9-]{1,32},[0-9A-Fa-f]{8,64})")
+_SMALLEST_LOCKED = 48
+# What programs put between the lines of a key: quotes and commas of lists, signs of comments and quotations.
+_JUNK = b" \t\r\n\f\"'`,;#>|*\\="
 _PUTTY = re.compile(
     rb"PuTTY-User-Key-File-[23]: (\S{1,64})\r?\nEncryption: (\S{1,32})\r?\n"
     rb"(?:Comment: [^\n]{0,1024}\r?\n)?Public-Lines: (\d{1,4})\r?\n"
 )
 # One of them is in every text with a key.
-KEY_MARKERS = (b"PRIVATE KEY", b"TSS2 KEY BLOB", b"AGE-SECRET-KEY-1", b"PuTTY-User-Key-File-")
+KEY_MARKERS = (
+    *(b"PRIVATE KEY", b"TSS2 KEY BLOB", b"PuTTY-User-Key-File-", AGE_MARKER, NKEY_MARKER),
+    *AGENT_MARKERS,
+    # The first, with its space written otherwise.
+    *(b"PRIVATE%20KEY", b"PRIVATE%25", b"PRIVATE+KEY", b"PRIVATE=20KEY", b"PRIVATE&#32;KEY", b"PRIVATE\\u0020KEY"),
+)
+_BINARY: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Secret]], ...] = (
+    ((b"\x30",), _in_der),
+    ((OPENSSH_MAGIC,), openssh_key),
+    ((SSH_COM_MAGIC,), ssh_com_key),
+    (DROPBEAR_BEGINS, dropbear_key),
+    ((*JAVA_MAGICS, *BOUNCY_BEGINS), java_keystore),
+    (PGP_BEGINS, pgp_keys),
+    (AGENT_BEGINS, agent_key),
+    (SIGNIFY_BEGINS, signify_key),
+    ((TOR_BEGIN,), tor_key),
+)
 # With one of these begins every binary file that is a key.
-BINARY_BEGINS = (*JAVA_MAGICS, b"\x30", OPENSSH_MAGIC)
+BINARY_BEGINS = tuple(begin for begins, _reader in _BINARY for begin in begins)
 # Those that are found in no text.
-BINARY_MAGICS = (*JAVA_MAGICS, b"\x30\x81", b"\x30\x82", b"\x30\x80", OPENSSH_MAGIC)
+BINARY_MAGICS = (
+    *JAVA_MAGICS,
+    *(b"\x30\x81", b"\x30\x82", b"\x30\x80"),
+    *(OPENSSH_MAGIC, SSH_COM_MAGIC),
+    *AGENT_BEGINS,
+)
+# A key that is small, or a ring of PGP, may have no byte by which it is told from a text.
+MAYBE_BINARY = (*PGP_BEGINS, b"\x30")
 
 
 def keys_in(data: bytes) -> Iterator[Secret]:
     """The private keys in a text."""
-    if b"-----BEGIN " in data:
+    if b"-BEGIN " in data or b" BEGIN SSH2" in data:
         yield from _armoured(data)
     if b"PuTTY-User-Key-File-" in data:
         yield from _putty(data)
-    if b"AGE-SECRET-KEY-1" in data:
-        for match in _AGE.finditer(data):
-            if _is_bech32(match.group()):
-                yield Secret("age", encrypted=False)
+    yield from age_keys_in(data)
+    yield from nkeys_in(data)
+    yield from tailscale_key(data)
+    if b"kty" in data:
+        yield from jwks_in(data)
+    if any(marker in data for marker in AGENT_MARKERS):
+        yield from agent_keys_in(data)
 
 
 def binary_key(data: bytes) -> Optional[Secret]:
     """The private key or key store that a binary file is."""
-    try:
-        if data.startswith(OPENSSH_MAGIC):
-            return openssh_key(data)
-        return java_keystore(data) if data.startswith(JAVA_MAGICS) else private_key(data)
-    except (Malformed, ValueError):
-        return None
-
-
-def decoded(text: bytes) -> Optional[bytes]:
-    """What text in base64 holds; None where it is no base64."""
-    try:
-        return base64.b64decode(b"".join(text.split()), validate=True)
-    except ValueError:
-        return None
+    for begins, reader in _BINARY:
+        if data.startswith(begins):
+            try:
+                return reader(data)
+            except (Malformed, ValueError, IndexError):
+                return None
+    return None
 
 
 def _armoured(data: bytes) -> Iterator[Secret]:
-    # In JSON the ends of lines are written out.
-    data = data.replace(b"\\r", b"").replace(b"\\n", b"\n")
     found = 0
     for match in _BEGIN.finditer(data):
-        label = match.group(1)
-        if label not in _LABELS and label not in (_OPENSSH, _PGP):
+        dash, label = match.groups()
+        if not label.endswith(b"PRIVATE KEY") and label not in _LABELS:
             continue
         found += 1
         if found > _MOST:
             return
-        end = data.find(b"-----END " + label + b"-----", match.end(), match.end() + _LONGEST)
+        end = data.find(b"----" + dash + b"END " + label + dash + b"----", match.end(), match.end() + _LONGEST)
         if end < 0:
             continue
         secret = _of_label(label, data[match.end() : end])
@@ -107,34 +151,31 @@ def _armoured(data: bytes) -> Iterator[Secret]:
 
 
 def _of_label(label: bytes, body: bytes) -> Optional[Secret]:
-    lines = [line.strip() for line in body.strip().splitlines()]
-    headers = [line for line in lines if b": " in line]
-    text = b"".join(line for line in lines if line not in headers)
-    if label == _PGP:
-        return _pgp(lines[len(headers) :])
-    raw = decoded(text)
-    if raw is None:
+    legacy = _LEGACY.search(body)
+    if legacy is not None:
+        body = body[legacy.end() :]
+    lines = [line for line in body.splitlines() if b":" not in line]
+    checksum = None
+    if label == b"PGP PRIVATE KEY BLOCK":
+        checksum = next((line.strip()[1:] for line in lines if re.fullmatch(rb"\s*=[A-Za-z0-9+/]{4}\s*", line)), None)
+        lines = [line for line in lines if not line.lstrip().startswith(b"=")]
+    plain = b"".join(lines).translate(None, _JUNK)
+    raw = decoded(plain + b"=" * (-len(plain) % 4))
+    if not raw or (checksum is not None and decoded(checksum) != _crc24(raw)):
         return None
-    if any(line.startswith(b"DEK-Info:") for line in headers):
-        (kind,) = _LABELS.get(label, ("",))[:1]
-        return Secret(kind, encrypted=True) if kind and len(raw) >= 48 and len(raw) % 8 == 0 else None
-    try:
-        secret = openssh_key(raw) if label == _OPENSSH else private_key(raw)
-    except (Malformed, ValueError):
-        return None
-    if label != _OPENSSH and secret.kind not in _LABELS[label]:
-        return None
-    return secret
+    if legacy is not None:
+        return _legacy(label, legacy.group(1), plain) if len(raw) >= _SMALLEST_LOCKED and len(raw) % 8 == 0 else None
+    secret = binary_key(raw)
+    return secret if secret is not None and secret.kind in _LABELS.get(label, (secret.kind,)) else None
 
 
-def _pgp(lines: list[bytes]) -> Optional[Secret]:
-    """A ring of secret keys (RFC 4880 sections 4.2 and 6.2). Whether they are encrypted is not looked at."""
-    checksum = next((line[1:] for line in lines if re.fullmatch(rb"=[A-Za-z0-9+/]{4}", line)), None)
-    raw = decoded(b"".join(line for line in lines if not line.startswith(b"=")))
-    if not raw or len(raw) < 32 or (checksum is not None and decoded(checksum) != _crc24(raw)):
-        return None
-    tag = raw[0] & 0x3F if raw[0] & 0x40 else (raw[0] & 0x3C) >> 2
-    return Secret("pgp", encrypted=None) if raw[0] & 0x80 and tag == 5 else None
+def _legacy(label: bytes, cipher: bytes, text: bytes) -> Optional[Secret]:
+    """A key that is encrypted as RFC 1421 has it."""
+    kinds = _LABELS.get(label, ("pkcs8",))
+    head = b"-----BEGIN %s-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: %s\n\n" % (label, cipher)
+    lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    padding = b"=" * (-len(text) % 4)
+    return Secret(kinds[0], encrypted=True, locked=head + lines + padding + b"\n-----END %s-----\n" % label)
 
 
 def _crc24(data: bytes) -> bytes:
@@ -158,16 +199,3 @@ def _putty(data: bytes) -> Iterator[Secret]:
             yield key_of_ssh(public, "putty", encrypted=match.group(2) != b"none")
         except Malformed:
             continue
-
-
-def _is_bech32(text: bytes) -> bool:
-    """Whether the checksum is right (BIP 173), without which a text is no key of age."""
-    prefix, _one, rest = text.rpartition(b"1")
-    prefix = prefix.lower()
-    values = [*(byte >> 5 for byte in prefix), 0, *(byte & 31 for byte in prefix), *(_BECH32.index(b) for b in rest)]
-    check = 1
-    for value in values:
-        top, check = check >> 25, (check & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
-            check ^= generator if top >> bit & 1 else 0
-    return check == 1

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 # From the rarest in configuration and documents to the most frequent.
-_RARE = b"K{SP_-."
+_RARE = b"K{[P_-"
 
 # A byte, as the number that Python looks for without an exception on the way, and the search for the markers around it.
 Searches = tuple[tuple[int, Callable[[bytes], object]], ...]

@@ -22,7 +22,7 @@ class Search(NamedTuple):
     :ivar cross_file_systems: whether file systems that are mounted below C(paths) are entered.
     :ivar max_seconds: after so many seconds the walk stops.
     :ivar max_files: after so many files the walk stops.
-    :ivar max_size: larger files are not searched.
+    :ivar max_size: larger files are not searched, and the search is not complete.
     :ivar thorough: sources of programs and documents are opened, too.
     :ivar cursor: where a walk that stopped is to go on, as its result had it.
     """
@@ -33,6 +33,6 @@ class Search(NamedTuple):
     cross_file_systems: bool = False
     max_seconds: float = 60.0
     max_files: int = 1_000_000
-    max_size: int = 128 * 1024
+    max_size: int = 64 * 1024 * 1024
     thorough: bool = False
     cursor: Optional[str] = None

@@ -4,78 +4,96 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of what is in files: passwords, tokens and shared keys in the configuration of well-known programs.
+"""Pure reader of what is in files: private keys, passwords, tokens and shared keys, in clear or encoded once more.
 
 A setting that names a variable, a template or an example is no secret, nor is one in a comment.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Callable
+from collections.abc import Iterator
+from typing import Callable, NamedTuple, Optional
 
-from ._key_formats import BINARY_MAGICS, KEY_MARKERS, binary_key, decoded, keys_in
+from ._encodings import Layers, from_utf_16, has_run, utf_16
+from ._jwk import JWK_MARKER
+from ._key_formats import BINARY_BEGINS, BINARY_MAGICS, KEY_MARKERS, MAYBE_BINARY, binary_key, keys_in
 from ._markers import holds_any, searches_for
+from ._network_secrets import NAMED_NETWORK_READERS, NETWORK_READERS, openvpn_login
 from ._private_keys import Secret
+from ._service_secrets import IN_JSON, IN_TEXT, NAMED_READERS, TOKEN_MARKERS, TOKENS, commands, login
+from ._setting_values import Reader, decoded
 
 # In the first bytes of a file NUL tells that it is no text.
 HEAD = 4096
-_LONGEST_LINE = 4096
+# What has no marker, since it is nothing but a key: of NATS, or of Tailscale within base64.
+_SEEDS = (b"S", b"privkey:")
+_LONGEST_SEED = 80
+_BRACE = ord("{")
+_FIRST_BYTES = frozenset(begin[0] for begin in BINARY_BEGINS)
+_SQLITE = b"SQLite format 3\0"
+# The key of systemd-creds: the id of the machine, and 4096 bytes drawn by lot.
+_SYSTEMD_KEY = ("credential.secret", 16 + 4096)
+# A key in an account, or in a configuration, is what the account is used with.
+_ACCOUNTS = ("gcp", "kubeconfig")
 
-# The values of secrets in a text.
-_Reader = Callable[[bytes], Iterator[bytes]]
-# What a text with such a secret has in it, the kind, and the reader.
-_Readers = tuple[tuple[bytes, str, _Reader], ...]
 
-_WIREGUARD = re.compile(rb"(?m)^\s*PrivateKey\s*=\s*([A-Za-z0-9+/]{43}=)\s*$")
-_AWS = re.compile(rb"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
-_AZURE_ACCOUNT = re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)")
-_AZURE_SHARED = re.compile(rb"SharedAccessKey=([A-Za-z0-9+/]{43}=)")
-_TOKENS = re.compile(
-    rb"(?<![A-Za-z0-9_-])(?:gh[pousr]_([A-Za-z0-9]{36})|github_pat_([A-Za-z0-9_]{82})|glpat-([A-Za-z0-9_-]{20})"
-    rb"|xox[bp]-([0-9]{9,14}-[A-Za-z0-9-]{12,64})|hvs\.([A-Za-z0-9_-]{24,120}))(?![A-Za-z0-9_-])"
-)
-_PIN = re.compile(
-    rb"pkcs11:[^\s\"']{0,512}[;?&]pin-value=([^;&\s\"']{1,64})"
-    rb"|(?m:^\s*pkcs11-module-token-pin\s*=\s*([^\s#]{1,64})\s*$)"
-    rb"|[\"']?\b(?:userPin|slotUserPin)[\"']?\s{0,8}:\s{0,8}[\"']?([^\s\"',}]{1,64})"
-)
-_PSK = re.compile(rb"(?m)^\s*(?:psk|sae_password|Passphrase|PreSharedKey)=(\"[^\"\n]{8,63}\"|[^\"\n]{8,64})\s*$")
-_NETPLAN = re.compile(rb"(?m)^\s+(?:password|psk):\s*(\"[^\"\n]{8,64}\"|'[^'\n]{8,64}'|[^\s#\"'][^\n#]{7,63})\s*$")
-_CLIENT_KEY = re.compile(rb"client-key-data:\s{0,8}[\"']?([A-Za-z0-9+/=]{64,32768})")
-_NETRC = re.compile(rb"\b(?:machine\s+\S{1,255}|default)\s+(?:login\s+\S{1,255}\s+)?password\s+(\S{1,1024})")
-_PGPASS = re.compile(rb"(?m)^(?:(?:\\.|[^:\\\n#]){1,255}:){4}([^\n]{1,1024})$")
-_URL = re.compile(rb"(?m)(?:^|\s)https?://[^\s/:@]{0,255}:([^\s/@]{1,1024})@[^\s/@]{1,255}")
-_HISTORY = re.compile(
-    rb"\bsshpass\s+-p\s*(\S+)"
-    rb"|\b(?:curl|wget)\s.{0,512}?(?:-u|--user)[ =][^\s:]{1,64}:(\S+)"
-    rb"|\s--?(?:password|passwd|passphrase|token|secret|api-key)[ =](\S+)"
-    rb"|\bmysql(?:dump)?\s.{0,256}?-p([^\s-]\S*)"
-    rb"|\b[A-Z0-9_]{0,64}(?:SECRET|PASSWORD|PASSWD|TOKEN|API_KEY|ACCESS_KEY)[A-Z0-9_]{0,32}=(\S+)"
-)
-_EXAMPLES = re.compile(
-    rb"(?i)example|placeholder|change_?me|replace_?me|your[_-]|\.\.\.|\*\*\*|xxxx|\$\{|\{\{|%\(|^\$|^<|^%|@@"
-)
+class Found(NamedTuple):
+    """What is in a file.
+
+    :ivar secrets: each once. What is encrypted may still open with an empty passphrase (:mod:`_passphrases`).
+    :ivar cut: whether something was encoded deeper, or was more, than is followed.
+    """
+
+    secrets: list[Secret]
+    cut: bool
 
 
 def secrets_in(path: str, data: bytes) -> list[Secret]:
-    """The secrets in a file, each once.
+    """The secrets in a file, each once."""
+    return look_into(path, data).secrets
+
+
+def look_into(path: str, data: bytes) -> Found:
+    """What is in a file.
 
     :param path: what it is called; some formats are known by their names alone.
     :param data: all of it. Of a binary file (a NUL byte is among its first 4096) the beginning is enough to tell what
-        it is, and what else is in it is not looked at.
+        it is, and what else is in it is not looked at, unless it is a text in UTF-16 or a data base of SQLite.
     """
-    if is_binary(data):
-        key = binary_key(data)
-        return [] if key is None else [key]
-    found = [*keys_in(data), *_configured(data), *_named(path, data)]
-    if any(secret.kind == "gcp" for secret in found):
-        # The key in the account is the account.
-        public = next((secret.fingerprint for secret in found if secret.fingerprint), None)
-        found = [Secret("gcp", encrypted=False, fingerprint=public)]
-    return list(dict.fromkeys(found))
+    as_text = text_reader(data)
+    if as_text is not None:
+        return look_into_text(path, as_text(data))
+    name, size = _SYSTEMD_KEY
+    key = binary_key(data)
+    if key is None and name in path and len(data) == size:
+        key = Secret("systemd_credential", encrypted=False)
+    return Found([] if key is None else [key], cut=False)
+
+
+def look_into_text(path: str, text: bytes) -> Found:
+    """What is in a text, or in a piece of one."""
+    layers = Layers(text, BINARY_BEGINS, _is_marked)
+    found = [*_named(path, text)]
+    for layer in layers:
+        key = binary_key(layer)
+        if key is not None:
+            found.append(key)
+        elif _is_marked(layer):
+            found += [*keys_in(layer), *_configured(layer)]
+    return Found(_each_once(found), layers.cut)
+
+
+def text_reader(head: bytes) -> Optional[Callable[[bytes], bytes]]:
+    """What turns a file, or a piece of it, into text for the readers, by its first bytes; None where it is no text."""
+    if not is_binary(head):
+        return bytes
+    if head.startswith(_SQLITE):
+        return lambda piece: piece.replace(b"\0", b"\n")
+    encoding = utf_16(head)
+    if encoding is None:
+        return None
+    return lambda piece: from_utf_16(piece, encoding)
 
 
 def is_binary(data: bytes) -> bool:
@@ -84,68 +102,81 @@ def is_binary(data: bytes) -> bool:
 
 
 def may_hold_secrets(path: str, data: bytes) -> bool:
-    """Whether it is worth while to look closer at a text: quick, and never wrong where it says no."""
-    if holds_any(_MARKERS_OF_JSON if _is_json(data) else _MARKERS_OF_TEXT, data):
+    """Whether a file, or its first bytes, deserve a closer look: quick, and never wrong where it says no.
+
+    :param data: of a text all of it; of a binary file the beginning is enough.
+    """
+    if is_binary(data):
+        if (data[0] in _FIRST_BYTES and data.startswith(BINARY_BEGINS)) or _SYSTEMD_KEY[0] in path:
+            return True
+        as_text = text_reader(data)
+        return as_text is not None and may_hold_secrets(path, as_text(data))
+    if _is_marked(data) or has_run(data):
+        return True
+    if data.startswith(_BEGINS) and (data.startswith(MAYBE_BINARY) or _LOGIN_BEGIN.match(data)):
         return True
     name = path.rpartition("/")[2]
     if name.endswith(_WITH_TOKENS) and holds_any(_MARKERS_OF_TOKENS, data):
         return True
-    return name in _NAMES or name in _HISTORIES or "/wireguard/" in path
+    return _NAMES.search(name) is not None or "/wireguard/" in path or "/openvpn/" in path
+
+
+def _is_marked(text: bytes) -> bool:
+    if holds_any(_MARKERS_OF_JSON if _is_json(text) else _MARKERS_OF_TEXT, text):
+        return True
+    return ((_BRACE in text or b"%" in text) and JWK_MARKER in text) or (
+        text.startswith(_SEEDS) and len(text) < _LONGEST_SEED
+    )
 
 
 def _is_json(data: bytes) -> bool:
     head = data[:64]
-    return ord("{") in head and head.lstrip().startswith(b"{")
+    return _BRACE in head and head.lstrip().startswith(b"{")
 
 
 def _configured(data: bytes) -> Iterator[Secret]:
-    for marker, kind, reader in _IN_JSON if _is_json(data) else _IN_TEXT:
-        if marker in data and any(reader(_without_comments(data))):
-            yield Secret(kind, encrypted=False)
+    seen: set[tuple[str, Reader]] = set()
+    plain = None
+    for marker, kind, reader in _JSON if _is_json(data) else _TEXT:
+        if marker in data and (kind, reader) not in seen:
+            seen.add((kind, reader))
+            plain = _without_comments(data) if plain is None else plain
+            if any(reader(plain)):
+                yield Secret(kind, encrypted=False)
 
 
 def _named(path: str, data: bytes) -> Iterator[Secret]:
     *_directories, parent, name = ("/" + path).split("/")
-    if name in _HISTORIES and any(_commands(data)):
+    plain_name = _COPY.sub("", name)
+    if plain_name in _HISTORIES and any(commands(data)):
         yield Secret("shell_history", encrypted=False)
-    if name in _NAMES:
-        kind, reader = _NAMES[name]
-        if any(reader(_without_comments(data))):
-            yield Secret(kind, encrypted=False)
-    if name.endswith(_WITH_TOKENS) and holds_any(_MARKERS_OF_TOKENS, data) and any(_mixed(_TOKENS)(data)):
+    plain = _without_comments(data)
+    for pattern, kind, reader in (*NAMED_READERS, *NAMED_NETWORK_READERS):
+        if pattern.fullmatch(plain_name) and any(reader(plain)):
+            # What was hashed has to be guessed first.
+            yield Secret(kind, encrypted=kind == "password_hash")
+    if _LOGIN_BEGIN.match(data) and any(login(plain)):
+        yield Secret("netrc", encrypted=False)
+    if name.endswith(_WITH_TOKENS) and holds_any(_MARKERS_OF_TOKENS, data) and any(TOKENS(data)):
         yield Secret("api_token", encrypted=False)
-    if parent == "wireguard" and (name.endswith(".key") or "priv" in name) and _is_curve_key(data):
+    if parent == "wireguard" and (plain_name.endswith(".key") or "priv" in name) and _is_curve_key(data):
         yield Secret("wireguard", encrypted=False)
+    if "/openvpn/" in path and any(openvpn_login(data)):
+        yield Secret("vpn", encrypted=False)
+
+
+def _each_once(found: list[Secret]) -> list[Secret]:
+    account = next((secret.kind for secret in found if secret.kind in _ACCOUNTS), None)
+    if account is not None:
+        public = next((secret.fingerprint for secret in found if secret.fingerprint), None)
+        return [Secret(account, encrypted=False, fingerprint=public)]
+    if any(secret.kind != "kubernetes" for secret in found):
+        found = [secret for secret in found if secret.kind != "kubernetes"]
+    return list(dict.fromkeys(found))
 
 
 def _without_comments(data: bytes) -> bytes:
-    return b"\n".join(line for line in data.splitlines() if not line.lstrip().startswith((b"#", b";", b"//")))
-
-
-def _values(pattern: re.Pattern[bytes], data: bytes) -> Iterator[bytes]:
-    for match in pattern.finditer(data):
-        value = next((group for group in match.groups() if group is not None), b"").strip(b"\"'")
-        if not is_example(value):
-            yield value
-
-
-def is_example(value: bytes) -> bool:
-    """Whether a value stands for a secret without being one."""
-    return len(set(value)) < min(4, len(value)) or _EXAMPLES.search(value) is not None
-
-
-def _keys_of(pattern: re.Pattern[bytes], size: int) -> _Reader:
-    def reader(data: bytes) -> Iterator[bytes]:
-        for value in _values(pattern, data):
-            raw = decoded(value)
-            if raw is not None and len(raw) == size and len(set(raw)) > size // 4:
-                yield value
-
-    return reader
-
-
-def _by(pattern: re.Pattern[bytes]) -> _Reader:
-    return lambda data: _values(pattern, data)
+    return b"\n".join(line for line in data.splitlines() if not _COMMENT.match(line))
 
 
 def _is_curve_key(data: bytes) -> bool:
@@ -154,95 +185,29 @@ def _is_curve_key(data: bytes) -> bool:
     return raw is not None and len(raw) == 32 and not raw[0] & 7 and raw[31] & 0xC0 == 0x40
 
 
-def _mixed(pattern: re.Pattern[bytes]) -> _Reader:
-    """Values that look as if drawn by lot: letters and digits, and many different ones."""
-
-    def reader(data: bytes) -> Iterator[bytes]:
-        for value in _values(pattern, data):
-            if len(set(value)) >= 10 and re.search(rb"[0-9]", value) and re.search(rb"[A-Za-z]", value):
-                yield value
-
-    return reader
-
-
-def _client_key(data: bytes) -> Iterator[bytes]:
-    for match in _CLIENT_KEY.finditer(data):
-        if any(keys_in(decoded(match.group(1)) or b"")):
-            yield match.group(1)
-
-
-def _gcp(data: bytes) -> Iterator[bytes]:
-    document = _json(data)
-    kind = document.get("type")
-    if kind == "service_account" and any(keys_in(str(document.get("private_key")).encode())):
-        yield b"private_key"
-    if kind == "authorized_user" and not is_example(str(document.get("refresh_token") or "").encode()):
-        yield b"refresh_token"
-
-
-def _docker(data: bytes) -> Iterator[bytes]:
-    registries = _json(data).get("auths")
-    for registry in registries.values() if isinstance(registries, dict) else ():
-        login = registry.get("auth") if isinstance(registry, dict) else None
-        raw = decoded(login.encode()) if isinstance(login, str) else None
-        if raw and re.fullmatch(rb"[^:\0]+:[^\0]+", raw, re.DOTALL):
-            yield raw
-
-
-def _json(data: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _commands(data: bytes) -> Iterator[bytes]:
-    for line in data.splitlines():
-        yield from _values(_HISTORY, line[:_LONGEST_LINE])
-
-
-_ANYWHERE: _Readers = (
-    (b"ecretAccessKey", "aws", _mixed(_AWS)),
-    (b"AccountKey=", "azure", _keys_of(_AZURE_ACCOUNT, 64)),
-    (b"SharedAccessKey=", "azure", _keys_of(_AZURE_SHARED, 32)),
-    (b"userPin", "pkcs11_pin", _by(_PIN)),
-)
-_IN_JSON: _Readers = (
-    *_ANYWHERE,
-    (b'"service_account"', "gcp", _gcp),
-    (b'"authorized_user"', "gcp", _gcp),
-    (b'"auths"', "docker_auth", _docker),
-    (b"slotUserPin", "pkcs11_pin", _by(_PIN)),
-)
-_IN_TEXT: _Readers = (
-    *_ANYWHERE,
-    (b"PrivateKey", "wireguard", _keys_of(_WIREGUARD, 32)),
-    (b"ecret_access_key", "aws", _mixed(_AWS)),
-    (b"ECRET_ACCESS_KEY", "aws", _mixed(_AWS)),
-    (b"client-key-data:", "kubeconfig", _client_key),
-    (b"network={", "wifi", _by(_PSK)),
-    (b"-security]", "wifi", _by(_PSK)),
-    (b"[Security]", "wifi", _by(_PSK)),
-    (b"access-points:", "wifi", _by(_NETPLAN)),
-    (b"pin-value=", "pkcs11_pin", _by(_PIN)),
-    (b"module-token-pin", "pkcs11_pin", _by(_PIN)),
-)
+_JSON, _TEXT = IN_JSON, (*IN_TEXT, *NETWORK_READERS)
 # Looked for in every text of the device.
 _MARKERS_OF_JSON, _MARKERS_OF_TEXT = (
-    searches_for((*KEY_MARKERS, *(marker for marker, _kind, _reader in readers))) for readers in (_IN_JSON, _IN_TEXT)
+    searches_for((*KEY_MARKERS, *(marker for marker, _kind, _reader in readers))) for readers in (_JSON, _TEXT)
 )
-_MARKERS_OF_TOKENS = searches_for(
-    (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"xoxb-", b"xoxp-", b"hvs.")
+_MARKERS_OF_TOKENS = searches_for(TOKEN_MARKERS)
+# npm has lines that begin with the address of a registry.
+_COMMENT = re.compile(rb"\s*(?:[#;]|//(?![^\s=]*:_))")
+# What editors, packages and people put behind the name of a copy.
+_COPY = re.compile(
+    r"(?:~|[-.](?:bak|old|orig|save|saved|backup|copy|disabled|new|dist|tmp|\d{1,14}|dpkg-\w+|ucf-\w+|rpm\w+)"
+    r"|\.?20\d\d-?\d\d-?\d\d)+$"
 )
-_NAMES: dict[str, tuple[str, _Reader]] = {
-    **dict.fromkeys((".netrc", "_netrc", "netrc"), ("netrc", _by(_NETRC))),
-    **dict.fromkeys((".pgpass", "pgpass.conf"), ("pgpass", _by(_PGPASS))),
-    **dict.fromkeys((".git-credentials", "git-credentials"), ("git_credentials", _by(_URL))),
-}
 _HISTORIES = frozenset(
     f".{shell}_history" for shell in ("bash", "zsh", "ash", "sh", "ksh", "mysql", "psql", "python", "fish")
 ) | {"fish_history"}
+# In each name that makes a difference to :func:`_named`.
+_NAMES = re.compile(
+    r"netrc|auth|pgpass|git-cred|npmrc|pypirc|vault|redis|valkey|sentinel|users|passw|pwd|pwfile|htpass|mosq|wpa_psk|secrets"
+    r"|credentials\.db|_history|\.ya?ml"
+)
+_BEGINS = (b"machine", b"#", b"\n", *MAYBE_BINARY)
+_LOGIN_BEGIN = re.compile(rb"(?:[ \t\r\n]{0,64}#[^\n]{0,1024}\n){0,256}[ \t\r\n]{0,64}machine\s")
 _WITH_TOKENS = (
     *(".env", ".conf", ".cfg", ".ini", ".json", ".yaml", ".yml", ".toml", ".properties", ".service", ".sh", ".token"),
     *(".npmrc", ".pypirc", ".vault-token", ".netrc", "git-credentials", "_history"),

@@ -13,7 +13,7 @@ autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs 
 pstore rpc_pipefs securityfs selinuxfs smackfs sysfs tracefs
 """
 _MEDIA = """
-a avi bin bmp bz2 cab class deb dll dtb dtbo efi eot exe flac fw gif gz hwdb ico img iso jpeg jpg ko la lz4 lzma mo
+a avi bmp bz2 cab class deb dll dtb dtbo efi eot exe flac fw gif gz hwdb ico img iso jpeg jpg ko la lz4 lzma mo
 mp3 mp4 o odt ogg opus otf pdf png ppt pptx pyc pyo qcow2 rpm so svgz tar tgz tif tiff ttf wav webm webp wheel whl
 woff woff2 xls xlsx xz zip zst
 """

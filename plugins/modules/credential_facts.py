@@ -13,6 +13,8 @@ description:
   - Reads owner, group, mode, access control list, flags and kind of each declared file. Contents are never read.
   - On request, O(discover), files are read in search of private keys, passwords and tokens that nobody declared. They
     are told by their structure, and nothing of them is returned but the SHA-256 of the public half of a key.
+  - Keys that a TPM or another piece of hardware keeps are no secrets by themselves. Keys of GnuPG on a card and
+    identities of plugins of age are not reported, those of a TPM as protected.
   - A symbolic link is not followed.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
@@ -125,10 +127,12 @@ ansible_facts:
             secrets:
               description:
                 - The secrets that were found, each with its path and kind.
-                - The kinds are V(age), V(api_token), V(aws), V(azure), V(docker_auth), V(dsa), V(gcp),
-                  V(git_credentials), V(java_keystore), V(kubeconfig), V(netrc), V(openssh), V(pgp), V(pgpass),
-                  V(pkcs1_rsa), V(pkcs11_pin), V(pkcs12), V(pkcs8), V(putty), V(sec1_ec), V(shell_history), V(tss2),
-                  V(wifi) and V(wireguard).
+                - The kinds are V(age), V(api_token), V(aws), V(azure), V(dnssec), V(docker_auth), V(dropbear), V(dsa),
+                  V(gcp), V(git_credentials), V(java_keystore), V(jwk), V(kubeconfig), V(kubernetes), V(mqtt), V(mysql),
+                  V(netrc), V(network_password), V(nkey), V(openssh), V(password_hash), V(pgp), V(pgpass), V(pkcs1_rsa),
+                  V(pkcs11_pin), V(pkcs12), V(pkcs8), V(ppp), V(putty), V(redis), V(sec1_ec), V(shell_history),
+                  V(signify), V(ssh_com), V(systemd_credential), V(tailscale), V(tor), V(tss2), V(vpn), V(wifi) and
+                  V(wireguard).
               type: list
               elements: dict
               contains:
@@ -154,7 +158,11 @@ ansible_facts:
                   type: list
                   elements: str
                 encrypted:
-                  description: Whether a passphrase is needed to use it; V(none) where that is not known.
+                  description:
+                    - Whether a passphrase is needed to use it; V(none) where that is not known.
+                    - V(false) where the passphrase is empty, or one that everybody knows (V(changeit), the default of
+                      Java, and V(notasecret)). Of PKCS#8, PKCS#12, the older PEM and key stores of Java that is tried.
+                    - V(true) of hashed passwords, which have to be guessed like a passphrase.
                   type: bool
                 protected:
                   description: Whether only the TPM can use it.
@@ -165,10 +173,25 @@ ansible_facts:
                 fingerprint:
                   description:
                     - SHA-256 of the SubjectPublicKeyInfo of the key in DER, the same for every format.
-                    - V(none) where the file does not carry the public half.
+                    - V(none) where the file does not carry the public half, or in a form that is not translated.
                   type: str
+            packaged:
+              description:
+                - What was recognised in files of Debian packages that are unchanged by the digests of dpkg. Everybody
+                  has these keys, so they are examples, or tests, and none of the secrets of the device.
+                - Only files in C(/usr), C(/lib), C(/bin), C(/sbin) and C(/etc) are told apart, and in C(/etc) none in
+                  directories of keys (C(private), C(ssh), C(wireguard) and the like), since these are in use.
+                - Whoever can change the digests on a device can hide a file here. It is not hidden from the list.
+              type: list
+              elements: dict
+              contains:
+                path: {type: str, description: "Path of the file."}
+                kind: {type: str, description: "What was recognised."}
+                package: {type: str, description: "The package that brought it."}
             complete:
-              description: Whether the search came to its end and everything that it had to read could be read.
+              description:
+                - Whether the search came to its end, and everything that it had to read could be read to its end. No
+                  file was too large, too deep or too much encoded.
               type: bool
             cursor:
               description: Where to go on when the search ran out of time or files.
@@ -186,6 +209,10 @@ ansible_facts:
               contains:
                 by_name: {type: int, description: "Files whose name is that of something else."}
                 excluded: {type: int, description: "Files and directories that O(discover) excludes."}
+                too_complex:
+                  description: >-
+                    Files in which something is encoded more often, or is more, than is followed, or that took too long.
+                  type: int
                 too_deep: {type: int, description: "Directories below more others than are followed."}
                 too_large:
                   description: >-
@@ -197,6 +224,9 @@ ansible_facts:
                   description: File systems that were not entered, by mount point.
                   type: list
                   elements: str
+                too_complex_paths: {type: list, elements: str, description: "The first of those that are too complex."}
+                too_deep_paths: {type: list, elements: str, description: "The first of those that are too deep."}
+                too_large_paths: {type: list, elements: str, description: "The first of those that are too large."}
                 unreadable_paths: {type: list, elements: str, description: "The first of those that could not be read."}
             source: {type: list, elements: str, description: "Where the search began."}
         source: {type: str, description: "Where it was read."}

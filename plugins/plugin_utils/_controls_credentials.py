@@ -137,14 +137,53 @@ def _each_secret(facts: View, check: Callable[[View], Optional[Finding]]) -> Fin
     for secret in discovered.children("secrets"):
         finding = guarded(lambda secret=secret: check(secret) or not_applicable(""))  # type: ignore[misc]
         findings.append((f"{secret.text('path')} ({secret.text('kind')})", finding))
+    incomplete = None if discovered.flag("complete") else _unseen_part(discovered)
     worst = sorted((each for each in findings if each[1].verdict in (FAIL, UNKNOWN)), key=lambda each: each[1].verdict)
     if worst:
         more = len(worst) - MOST_NAMED
         result = combined(worst[:MOST_NAMED], NOTHING)
-        return result if more <= 0 else replace(result, actual=f"{result.actual}; and {more} more")
-    if not discovered.flag("complete"):
-        return unknown("the search did not see everything: it ran out of time or files, or could not read something")
-    return passed(f"{len(findings)} secret{'s' if len(findings) != 1 else ''}")
+        actual = result.actual if more <= 0 else f"{result.actual}; and {more} more"
+        return replace(result, actual=actual if incomplete is None else f"{actual}; {incomplete}")
+    if incomplete is not None:
+        return unknown(f"{incomplete}. Raise the limits of credentials_discovery, or exclude what holds no secret")
+    return passed(f"{len(findings)} secret{'s' if len(findings) != 1 else ''}{_public_examples(discovered)}")
+
+
+# What a search leaves out, by the name of its count, and what to say of it.
+_LEFT_OUT = (
+    ("too_large", "larger than max_size"),
+    ("too_complex", "encoded too deeply, or too slow to read"),
+    ("too_deep", "too deep in the tree"),
+    ("unreadable", "not readable"),
+)
+_MOST_EXAMPLES = 3
+
+
+def _unseen_part(discovered: View) -> str:
+    """Why a search did not see everything: how much of each kind was left out, and the first by name."""
+    reasons = ["it ran out of time or files"] if discovered.has("cursor") else []
+    left_out = discovered.child("not_looked_at") if discovered.has("not_looked_at") else View({}, "")
+    for name, what in _LEFT_OUT:
+        number = left_out.number(name) if left_out.has(name) else 0
+        paths = left_out.texts(f"{name}_paths")[:_MOST_EXAMPLES] if left_out.has(f"{name}_paths") else []
+        if number:
+            named = ", ".join([*paths, *(["..."] if number > len(paths) else [])])
+            reasons.append(f"{number} {'file is' if number == 1 else 'files are'} {what} ({named})")
+    return "the search did not see everything" + (f": {'; '.join(reasons)}" if reasons else "")
+
+
+def _public_examples(discovered: View) -> str:
+    """The secrets in unchanged files of packages. Everybody has them; none is passed over in silence."""
+    if not discovered.has("packaged"):
+        return ""
+    packaged = discovered.children("packaged")
+    named = [f"{each.text('path')} ({each.text('package')})" for each in packaged[:_MOST_EXAMPLES]]
+    more = ", ..." if len(packaged) > _MOST_EXAMPLES else ""
+    return (
+        f"; {len(packaged)} public examples in unchanged files of packages: {', '.join(named)}{more}"
+        if packaged
+        else ""
+    )
 
 
 def _closed(facts: View, _policy: View) -> Finding:

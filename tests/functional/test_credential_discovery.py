@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import pwd
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _discovery
 from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import discover
@@ -195,10 +198,10 @@ def test_large_files_are_counted_and_not_searched(tmp_path: Path) -> None:
     put(tmp_path / "key.pem")
     (tmp_path / "log").write_bytes(b"x\n" * 100_000 + KEY.data)
     (tmp_path / "program").write_bytes(b"\x7fELF\0\0" * 50_000)
-    found = search(tmp_path)
+    found = search(tmp_path, max_size=128 * 1024)
     assert paths(found) == ["/key.pem"]
-    assert found["not_looked_at"]["too_large"] == 1
-    assert paths(search(tmp_path, max_size=1 << 20)) == ["/key.pem", "/log"]
+    assert (found["not_looked_at"]["too_large"], found["complete"]) == (1, False)
+    assert paths(search(tmp_path)) == ["/key.pem", "/log"]
 
 
 @pytest.mark.parametrize("size", [len(KEY.data), 4096, 16 * 1024, 16 * 1024 + 1, 100_000])
@@ -291,3 +294,133 @@ def test_a_path_that_is_not_plain_is_refused(keys: Path) -> None:
     for path in ("etc", "/a/../etc", "/a/"):
         error = run_module("credential_facts", {"root": str(keys), "discover": {"paths": [path]}}).error
         assert "is not a plain absolute path" in error
+
+
+def test_a_large_file_is_searched_in_pieces(tmp_path: Path) -> None:
+    """Wherever the key lies, across the end of a piece as well."""
+    for number, before in enumerate((0, 900_000, 1_048_500, 1_048_576 - 131_072 + 7, 3_000_000)):
+        data = (b"a = 1\n" * (before // 6 + 1))[:before] + b"\n" + KEY.data + b"b = 2\n" * 300_000
+        (tmp_path / f"log{number}").write_bytes(data)
+        (tmp_path / f"wide{number}").write_bytes(data.decode().encode("utf-16"))
+    (tmp_path / "store.db").write_bytes(b"SQLite format 3\0" + bytes(2_000_000) + KEY.data + bytes(500_000))
+    found = search(tmp_path)
+    assert sorted(paths(found)) == sorted(f"/{path.name}" for path in tmp_path.iterdir())
+    assert found["complete"] is True
+
+
+def test_what_is_too_large_is_named_and_the_search_is_not_complete(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x\n" * 100_000)
+    found = search(tmp_path, max_size=100_000)
+    assert (found["complete"], found["not_looked_at"]["too_large_paths"]) == (False, ["/log"])
+    assert search(tmp_path)["complete"] is True
+
+
+def test_what_is_encoded_too_deeply_is_named(tmp_path: Path) -> None:
+    text = KEY.data
+    for _layer in range(12):
+        text = base64.b64encode(text)
+    (tmp_path / "deep").write_bytes(text)
+    found = search(tmp_path)
+    assert (found["complete"], found["not_looked_at"]["too_complex_paths"]) == (False, ["/deep"])
+
+
+EXAMPLE, CONFIGURED = "usr/share/doc/edge/examples/key.pem", "etc/edge/key.pem"
+
+
+@pytest.fixture(name="debian")
+def _debian(tmp_path: Path) -> Path:
+    """A tree with a key in a package, and one among its configuration files."""
+    digest = hashlib.md5(KEY.data, usedforsecurity=False).hexdigest()
+    for path in (EXAMPLE, CONFIGURED):
+        put(tmp_path / path, mode=0o644)
+    information = tmp_path / "var/lib/dpkg/info"
+    information.mkdir(parents=True)
+    (information / "edge:amd64.md5sums").write_text(f"{digest}  {EXAMPLE}\n")
+    status = f"Package: other\nStatus: install\n\nPackage: edge-conf\nConffiles:\n /{CONFIGURED} {digest}\nVersion: 1\n"
+    (tmp_path / "var/lib/dpkg/status").write_text(status)
+    return tmp_path
+
+
+def test_unchanged_files_of_packages_are_told_apart(debian: Path) -> None:
+    found = search(debian)
+    assert found["secrets"] == []
+    assert found["packaged"] == [
+        {"path": f"/{CONFIGURED}", "kind": "pkcs8", "package": "edge-conf"},
+        {"path": f"/{EXAMPLE}", "kind": "pkcs8", "package": "edge"},
+    ]
+
+
+@pytest.mark.parametrize("path", [EXAMPLE, CONFIGURED])
+def test_changed_files_of_packages_are_not(debian: Path, path: str) -> None:
+    (debian / path).write_bytes(KEY.data + b"\n")
+    assert paths(search(debian)) == [f"/{path}"]
+
+
+@pytest.mark.parametrize("path", ["opt/edge/key.pem", "etc/ssl/private/key.pem", "root/key.pem", "usr/local/key.pem"])
+def test_a_package_makes_no_example_of_what_is_in_use(debian: Path, path: str) -> None:
+    put(debian / path)
+    digest = hashlib.md5(KEY.data, usedforsecurity=False).hexdigest()
+    (debian / "var/lib/dpkg/info/vendor.md5sums").write_text(f"{digest}  {path}\n")
+    assert paths(search(debian)) == [f"/{path}"]
+
+
+def test_lists_of_packages_that_are_none_do_no_harm(debian: Path) -> None:
+    information = debian / "var/lib/dpkg/info"
+    (information / "a.md5sums").symlink_to("/dev/zero")
+    os.mkfifo(information / "b.md5sums")
+    (information / "c.md5sums").write_bytes(os.urandom(5000))
+    assert len(search(debian)["packaged"]) == 2
+
+
+def test_keys_that_gpg_made_are_found(tmp_path: Path) -> None:
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback"]
+    for name, passphrase in (("open", ""), ("closed", "a passphrase")):
+        subprocess.run(
+            [*gpg, "--passphrase", passphrase, "--quick-generate-key", f"{name}@edge", "ed25519", "sign", "never"],
+            check=True,
+            capture_output=True,
+        )
+        for form in ([], ["--armor"]):
+            exported = subprocess.run(
+                [*gpg, "--passphrase", passphrase, *form, "--export-secret-keys", f"{name}@edge"],
+                check=True,
+                capture_output=True,
+            )
+            (tmp_path / f"{name}{len(form)}").write_bytes(exported.stdout)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+    found = search(tmp_path)
+    seen = {secret["path"]: secret["encrypted"] for secret in found["secrets"] if secret["kind"] == "pgp"}
+    assert {seen[f"/{name}{form}"] for name in ("open",) for form in (0, 1)} == {False}
+    assert {seen[f"/{name}{form}"] for name in ("closed",) for form in (0, 1)} == {True}
+    assert sorted(seen[path] for path in seen if path.startswith("/gnupg/private-keys-v1.d/")) == [False, True]
+    assert len(seen) == 6
+
+
+@pytest.mark.parametrize("arguments", [["-t", "rsa", "-m", "PEM"], ["-t", "ed25519"], ["-t", "ecdsa", "-b", "521"]])
+def test_keys_that_ssh_keygen_made_have_the_fingerprint_of_their_public_half(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    path = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-N", "", *arguments, "-f", str(path)], check=True)
+    found = search(tmp_path)
+    assert paths(found) == ["/key"]
+    loaded = serialization.load_ssh_public_key(path.with_suffix(".pub").read_bytes())
+    info = loaded.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert found["secrets"][0]["fingerprint"] == hashlib.sha256(info).hexdigest()
+
+
+@pytest.mark.parametrize("arguments", [["-primes", "3", "3072"], ["-traditional", "-primes", "3", "3072"]])
+def test_keys_of_many_primes_that_openssl_made_are_found(tmp_path: Path, arguments: list[str]) -> None:
+    subprocess.run(["openssl", "genrsa", "-out", str(tmp_path / "key"), *arguments], check=True, capture_output=True)
+    (secret,) = search(tmp_path)["secrets"]
+    assert secret["fingerprint"] is not None
+
+
+def test_keys_on_odd_curves_that_openssl_made_are_found(tmp_path: Path) -> None:
+    for name in ("SM2", "X25519", "X448", "ED25519", "ED448"):
+        subprocess.run(
+            ["openssl", "genpkey", "-algorithm", name, "-out", str(tmp_path / name)], check=True, capture_output=True
+        )
+    assert sorted(paths(search(tmp_path))) == ["/ED25519", "/ED448", "/SM2", "/X25519", "/X448"]

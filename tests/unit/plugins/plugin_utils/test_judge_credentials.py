@@ -102,3 +102,32 @@ def test_files_of_sets_are_demanded_like_others(after: Facts, policy: Facts) -> 
 def test_owners_may_be_declared_by_number(after: Facts, policy: Facts) -> None:
     after["edgesec_credentials"]["files"][0]["declared"].update(owner="0", group="0")
     assert entry(after, policy, "credentials.files.permissions")["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("why", ["too_large", "too_complex", "too_deep", "unreadable"])
+def test_what_a_search_left_out_is_counted_and_named(after: Facts, policy: Facts, why: str) -> None:
+    left_out = {why: 5, f"{why}_paths": ["/data/a.log", "/data/b.log", "/data/c.log", "/data/d.log"]}
+    found = {**search(encrypted=True), "complete": False, "cursor": None, "not_looked_at": left_out}
+    after["edgesec_credentials"]["discovered"] = found
+    for identifier in DISCOVERED:
+        told = entry(after, policy, identifier)
+        assert told["verdict"] == "unknown"
+        assert "5 files are" in told["reason"]
+        assert "/data/a.log" in told["reason"]
+        assert "/data/d.log" not in told["reason"]
+        assert "credentials_discovery" in told["reason"]
+    found["secrets"][0].update(encrypted=False, readers=["everyone"])
+    for identifier in DISCOVERED:
+        told = entry(after, policy, identifier)
+        assert told["verdict"] == "fail"
+        assert "5 files are" in told["actual"]
+
+
+def test_examples_of_packages_are_no_failure_and_are_named(after: Facts, policy: Facts) -> None:
+    packaged = [{"path": f"/usr/share/doc/{each}", "kind": "pkcs8", "package": "openvpn"} for each in "abcd"]
+    after["edgesec_credentials"]["discovered"] = {**search(encrypted=True), "packaged": packaged}
+    for identifier in DISCOVERED:
+        told = entry(after, policy, identifier)
+        assert told["verdict"] == "pass"
+        assert "4 public examples" in told["actual"]
+        assert "/usr/share/doc/a (openvpn)" in told["actual"]
