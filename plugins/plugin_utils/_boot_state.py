@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ class BootState:
 
     def to_json(self) -> dict[str, Any]:
         """The state as a JSON object."""
-        return {**asdict(self), "pcrs": list(self.pcrs)}
+        return {**vars(self), "pcrs": list(self.pcrs)}
 
     def to_bytes(self) -> bytes:
         """The state as the file that people read."""
