@@ -141,7 +141,8 @@ def test_a_start_that_opens_nothing_sets_no_latch_before_all_volumes_were_tried(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process opens a volume just before this one has its turn, and has not come to the second one yet."""
-    alone, opened = _unlock._one_at_a_time, []
+    alone = _unlock._one_at_a_time
+    opened: list[str] = []
 
     @contextmanager
     def after_another() -> Iterator[None]:
