@@ -22,6 +22,7 @@ options:
   consent:
     description:
       - UUID or label of what is on the device, as the plan prints it. It says that this, and nothing else, is meant.
+        For data that no tool recognises it is the digest of what was sampled of it.
     type: str
     default: ""
   services:

@@ -139,7 +139,7 @@ def _paths(root: str, patterns: Sequence[str]) -> Iterator[str]:
     seen: set[str] = set()
     top = under(root, "/").rstrip("/")
     for pattern in patterns:
-        for path in sorted(glob.glob(top + pattern)):
+        for path in sorted(glob.glob(glob.escape(top) + pattern)):
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)

@@ -13,8 +13,9 @@ description:
   - Has a device swapped to through dm-crypt, with a key that is made at each boot and that nobody keeps. The unit
     C(edgesec-swap@NAME.service) does it; an init script can call C(/usr/lib/edgesec/swap NAME).
   - Plain swap on the device is switched off, its lines are taken out of fstab, and what was swapped out is overwritten.
-  - A device that holds anything but swap, that is in use otherwise, or that the system resumes from after hibernation
-    is refused, and stays as it is. So it is at boot, which is not held up by it.
+  - A device that holds anything but swap (data that no tool recognises, too), that is in use otherwise, that another
+    configuration names, or that the system resumes from after hibernation is refused, and stays as it is. So it is at
+    boot, which is not held up by it; there a first MiB that is not empty tells data of others from its own.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
