@@ -250,6 +250,7 @@ def test_a_header_below_something_else_never_gives_its_name_to_a_consent(
     tool([*LUKS, "--type", "luks2", "--label", label, str(device)])
     lay_over(kind, device, tmp_path)
     before = digest(device)
+    partly = set()
     for way in ("refuse", ERASE, ADOPT, ENCRYPT_IN_PLACE):
         facts = observe(volume(device))
         if [each["type"] for each in facts["signatures"]] == ["crypto_LUKS"] and facts["luks"]:
@@ -259,7 +260,14 @@ def test_a_header_below_something_else_never_gives_its_name_to_a_consent(
         with pytest.raises(Refused) as refused:
             make(volume(device, on_existing_data=way, consent=OLD), uuid=UUID, key=RECOVERY_KEY)
         assert f"consent: {OLD}" not in str(refused.value)
+        # A copy that still holds together is one more thing; of one that does not, nobody can take anything any more.
+        if None in [each["live"] for each in facts["signatures"] if each["type"] == "crypto_LUKS"]:
+            partly.add(way)
+            for name in filter(None, (each["uuid"] for each in facts["signatures"])):
+                with pytest.raises(Refused, match=r"several things.*crypto_LUKS.*\(partly overwritten\)"):
+                    plan(facts, volume(device, on_existing_data=way, consent=name))
     assert digest(device) == before
+    assert partly or kind != "swap", "nothing lies over its second copy"
 
 
 def test_a_member_of_an_array_is_not_what_its_data_looks_like(device: Path) -> None:
