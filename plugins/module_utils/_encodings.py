@@ -43,7 +43,7 @@ _PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20", b"%22", b"%25"), (b"=3D
 _BREAKING = {
     b"%": (b"%0A", b"%0a", b"%20", b"%22", b"%25", b"%3D"),
     b"\\": (b"\\n", b"\\t", b'\\"', b"\\u00"),
-    b"&": (b"&amp;", b"&#"),
+    b"&": (b"&amp;", b"&quot;", b"&#"),
 }
 # What has armour is read by it; what is in it is no text.
 _ARMOURED = re.compile(rb"-----BEGIN ([A-Za-z0-9 -]{3,64}?)-----[^-]{0,65536}-----END \1-----")
