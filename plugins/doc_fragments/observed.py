@@ -165,7 +165,7 @@ options:
           - Files with more bytes are not searched. They are counted, and the search is not complete.
           - Large files are read in pieces, so that this costs time and not memory.
         type: int
-        default: 67108864
+        default: 268435456
       cursor:
         description: Where to go on, as an earlier search of the same paths returned it.
         type: str

@@ -110,7 +110,7 @@ DISCOVER = {
         "thorough": {"type": "bool", "default": False},
         "max_seconds": {"type": "int", "default": 60},
         "max_files": {"type": "int", "default": 1000000},
-        "max_size": {"type": "int", "default": 67108864},
+        "max_size": {"type": "int", "default": 268435456},
         "cursor": {"type": "str"},
     },
 }

@@ -40,7 +40,11 @@ _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUOTED = re.compile(rb"=(?:\r?\n|([0-9A-F]{2}))")
 _PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20", b"%22", b"%25"), (b"=3D", b"=20", b"=0A", b"=2D", b"=\n")
 # What stands before base64, or between its lines, in a text that was encoded once more.
-_BREAKING = (b"%0A", b"%0a", b"%20", b"%22", b"%25", b"%3D", b"\\n", b"\\t", b'\\"', b"\\u00", b"&amp;", b"&#")
+_BREAKING = {
+    b"%": (b"%0A", b"%0a", b"%20", b"%22", b"%25", b"%3D"),
+    b"\\": (b"\\n", b"\\t", b'\\"', b"\\u00"),
+    b"&": (b"&amp;", b"&quot;", b"&#"),
+}
 # What has armour is read by it; what is in it is no text.
 _ARMOURED = re.compile(rb"-----BEGIN ([A-Za-z0-9 -]{3,64}?)-----[^-]{0,65536}-----END \1-----")
 # Lines that go on, and the last of them, which is shorter.
@@ -95,10 +99,10 @@ class Layers:
                 waiting.append((inner, depth + 1))
 
     def _unescaped(self, text: bytes) -> Iterator[bytes]:
-        if not self.is_marked(text) and not (any(sign in text for sign in _BREAKING) and has_run(text)):
+        if not self.is_marked(text) and not (_is_broken(text) and has_run(text)):
             return
         plain = _plain(text)
-        if any(sign in plain for sign in _PERCENT_SIGNS):
+        if b"%" in plain and any(sign in plain for sign in _PERCENT_SIGNS):
             plain = _PERCENT.sub(_byte, plain)
         if any(sign in plain for sign in _QUOTED_SIGNS):
             plain = _QUOTED.sub(_byte, plain)
@@ -119,6 +123,11 @@ class Layers:
                         yield from_utf_16(raw, encoding)
                     elif raw.startswith(self.begins) or looks_like_text(raw):
                         yield raw
+
+
+def _is_broken(text: bytes) -> bool:
+    """Whether base64 in a text may be broken by what another encoding wrote for quotes, spaces and ends of lines."""
+    return any(first in text and any(sign in text for sign in signs) for first, signs in _BREAKING.items())
 
 
 def _runs(text: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -33,6 +33,6 @@ class Search(NamedTuple):
     cross_file_systems: bool = False
     max_seconds: float = 60.0
     max_files: int = 1_000_000
-    max_size: int = 64 * 1024 * 1024
+    max_size: int = 256 * 1024 * 1024
     thorough: bool = False
     cursor: Optional[str] = None
