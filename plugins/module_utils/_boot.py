@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Optional
 
 from ._blocks import Blocks
@@ -21,7 +22,7 @@ from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._event_log import PATH as EVENT_LOG
 from ._fstab import parse as parse_fstab
 from ._mountinfo import BOOT_PATHS, Mount, mounted_at
-from ._observe import is_directory, json_clean, read_line, read_text, under
+from ._observe import is_directory, json_clean, read_line, read_text, resolve, under
 from ._secure_boot import variable
 from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts
 
@@ -39,11 +40,12 @@ def collect(root: str, more_paths: Sequence[str] = ()) -> dict[str, Any]:
     mounted = read_mounts(root)
     fstab = parse_fstab(read_text(root, FSTAB) or "")
     mounts = []
+    real = partial(resolve, root)
     known = list(dict.fromkeys((*BOOT_PATHS, *more_paths)))
     places = boot_places(root, mounted, fstab, known)
     paths = [*known, *places]
     for path in sorted(paths):
-        mount = {"path": path, "runtime": _runtime(mounted, path), "fstab": fstab_facts(fstab, path)}
+        mount = {"path": path, "runtime": _runtime(mounted, path), "fstab": fstab_facts(fstab, path, real)}
         if mount["runtime"] is not None or mount["fstab"] is not None:
             mounts.append(mount)
     firmware = _firmware(root)

@@ -74,6 +74,8 @@ class _Reader:
         # The key that was read last, where it stands, and whether its value is still to come.
         self.last: Optional[tuple[int, Tree, str]] = None
         self.awaits = False
+        # Whether that value has turned out to be a list, whose items may stand as far left as the key.
+        self.is_list = False
 
     def read(self, text: str) -> Tree:
         for indent, content in _lines(text):
@@ -86,16 +88,18 @@ class _Reader:
             return False
         at, mapping, key = self.last
         is_item = content == "-" or content.startswith("- ")
-        if self.awaits and indent > at and not is_item and content[0] not in "[{&*!|>%@`?" and _key(content):
+        may_open = self.awaits and not self.is_list and indent > at and not is_item
+        if may_open and content[0] not in "[{&*!|>%@`?" and _key(content):
             inner: Tree = {}
             mapping[key] = inner
             self.open.append((indent, inner))
             self.awaits = False
             return False
         if indent > at or (is_item and indent == at and self.awaits):
-            # More of a value than is understood, or a list, which may stand as far left as its key.
+            # More of a value than is understood.
             mapping[key] = None
-            self.awaits = self.awaits and is_item
+            self.is_list = self.is_list or (self.awaits and is_item)
+            self.awaits = self.is_list
             return True
         return False
 
@@ -113,6 +117,7 @@ class _Reader:
             raise Malformed(_SUBJECT, f"have the key {_shown(key)} twice")
         mapping[key] = _scalar(rest)
         self.last, self.awaits = (indent, mapping, key), rest == "" or rest[0] == "#"
+        self.is_list = False
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

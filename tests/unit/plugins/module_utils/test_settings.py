@@ -126,6 +126,8 @@ def agree(mine: Any, true: Any) -> None:
     st.sampled_from([20, 1000]),
 )
 @example({"key": "value"}, '"', False, 1000)
+@example({"0": [{"": None}]}, '"', False, 20)
+@example({"0": [{"a": "b", "c": "d"}, "e"], "f": "g"}, None, False, 1000)
 def test_any_document_of_pyyaml_is_read_as_it_reads_it(
     document: dict[str, Any], style: str | None, unicode: bool, width: int
 ) -> None:
