@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
+from ._checked_copy import checked_copy
 from ._cli import run
 from ._crypttab import CRYPTTAB, path_of, without
 from ._enrolment import BY_CONTROLLER, BY_SYSTEMD, BY_TPM
@@ -123,8 +124,10 @@ class State(NamedTuple):
         if self.header is None:
             raise Refused(device, "it has no LUKS header", "Encrypt it first (edgesec.hardening.luks_volume)")
         if OPEN in self.steps:
-            require_recovery(device, key)
-            _cryptsetup.open_volume(device, mounting.volume.name, key, slot=recovery_slot(self.header))
+            with checked_copy(device) as copy:
+                require_recovery(copy or device, key)
+                slot = recovery_slot(self.header)
+                _cryptsetup.open_volume(device, mounting.volume.name, key, header=copy, slot=slot)
         if MAKE in self.steps:
             _make_file_system(mounting, self.header)
         os.makedirs(mounting.path, mode=0o755, exist_ok=True)
