@@ -62,7 +62,7 @@ def boot_state_of(document: Any) -> BootState:
         state = BootState(**{**document, "pcrs": tuple(document["pcrs"])})
         if not (
             all(isinstance(text, str) for text in (state.id, state.digest, state.kernel))
-            and all(type(pcr) is int and 0 <= pcr < 24 for pcr in state.pcrs)
+            and all(isinstance(pcr, int) and not isinstance(pcr, bool) and 0 <= pcr < 24 for pcr in state.pcrs)
             and isinstance(state.once, bool)
             and len(bytes.fromhex(state.digest)) == DIGEST_BYTES
         ):
