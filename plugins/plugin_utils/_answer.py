@@ -75,14 +75,10 @@ def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -
             raise _lie(subject, f"has {name}, by which it would steer the controller")
     _require_own_facts(answer, shape, subject)
     try:
-        values = {
-            escaped(name): _plain(value)
-            for name, value in answer.items()
-            if name not in _LISTED and not name.startswith("_ansible_")
-        }
-        listed = _listed(answer)
+        values = _safe({name: value for name, value in answer.items() if not name.startswith("_ansible_")})
     except ValueError as error:
         raise _lie(subject, f"cannot be read ({error})") from None
+    listed = {name: values.pop(name) for name in _LISTED if name in values}
     fields = {**_CRASH, **_OUTPUT, **_COMMON, **shape}
     if values.get("failed") not in (None, False):
         of_success = {name for name, each in shape.items() if not _is_of_failure(each)}
@@ -102,19 +98,19 @@ def shown(result: Mapping[str, Any], shape: Mapping[str, Field]) -> dict[str, An
     :raises ValueError: a value is none that JSON can hold.
     """
     public = {name for name, each in shape.items() if each.returned != INTERNAL} | {*_COMMON, *_CRASH, *_PRINTED}
-    values = {name: _plain(value) for name, value in result.items() if name in public and name not in _LISTED}
-    lines = {name: indented(values[name]) for name in _PRINTED if isinstance(values.get(name), str)}
-    return {**values, **lines, **_listed(result)}
+    return _safe({name: value for name, value in result.items() if name in public or name in _LISTED})
 
 
 _LISTED = ("warnings", "diff")
-# What ansible-core may print as it is, and not as JSON.
+# What ansible-core may print as it is, and not as JSON; its own halves of modules put it in warnings too.
 _PRINTED = ("msg", "skip_reason")
 
 
-def _listed(result: Mapping[str, Any]) -> dict[str, Any]:
+def _safe(result: Mapping[str, Any]) -> dict[str, Any]:
+    values = {escaped(name): _plain(value) for name, value in result.items() if name not in _LISTED}
+    lines = {name: indented(values[name]) for name in _PRINTED if isinstance(values.get(name), str)}
     found = {"warnings": _warnings(result.get("warnings")), "diff": _diff(result.get("diff"))}
-    return {name: value for name, value in found.items() if value}
+    return {**values, **lines, **{name: value for name, value in found.items() if value}}
 
 
 def _require_own_facts(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -> None:
