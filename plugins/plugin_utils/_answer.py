@@ -32,13 +32,15 @@ _OUTPUT = {
     **{name: Field("str") for name in ("stdout", "stderr")},
     **{name: Field("list", "str") for name in ("stdout_lines", "stderr_lines")},
 }
-# Of every module. Its warnings and its diff have a type of their own.
+# Of every module. Warnings and diffs have a shape of their own by then.
 _COMMON = {
     "changed": Field("bool"),
     "failed": Field("bool"),
     "skipped": Field("bool"),
     "msg": Field("str"),
     "rc": Field("int"),
+    "warnings": Field("raw"),
+    "diff": Field("raw"),
 }
 # What is shown of a diff: text whose lines each get a sign in front, then text that is printed as it is.
 _DIFF = ("before", "after")
@@ -78,16 +80,14 @@ def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -
         values = _safe({name: value for name, value in answer.items() if not name.startswith("_ansible_")})
     except ValueError as error:
         raise _lie(subject, f"cannot be read ({error})") from None
-    listed = {name: values.pop(name) for name in _LISTED if name in values}
     fields = {**_CRASH, **_OUTPUT, **_COMMON, **shape}
     if values.get("failed") not in (None, False):
         of_success = {name for name, each in shape.items() if not _is_of_failure(each)}
         fields = {name: each for name, each in fields.items() if name not in of_success}
         values = {name: value for name, value in values.items() if name in fields}
-    found = {
+    return {
         name: _shaped(value, fields[name], name, subject) if name in fields else value for name, value in values.items()
     }
-    return {**found, **listed}
 
 
 def shown(result: Mapping[str, Any], shape: Mapping[str, Field]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def shown(result: Mapping[str, Any], shape: Mapping[str, Field]) -> dict[str, An
     :raises ValueError: a value is none that JSON can hold.
     """
     public = {name for name, each in shape.items() if each.returned != INTERNAL} | {*_COMMON, *_CRASH, *_PRINTED}
-    return _safe({name: value for name, value in result.items() if name in public or name in _LISTED})
+    return _safe({name: value for name, value in result.items() if name in public})
 
 
 _LISTED = ("warnings", "diff")

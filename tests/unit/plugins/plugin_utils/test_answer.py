@@ -193,7 +193,7 @@ def test_diffs_and_warnings_are_shown_as_text() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(st.data())
 def test_what_the_controller_half_adds_is_filtered_as_well(name: str, data: st.DataObject) -> None:
     """As the controller half of copy, which decodes content of the device by itself for a diff."""
