@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._consent import require_consent
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
@@ -44,7 +45,7 @@ class ActionModule(SecretAction):
         try:
             sent["recovery_key"] = store.recovery_key(self.host, uuid).decode() if uuid else None
         except EdgesecError as error:
-            self._display.warning(f"{self.host}: the erased keyslots are not tested: {error}")
+            self._display.warning(f"{self.host}: the erased keyslots are not tested: {escaped(str(error))}")
         if uuid:
             store.note(self.host, uuid, begun)
         result = self.call(sent)[0]

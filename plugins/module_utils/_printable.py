@@ -13,6 +13,7 @@ import re
 
 # Whatever is not plain ASCII is looked at one by one.
 _SUSPECT = re.compile(r"[^ -~]")
+_NEXT_LINE = re.compile(r"\n(?! {4}|\n|\Z)")
 
 
 def escaped(text: str, kept: str = "") -> str:
@@ -26,6 +27,14 @@ def escaped(text: str, kept: str = "") -> str:
     if text.isprintable():
         return str(text)
     return _SUSPECT.sub(lambda found: found[0] if _is_harmless(found[0], kept) else _escape(found[0]), text)
+
+
+def indented(text: str) -> str:
+    """The same for a text of many lines: each line after the first begins with four spaces.
+
+    So no line of it looks like one that ansible-core prints of a task or of another host.
+    """
+    return _NEXT_LINE.sub("\n    ", escaped(text, "\n\t"))
 
 
 def escaped_json(text: str) -> str:

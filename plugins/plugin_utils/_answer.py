@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import INTERNAL, Field
 
 REMEDY = "Its answers cannot be trusted: find out what runs on it before you go on"
@@ -32,15 +32,22 @@ _OUTPUT = {
     **{name: Field("str") for name in ("stdout", "stderr")},
     **{name: Field("list", "str") for name in ("stdout_lines", "stderr_lines")},
 }
-# Of every module. Its warnings and its diff have a type of their own.
+# Of every module. Warnings and diffs have a shape of their own by then.
 _COMMON = {
     "changed": Field("bool"),
     "failed": Field("bool"),
     "skipped": Field("bool"),
     "msg": Field("str"),
     "rc": Field("int"),
+    "warnings": Field("raw"),
+    "diff": Field("raw"),
 }
-_DIFF = ("before", "after", "before_header", "after_header", "prepared")
+# What is shown of a diff: text whose lines each get a sign in front, then text that is printed as it is.
+_DIFF = ("before", "after")
+_DIFF_HEADERS = ("before_header", "after_header")
+_DIFF_LINES = ("prepared",)
+# By which ansible-core says itself why it shows none.
+_DIFF_LEFT_OUT = ("src_binary", "dst_binary", "src_larger", "dst_larger")
 _DEEPEST = 50
 _LONGEST_NAME = 80
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -70,12 +77,7 @@ def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -
             raise _lie(subject, f"has {name}, by which it would steer the controller")
     _require_own_facts(answer, shape, subject)
     try:
-        values = {
-            escaped(name): _plain(value)
-            for name, value in answer.items()
-            if name not in _LISTED and not name.startswith("_ansible_")
-        }
-        warnings, diff = _warnings(answer.get("warnings")), _diff(answer.get("diff"))
+        values = _safe({name: value for name, value in answer.items() if not name.startswith("_ansible_")})
     except ValueError as error:
         raise _lie(subject, f"cannot be read ({error})") from None
     fields = {**_CRASH, **_OUTPUT, **_COMMON, **shape}
@@ -83,20 +85,32 @@ def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -
         of_success = {name for name, each in shape.items() if not _is_of_failure(each)}
         fields = {name: each for name, each in fields.items() if name not in of_success}
         values = {name: value for name, value in values.items() if name in fields}
-    found = {
+    return {
         name: _shaped(value, fields[name], name, subject) if name in fields else value for name, value in values.items()
     }
-    return {**found, **({"warnings": warnings} if warnings else {}), **({"diff": diff} if diff else {})}
 
 
 def shown(result: Mapping[str, Any], shape: Mapping[str, Field]) -> dict[str, Any]:
-    """What of the result of an action is a result of its task: that which is documented."""
-    public = {name for name, each in shape.items() if each.returned != INTERNAL}
-    return {name: value for name, value in result.items() if name in public or name in _COMMON or name in _ALWAYS}
+    """What of the result of an action is a result of its task: the values that are documented, made safe to show.
+
+    The controller half of a module may have decoded text of the device on its own, as that of C(copy) does for a diff.
+
+    :raises ValueError: a value is none that JSON can hold.
+    """
+    public = {name for name, each in shape.items() if each.returned != INTERNAL} | {*_COMMON, *_CRASH, *_PRINTED}
+    return _safe({name: value for name, value in result.items() if name in public})
 
 
 _LISTED = ("warnings", "diff")
-_ALWAYS = (*_LISTED, *_CRASH, "skip_reason")
+# What ansible-core may print as it is, and not as JSON; its own halves of modules put it in warnings too.
+_PRINTED = ("msg", "skip_reason")
+
+
+def _safe(result: Mapping[str, Any]) -> dict[str, Any]:
+    values = {escaped(name): _plain(value) for name, value in result.items() if name not in _LISTED}
+    lines = {name: indented(values[name]) for name in _PRINTED if isinstance(values.get(name), str)}
+    found = {"warnings": _warnings(result.get("warnings")), "diff": _diff(result.get("diff"))}
+    return {**values, **lines, **{name: value for name, value in found.items() if value}}
 
 
 def _require_own_facts(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -> None:
@@ -151,11 +165,11 @@ def _shaped(value: Any, field: Field, path: str, subject: str) -> Any:
 
 
 def _warnings(given: Any) -> list[str]:
-    """Warnings as plain text; ansible-core has made objects of them."""
+    """Warnings as plain text of one line each; ansible-core has made objects of them."""
     if not isinstance(given, (list, tuple)):
         return []
     texts = (each if isinstance(each, str) else getattr(getattr(each, "event", None), "msg", None) for each in given)
-    return [escaped(str(text), "\n\t") for text in texts if text is not None]
+    return [escaped(str(text)) for text in texts if text is not None]
 
 
 def _diff(given: Any) -> dict[str, Any] | list[dict[str, Any]] | None:
@@ -163,12 +177,19 @@ def _diff(given: Any) -> dict[str, Any] | list[dict[str, Any]] | None:
         return [part for part in (_diff(each) for each in given) if isinstance(part, dict)] or None
     if not isinstance(given, Mapping):
         return None
-    # A side that is a mapping, as the module file has it, is shown as JSON.
     return {
-        name: _plain(value if isinstance(value, (str, Mapping)) else str(value))
-        for name, value in given.items()
-        if name in _DIFF
+        **{name: _side(given[name]) for name in _DIFF if name in given},
+        **{name: escaped(str(given[name])) for name in _DIFF_HEADERS if name in given},
+        **{name: indented(f"\n{given[name]}")[1:] for name in _DIFF_LINES if name in given},
+        **{name: given[name] for name in _DIFF_LEFT_OUT if isinstance(given.get(name), int)},
     }
+
+
+def _side(value: Any) -> Any:
+    if value is None:
+        return ""
+    # A mapping, as the module file has it, is shown as JSON.
+    return _plain(value if isinstance(value, (str, Mapping)) else str(value))
 
 
 def _lie(subject: str, seen: str) -> Refused:

@@ -12,23 +12,25 @@ A device may be in other hands. Before anything is done, its variables are held 
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionSkip, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._answer import REMEDY, shown, taken
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import Field, answer_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import (
     ForeignVariables,
     require_own_variables,
+    settings_of,
 )
 
 COLLECTION = "edgesec.hardening."
 # What decoders raise over data that means harm.
-_UNREADABLE = (RecursionError, LookupError, TypeError, ValueError, AttributeError)
+_UNREADABLE = (RecursionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 
 
 class GatedBase(ActionBase):
@@ -103,25 +105,23 @@ class DeviceAction(GatedBase):
         super().run(tmp, task_vars)
         self._variables = task_vars or {}
         try:
-            require_own_variables(self._variables)
-            result = self.act()
+            require_own_variables(self._variables, settings_of(self._connection))
+            return self._with_interpreter(shown(self.act(), self._shape))
         except ForeignVariables as error:
-            return {"failed": True, "msg": str(error), "foreign_variables": error.names}
-        except EdgesecError as error:
-            raise AnsibleActionFail(escaped(str(error), "\n\t")) from None
-        except AnsibleError as error:
-            # Such as the banner of a device that cannot be reached.
-            text = escaped(str(error), "\n\t")
-            if text == str(error):
-                raise
-            kind = AnsibleConnectionFailure if isinstance(error, AnsibleConnectionFailure) else AnsibleActionFail
-            raise kind(text) from None
+            return {**_failure(str(error)), "foreign_variables": error.names}
+        except AnsibleActionSkip:
+            raise
+        except AnsibleConnectionFailure as error:
+            # Its text may be the banner of a device.
+            raise AnsibleConnectionFailure(indented(str(error))) from None
+        except (EdgesecError, AnsibleError) as error:
+            return _failure(str(error))
         except _UNREADABLE as error:
-            raise AnsibleActionFail(
+            self._display.vvv(indented(traceback.format_exc()), host=self.host)
+            return _failure(
                 f"{self.host}: its answers do not fit together ({type(error).__name__}: {escaped(str(error))}). "
                 f"{REMEDY}. If nothing is wrong with it, report this with the output of -vvv."
-            ) from error
-        return self._with_interpreter(shown(result, self._shape))
+            )
 
     def _with_interpreter(self, result: dict[str, Any]) -> dict[str, Any]:
         """With the device's Python as ansible-core has found it, or else it looks for it in every task."""
@@ -138,3 +138,8 @@ class DeviceAction(GatedBase):
     def host(self) -> str:
         """The host as the inventory names it."""
         return str(self._variables["inventory_hostname"])
+
+
+def _failure(text: str) -> dict[str, Any]:
+    """A failed result, and not an exception: ansible-core 2.18 prints that an exception occurred above each one."""
+    return {"failed": True, "msg": indented(text)}

@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 
 _MIB = 1 << 20
@@ -38,7 +39,7 @@ class FollowingAction(SecretAction):
             now: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=self._variables)
             if now.get("failed") or now["stage"] != _RUNNING:
                 break
-            display.display(f"{subject}: {now['phase']}{_pace(past, now)}")
+            display.display(f"{subject}: {escaped(str(now['phase']))}{_pace(past, now)}")
             time.sleep(float(arguments.get("poll", 5)))
         if now.get("failed"):
             return now

@@ -9,14 +9,22 @@
 With C(inject_facts_as_vars) on, which is the default, each fact of a host is a variable too, and outranks inventory,
 group_vars and the defaults of roles. A fact under a name of its own (C(edgesec_store), C(site_ca_command)) may come
 from a module of any play, or from a fact cache that an earlier run has filled.
+
+Names that begin with C(ansible_) are what ansible-core's own facts are called, and also settings of its plugins:
+C(ansible_sftp_executable) names a program that the controller runs. ansible-core removes some of these from facts, but
+not all (C(clean_facts) in C(ansible/vars/clean.py)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
+from ansible.errors import AnsibleError
+from ansible.plugins.connection import ConnectionBase
+from ansible.plugins.loader import become_loader, connection_loader, fragment_loader, shell_loader
+from ansible.utils.plugin_docs import get_docstring
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
@@ -29,6 +37,25 @@ _EXPECTED_BEGINNINGS = ("ansible_", "_ansible_", "discovered_interpreter_", "fac
 _SHOWN = 5
 
 
+def _settings() -> Iterator[str]:
+    """The variables that set an option of ansible-core, or of a connection, shell or become plugin it ships."""
+    documented = list(C.config.get_configuration_definitions().values())
+    for loader in (connection_loader, shell_loader, become_loader):
+        for path in loader.all(path_only=True):
+            try:
+                documentation = get_docstring(path, fragment_loader)[0] or {}
+            except AnsibleError:
+                # ansible-core cannot load such a plugin either.
+                continue
+            documented += documentation.get("options", {}).values()
+    for option in documented:
+        yield from (each["name"] for each in option.get("vars") or ())
+
+
+# Read once, in the process from which those of the hosts are forked.
+_SETTINGS = frozenset(_settings())
+
+
 class ForeignVariables(Refused):
     """Variables of a host that are facts; C(names) has them."""
 
@@ -37,21 +64,40 @@ class ForeignVariables(Refused):
         super().__init__(subject, seen, remedy)
 
 
-def foreign_variables(facts: Mapping[Any, Any]) -> list[str]:
-    """The names among facts that are variables which a play, an inventory or a role could have as well."""
+def foreign_variables(facts: Mapping[Any, Any], settings: Collection[str] = ()) -> list[str]:
+    """The names among facts that are variables which a play, an inventory or a role could have as well.
+
+    :param settings: variables of plugins that ansible-core does not ship.
+    """
     return sorted(
-        name for name in map(str, facts) if name not in _EXPECTED and not name.startswith(_EXPECTED_BEGINNINGS)
+        name
+        for name in map(str, facts)
+        if name in _SETTINGS
+        or name in settings
+        or (name not in _EXPECTED and not name.startswith(_EXPECTED_BEGINNINGS))
     )
 
 
-def require_own_variables(variables: Mapping[str, Any]) -> None:
+def settings_of(connection: ConnectionBase) -> set[str]:
+    """The variables that set how this connection works: its own, those of its shell, and of how it becomes root."""
+    plugins = {"connection": connection, "shell": connection._shell, "become": connection.become}
+    return {
+        name
+        for kind, plugin in plugins.items()
+        if plugin is not None
+        for name in C.config.get_plugin_vars(kind, plugin._load_name)
+    }
+
+
+def require_own_variables(variables: Mapping[str, Any], settings: Collection[str] = ()) -> None:
     """See that no variable of the host was set by the host itself.
 
     :param variables: those of a task, as an action plugin is given them.
+    :param settings: see :func:`settings_of`.
     :raises ForeignVariables: a fact is one.
     :raises Refused: it cannot be told.
     """
-    foreign = foreign_variables(_injected(variables))
+    foreign = foreign_variables(_injected(variables), settings)
     if not foreign:
         return
     named = ", ".join(escaped(name) for name in foreign[:_SHOWN])

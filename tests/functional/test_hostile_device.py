@@ -10,6 +10,7 @@ hosts are those of the inventory, and each liar is named with what it said.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -316,6 +317,102 @@ def test_a_play_of_its_user_that_calls_one_module_is_as_safe(fleet: Fleet) -> No
     ]
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     assert "as it should be" in fleet.play(str(playbook))
+
+
+# What ansible-core leaves among facts, and reads again when it connects or copies.
+CONNECTING = {
+    "ansible_control_path": "/root/.ansible/cp/of-another-host",
+    "ansible_control_path_dir": "{elsewhere}",
+    "ansible_host_key_checking": False,
+    "ansible_scp_executable": "{command}",
+    "ansible_sftp_executable": "{command}",
+    "ansible_ssh_host_key_checking": False,
+}
+
+
+@pytest.mark.parametrize("name", CONNECTING)
+def test_a_cached_fact_that_sets_how_the_controller_connects_is_refused_before_it_does(fleet: Fleet, name: str) -> None:
+    command = fleet.directory / "command"
+    command.write_text(f"#!/bin/sh\ntouch {fleet.owned}\nexit 255\n")
+    command.chmod(0o755)
+    fleet.hosts.clear()
+    value = CONNECTING[name]
+    said = value.format(elsewhere=fleet.elsewhere, command=command) if isinstance(value, str) else value
+    fleet.liar("a-facts", {"changed": False, "ansible_facts": {"ansible_hostname": "a", name: said}})
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(fleet.directory / "cache")}
+    gather = fleet.directory / "gather.yml"
+    cached = [{"ansible.builtin.fail": {"msg": f"cached: {{{{ {name} }}}}"}}]
+    gather.write_text(json.dumps([{"hosts": "a-facts", "tasks": cached}]))
+    assert f"cached: {said}" in fleet.play(str(gather), **cache)
+    fleet.hosts["a-facts"] |= {"ansible_connection": "ssh", "ansible_ssh_executable": str(command)}
+    output = fleet.play(role_alone(fleet, "boot_mounts", gather_facts=False), **cache)
+    assert f"a-facts: the facts of this host: set the variables {name}, " in output
+
+
+def test_the_facts_of_an_honest_host_are_no_reason_to_refuse_it(fleet: Fleet) -> None:
+    fleet.hosts.clear()
+    fleet.honest()
+    playbook = fleet.directory / "honest.yml"
+    tasks = [
+        {"ansible.builtin.assert": {"that": ["ansible_hostname is defined", "ansible_facts | length > 50"]}},
+        {"edgesec.hardening.checked_variables": {}},
+        {"ansible.builtin.fail": {"msg": "as it should be"}},
+    ]
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": True, "tasks": tasks}]))
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(fleet.directory / "cache")}
+    for _gathered_and_from_the_cache in range(2):
+        output = fleet.play(str(playbook), **cache, ANSIBLE_GATHERING="smart")
+        assert "as it should be" in output
+        assert "the facts of this host" not in output
+
+
+def test_a_diff_that_is_made_of_the_content_of_a_device_steers_no_terminal(fleet: Fleet) -> None:
+    """The controller half of copy fetches the file that is there, and decodes it for the diff."""
+    fleet.hosts.clear()
+    there = {"exists": True, "isdir": False, "checksum": "0" * 40, "size": 1}
+    content = base64.b64encode(f"{HOSTILE}\n".encode()).decode()
+    fleet.liar("a-slurp", {"changed": True, "stat": there, "content": content, "encoding": "base64", "state": "file"})
+    playbook = fleet.directory / "copy.yml"
+    copy = {"module": "copy", "arguments": {"dest": str(fleet.directory / "target"), "content": "mine\n"}}
+    tasks = [{"edgesec.hardening.stock_module": copy}, {"ansible.builtin.fail": {"msg": "as it should be"}}]
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    output = fleet.play(str(playbook))
+    assert r"-\x1b]0;owned" in output
+    assert "as it should be" in output
+
+
+def test_no_line_of_a_device_looks_like_one_of_another_host(fleet: Fleet) -> None:
+    fleet.hosts.clear()
+    forged = "why\nok: [z-honest]\n\nTASK [all is well] ***\nchanged: [z-honest]\n[ERROR]: z-honest"
+    said = {"msg": forged, "warnings": [forged], "diff": {"prepared": forged, "before_header": forged}}
+    fleet.liar("a-failed", {"failed": True, **said})
+    fleet.liar("b-done", {"changed": True, **said, "diff": {**said["diff"], "before": "a", "after": "b"}})
+    fleet.liar("c-noise", forged)
+    ssh = fleet.directory / "ssh"
+    ssh.write_text(f"#!/bin/sh\nprintf '%s\\n' '{forged}' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    fleet.hosts["d-banner"] = {**fleet.variables, "ansible_connection": "ssh", "ansible_ssh_executable": str(ssh)}
+    playbook = fleet.directory / "own.yml"
+    file = {"module": "file", "arguments": {"path": str(fleet.directory / "x"), "state": "directory"}}
+    tasks = [{"edgesec.hardening.stock_module": file}, {"ansible.builtin.fail": {"msg": "as it should be"}}]
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    output = fleet.play(str(playbook))
+    lines = output.splitlines()
+    assert [line for line in lines if re.match(r"(ok|changed): \[z-honest|TASK \[all|\[ERROR\]: z-honest", line)] == []
+    assert output.count("why") >= 4
+
+
+def test_a_refusal_is_printed_once_and_as_an_error_of_the_task(fleet: Fleet) -> None:
+    fleet.hosts = {"b-inventory": fleet.hosts["b-inventory"]}
+    playbook = fleet.directory / "own.yml"
+    block = {
+        "block": [{"edgesec.hardening.tpm_facts": {}}],
+        "rescue": [{"ansible.builtin.fail": {"msg": "rescued: {{ ansible_failed_result.msg }}"}}],
+    }
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [block]}]))
+    output = fleet.play(str(playbook))
+    assert "An exception occurred" not in output
+    assert "rescued: b-inventory: edgesec.hardening.tpm_facts: its answer has add_host, " in output
 
 
 def test_what_an_earlier_run_has_cached_of_the_first_host_costs_that_host_alone(fleet: Fleet) -> None:

@@ -13,17 +13,19 @@ from typing import Any
 
 import pytest
 from ansible import constants
+from ansible.plugins import loader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json
+from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._answer import shown, taken
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS, MODULES, Field, answer_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import (
     ForeignVariables,
     foreign_variables,
     require_own_variables,
+    settings_of,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import ROLES, defaults_of, options_of
 
@@ -190,6 +192,51 @@ def test_diffs_and_warnings_are_shown_as_text() -> None:
     assert shown(taken({"diff": [answer["diff"], 7]}, {}, SUBJECT), {})["diff"] == [result["diff"]]
 
 
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=10)
+@given(st.data())
+def test_what_the_controller_half_adds_is_filtered_as_well(name: str, data: st.DataObject) -> None:
+    """As the controller half of copy, which decodes content of the device by itself for a diff."""
+    shape = answer_of(name)
+    sides = st.dictionaries(st.sampled_from(["before", "after", "before_header", "after_header", "prepared"]), texts)
+    result = data.draw(st.dictionaries(st.sampled_from([*shape, "module_stdout", "skip_reason"]), texts))
+    result |= {"msg": data.draw(texts), "diff": data.draw(st.lists(sides)), "warnings": data.draw(st.lists(texts))}
+    once = shown(result, shape)
+    assert all(text.replace("\n", "").replace("\t", "").isprintable() for text in texts_of(once))
+    assert shown(once, shape) == once
+
+
+FORGED = "done\nok: [gw-002]\n\n\nTASK [all is well] ***\nfatal: [gw-003]: FAILED!\r\nchanged: [gw-004]\n"
+
+
+def assert_forges_no_line(text: str) -> None:
+    assert [line for line in text.split("\n")[1:] if line and not line.startswith("    ")] == []
+
+
+def test_text_of_a_device_makes_no_line_of_another_host() -> None:
+    sides = {"before": "", "after": "", "before_header": FORGED, "after_header": FORGED, "prepared": FORGED}
+    answer = {"msg": FORGED, "skip_reason": FORGED, "warnings": [FORGED], "diff": [sides]}
+    result = shown(taken(answer, {}, SUBJECT), {})
+    assert_forges_no_line(result["msg"])
+    assert_forges_no_line(result["skip_reason"])
+    assert_forges_no_line("\n" + result["diff"][0]["prepared"])
+    for text in (*result["warnings"], result["diff"][0]["before_header"], result["diff"][0]["after_header"]):
+        assert text.isprintable()
+
+
+@given(st.text(st.characters() | st.sampled_from("\n\t ")))
+def test_lines_are_indented_once(text: str) -> None:
+    assert_forges_no_line(indented(text))
+    assert indented(indented(text)) == indented(text)
+    assert "".join(indented(text).split()) == "".join(escaped(text, "\n\t").split())
+
+
+def test_why_ansible_core_shows_no_diff_is_kept() -> None:
+    answer = {"diff": [{"dst_binary": True, "src_larger": 104448, "dst_larger": HOSTILE, "before": None}]}
+    kept = [{"dst_binary": True, "src_larger": 104448, "before": ""}]
+    assert shown(taken(answer, {}, SUBJECT), {})["diff"] == kept
+
+
 @given(st.text(st.characters()))
 def test_escaped_text_is_printable_and_is_escaped_once(text: str) -> None:
     assert escaped(text).isprintable()
@@ -229,6 +276,49 @@ def test_facts_of_ansible_core_and_of_this_collection_are_not() -> None:
         "discovered_interpreter_python",
     )
     assert foreign_variables(dict.fromkeys([*usual, *FACTS])) == []
+
+
+def test_every_setting_of_ansible_core_and_of_its_connections_is_foreign_as_a_fact() -> None:
+    config = constants.config
+    names = {
+        each["name"] for option in config.get_configuration_definitions().values() for each in option.get("vars") or ()
+    }
+    for kind in ("connection", "shell", "become"):
+        for plugin in getattr(loader, f"{kind}_loader").all(class_only=True):
+            names |= set(config.get_plugin_vars(kind, plugin._load_name))
+    assert {
+        "ansible_control_path",
+        "ansible_control_path_dir",
+        "ansible_facts_modules",
+        "ansible_host_key_checking",
+        "ansible_remote_tmp",
+        "ansible_scp_executable",
+        "ansible_sftp_executable",
+        "ansible_ssh_host_key_checking",
+        "ansible_su_exe",
+    } <= names
+    assert foreign_variables(dict.fromkeys(names)) == sorted(names)
+
+
+def test_the_settings_of_the_plugins_in_use_are_foreign_wherever_they_come_from() -> None:
+    plugins = {}
+    for kind in ("connection", "shell", "become"):
+        option = {"name": "tool", "vars": [{"name": f"ansible_some_{kind}_tool"}]}
+        constants.config.initialize_plugin_configuration_definitions(kind, f"some.where.{kind}", {"tool": option})
+        plugins[kind] = SimpleNamespace(_load_name=f"some.where.{kind}")
+    connection: Any = plugins["connection"]
+    connection._shell, connection.become = plugins["shell"], plugins["become"]
+    found = settings_of(connection)
+    assert found == {f"ansible_some_{kind}_tool" for kind in plugins}
+    assert foreign_variables(dict.fromkeys(found)) == []
+    assert foreign_variables(dict.fromkeys(found), found) == sorted(found)
+    connection.become = None
+    assert len(settings_of(connection)) == 2
+
+
+def test_public_host_keys_are_facts_as_any_other() -> None:
+    names = [f"ansible_ssh_host_key_{kind}_public{rest}" for kind in ("ed25519", "rsa") for rest in ("", "_keytype")]
+    assert foreign_variables(dict.fromkeys(names)) == []
 
 
 def task_variables(facts: Any) -> dict[str, Any]:
