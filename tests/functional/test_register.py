@@ -138,10 +138,9 @@ def test_while_the_tpm_of_a_host_is_not_known_recover_alone_frees_no_other_host_
     """What recover.yml says it says of every host, one that is in other hands among them."""
     recover = ("boot_change", "tpm_change", "header_change")
     mine = {**claimed(controller), "srk_name": f"000b{1:064x}"}
-    assert SigningGate(controller.store, ATTACKER).sign(mine)
-    shutil.rmtree(controller.store.path / "policy" / "register")
     (controller.store.path / "escrow" / "key.pem").write_bytes(new_certificate()[1])
     store = Store(str(controller.store.path), controller)
+    assert SigningGate(store, ATTACKER, ("tpm_change",)).sign(mine)
     stolen = SigningGate(store, ATTACKER, recover, by_playbook=recover)
     with pytest.raises(Refused, match=rf"might be that of a host whose TPM is not on record here: {HOST} \(cannot"):
         stolen.sign(claimed(controller))
