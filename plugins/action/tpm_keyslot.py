@@ -17,6 +17,10 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import Fl
 class ActionModule(SecretAction):
     """Signs the boot states of the device, and adds the TPM's keyslot with the escrowed recovery key."""
 
+    @property
+    def kept_here(self) -> tuple[str, ...]:
+        return ("accepted_by_playbook",)
+
     def public_arguments(self, store: FleetStore) -> dict[str, Any]:
         """What the controller has said before: its key, and which boot states are to be approved."""
         return {"authority": self._authority(store), "approved": store.boot_state_ids(self.host) or None}
@@ -35,8 +39,10 @@ class ActionModule(SecretAction):
         return None
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        accept, pcrs = (check_type_list(self._task.args.get(name) or []) for name in ("accept", "pcrs"))
-        gate = SigningGate(store, self.host, accept, [int(pcr) for pcr in pcrs])
+        accept, pcrs, by_playbook = (
+            check_type_list(self._task.args.get(name) or []) for name in ("accept", "pcrs", "accepted_by_playbook")
+        )
+        gate = SigningGate(store, self.host, accept, [int(pcr) for pcr in pcrs], by_playbook=by_playbook)
         if self.probed["counter_value"] is None or arguments["authority"] != gate.authority:
             begun = {**arguments, **gate.begin(self.probed)}
             self.probed = self._execute_module(module_args=begun, task_vars=self._variables)

@@ -47,6 +47,9 @@ def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> Non
     :raises EdgesecError: a proof failed; the ways in that worked before still do.
     """
     counter, epoch = status.counter, status.epoch
+    if status.counted is not None and signed.increment:
+        # The controller may have it move where the device sees no need.
+        epoch = status.counted + 1
     if counter is None or epoch is None or any(approval.operand != epoch for approval in signed.approvals):
         raise Refused("what the controller signed", "is not for this state of the device", "Run again")
     require_recovery(status.metadata, recovery_key)

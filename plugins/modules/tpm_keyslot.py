@@ -51,6 +51,15 @@ options:
     elements: str
     choices: [pcr7_only, boot_change, tpm_change, policy_change, header_change]
     default: []
+  accepted_by_playbook:
+    description:
+      - Those of O(accept) that the playbook says for each host, as recover does, and not the operator for this one.
+        Such a V(tpm_change) is not enough for a host whose name has changed, nor as long as it is not known of another
+        host what TPM it has.
+      - For the controller alone; it is not sent to the device.
+    type: list
+    elements: str
+    default: []
   tcti:
     description:
       - How tpm2-tools reach the TPM, as in E(TPM2TOOLS_TCTI).
@@ -240,6 +249,7 @@ def main() -> None:
                 "choices": ["pcr7_only", "boot_change", "tpm_change", "policy_change", "header_change"],
                 "default": [],
             },
+            "accepted_by_playbook": {"type": "list", "elements": "str", "default": []},
             "prepared_header": {"type": "path"},
             "tcti": TCTI,
             "authority": {"type": "str"},

@@ -71,7 +71,6 @@ def _require_of_volume(store: FleetStore, host: str, uuid: str, backup: bytes) -
         header = header_in(backup, what)
     except Malformed as error:
         raise _refused(what, error.seen) from None
-    known = _known_fingerprint(store, host, uuid)
     found = header.volume_key_fingerprint
     problem = None
     if header.uuid.lower() != uuid.lower():
@@ -79,7 +78,10 @@ def _require_of_volume(store: FleetStore, host: str, uuid: str, backup: bytes) -
     elif not found:
         problem = "names no volume key"
     # While the volume key is rotated, the header has the next one, or the present one again.
-    elif known not in (None, found) and store.volume_key_rotated_from(host, uuid) is None:
+    elif store.volume_key_rotated_from(host, uuid) is None and _known_fingerprint(store, host, uuid) not in (
+        None,
+        found,
+    ):
         problem = "has another volume key than the volume had, and no rotation of it was begun here"
     if problem:
         raise _refused(what, problem)
@@ -92,11 +94,19 @@ def _refused(what: str, seen: str) -> Refused:
 
 
 def _known_fingerprint(store: FleetStore, host: str, uuid: str) -> str | None:
-    """The fingerprint of the volume key that the store knows; of an older release's, what its last backup has."""
+    """The fingerprint of the volume key that the store knows; of an older release's, what its last backup has.
+
+    :raises Refused: that cannot be decrypted, or is no header backup.
+    """
     known = store.fingerprint(host, uuid)
     if known is None and store.has_header(host, uuid):
         try:
             known = header_in(store.header_backup(host, uuid), "the header backup from before").volume_key_fingerprint
-        except EdgesecError:
-            return None
+        except EdgesecError as error:
+            raise Refused(
+                f"{host}: the header backup of the volume {uuid} that the device has delivered",
+                f"cannot be held against the one from before, which {error.seen}",
+                "It was not taken, and the backup from before was kept. Run again with the escrow's private key "
+                "(encrypted_storage_escrow_key), or with the store as it is in its backup",
+            ) from None
     return known

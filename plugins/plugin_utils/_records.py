@@ -82,9 +82,10 @@ class Records:
         return [record for _time, record in sorted(found, key=lambda each: each[0], reverse=True)]
 
     def change(self, key: PolicyKey, host: str, change: Change) -> Register:
-        """Change the register, one process at a time, and sign it; then the files of the host's boot states follow.
+        """Change the register, one process at a time, and sign it; the files of the host's boot states go with it.
 
-        Where C(change) raises, nothing is written.
+        Where C(change) raises, nothing is written. A process that is killed on the way leaves files missing, which the
+        next change writes again, and none that the register does not have, which later runs would refuse.
         """
         authority = key.public_pem()
         with self._files.lock():
@@ -92,6 +93,7 @@ class Records:
             after = change(before)
             for identity in after.host(host).states:
                 safe(identity)
+            self._put_states_aside(host, after.host(host))
             if after != self.known(authority):
                 self._files.put(_file(authority), signed(after, key))
             self._write_states(host, after.host(host))
@@ -120,11 +122,14 @@ class Records:
     def _verified(self, data: bytes, name: str, authority: str) -> Register:
         return verified(data, f"the register {self._files.path / name}", authority)
 
-    def _write_states(self, host: str, record: HostRecord) -> None:
+    def _put_states_aside(self, host: str, record: HostRecord) -> None:
         for identity, data in self.state_files(host).items():
-            if identity not in record.states:
+            state = record.states.get(identity)
+            if state is None or state.to_bytes() != data:
                 self._files.put(f"{_states(host)}/retired/{identity}.json", data)
                 self._files.remove(f"{_states(host)}/{identity}.json")
+
+    def _write_states(self, host: str, record: HostRecord) -> None:
         for identity, state in record.states.items():
             name = f"{_states(host)}/{safe(identity)}.json"
             if self._files.find(name) != state.to_bytes():

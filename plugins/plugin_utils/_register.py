@@ -70,10 +70,14 @@ class Register:
     """What is known of all hosts.
 
     :ivar unread: hosts that the store says were sealed before there was a register, and why it has no record of them.
+    :ivar retired: by storage root key, the counter with the highest value that something was signed for which is in no
+        record any more; its index is None where several had that value. What was signed stays valid on that TPM,
+        whoever has it, as long as its counters may be at that value.
     """
 
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    retired: Mapping[str, SignedCounter] = field(default_factory=dict)
 
     def host(self, name: str) -> HostRecord:
         """The record of a host; an empty one where there is none."""
@@ -84,13 +88,35 @@ class Register:
         return next((name for name, record in self.hosts.items() if record.srk_name == srk_name), None)
 
     def with_host(self, name: str, record: HostRecord) -> Register:
-        """The register with another record of a host."""
+        """The register with another record of a host; what the one before had signed and this one lacks is retired."""
         unread = {host: why for host, why in self.unread.items() if host != name or not record.srk_name}
-        return Register({**self.hosts, name: record}, unread)
+        return Register({**self.hosts, name: record}, unread, self._retired_by(name, record))
 
     def without_host(self, name: str) -> Register:
-        """The register with no record of a host."""
-        return Register({host: record for host, record in self.hosts.items() if host != name}, self.unread)
+        """The register with no record of a host; what that had signed is retired."""
+        hosts = {host: record for host, record in self.hosts.items() if host != name}
+        return Register(hosts, self.unread, self._retired_by(name, HostRecord()))
+
+    def renamed(self, name: str, to: str) -> Register:
+        """The register in which a host that had no record has the one of another name."""
+        hosts = {to if host == name else host: record for host, record in self.hosts.items()}
+        unread = {host: why for host, why in self.unread.items() if host != to}
+        return Register(hosts, unread, self.retired)
+
+    def _retired_by(self, name: str, record: HostRecord) -> dict[str, SignedCounter]:
+        """What is retired once a host has another record."""
+        before = self.host(name)
+        counters = record.counters if record.srk_name == before.srk_name else {}
+        values = {uuid: counter.value for uuid, counter in counters.items()}
+        lost = [counter for uuid, counter in before.counters.items() if counter.value > values.get(uuid, 0)]
+        if not before.srk_name or not lost:
+            return dict(self.retired)
+        if before.srk_name in self.retired:
+            lost.append(self.retired[before.srk_name])
+        value = max(counter.value for counter in lost)
+        indices = {counter.index for counter in lost if counter.value == value}
+        highest = SignedCounter(indices.pop() if len(indices) == 1 else None, value)
+        return {**self.retired, before.srk_name: highest}
 
 
 def signed(register: Register, key: PolicyKey) -> bytes:
@@ -99,6 +125,7 @@ def signed(register: Register, key: PolicyKey) -> bytes:
         "version": _VERSION,
         "hosts": {name: _record_to_json(record) for name, record in register.hosts.items()},
         "unread": dict(register.unread),
+        "retired": _counters_to_json(register.retired),
     }
     # Without an indent, which json would write in Python: a fleet of 10,000 hosts has some 10 MB here.
     whole = {
@@ -124,7 +151,7 @@ def verified(data: bytes, name: str, authority: str) -> Register:
         if document["version"] != _VERSION:
             raise _tampered(name, f"is of version {document['version']!r}, which this release does not know")
         hosts = {host: _record_of(record) for host, record in document["hosts"].items()}
-        return Register(hosts, dict(document["unread"]))
+        return Register(hosts, dict(document["unread"]), _counters_of(document.get("retired", {})))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
         raise _tampered(name, "is no register, or was cut short") from None
 
@@ -136,7 +163,7 @@ def _signed_bytes(document: Any) -> bytes:
 def _record_to_json(record: HostRecord) -> dict[str, Any]:
     return {
         **vars(record),
-        "counters": {uuid: vars(counter) for uuid, counter in record.counters.items()},
+        "counters": _counters_to_json(record.counters),
         "states": [state.to_json() for state in record.states.values()],
     }
 
@@ -146,10 +173,18 @@ def _record_of(document: Mapping[str, Any]) -> HostRecord:
         **{
             **document,
             "pcrs": tuple(document["pcrs"]),
-            "counters": {uuid: SignedCounter(**counter) for uuid, counter in document["counters"].items()},
+            "counters": _counters_of(document["counters"]),
             "states": {state.id: state for state in map(boot_state_of, document["states"])},
         }
     )
+
+
+def _counters_to_json(counters: Mapping[str, SignedCounter]) -> dict[str, Any]:
+    return {name: vars(counter) for name, counter in counters.items()}
+
+
+def _counters_of(document: Mapping[str, Any]) -> dict[str, SignedCounter]:
+    return {name: SignedCounter(**counter) for name, counter in document.items()}
 
 
 def _tampered(name: str, seen: str) -> Malformed:

@@ -52,15 +52,24 @@ class SigningGate:
 
     :param accept: the changes that the operator accepts in this run.
     :param pcrs: the PCRs that the operator wants it sealed to; empty for one of the product's sets.
+    :param by_playbook: those of C(accept) that a playbook says whoever runs it.
     :raises EdgesecError: the policy key cannot be used.
     """
 
     def __init__(
-        self, store: FleetStore, host: str, accept: Collection[str] = (), pcrs: Collection[int] = (), run: str = ""
+        self,
+        store: FleetStore,
+        host: str,
+        accept: Collection[str] = (),
+        pcrs: Collection[int] = (),
+        run: str = "",
+        by_playbook: Collection[str] = (),
     ) -> None:
         self._store, self._host = store, host
         self._key: PolicyKey = store.policy_key()
-        self._operator = Operator(frozenset(accept), tuple(sorted(set(pcrs))), run or this_run())
+        self._operator = Operator(
+            frozenset(accept), tuple(sorted(set(pcrs))), run or this_run(), frozenset(by_playbook)
+        )
 
     @property
     def authority(self) -> str:
@@ -229,11 +238,14 @@ class SigningGate:
         That takes the operator's word, since whoever can write the store can move a directory.
         """
         holder = register.holder_of(claim.srk_name)
-        if holder in (None, self._host) or not self._operator.says("tpm_change"):
+        if holder in (None, self._host) or not self._operator.says_in_person("tpm_change"):
             return register
         if register.host(self._host).was_sealed or self._store.has_directory(holder):
             return register
-        return register.without_host(holder).with_host(self._host, register.host(holder))
+        # A volume whose recovery key did not come along is another host's, and so is what was signed for it.
+        record = register.host(holder)
+        own = {uuid: each for uuid, each in record.counters.items() if self._store.has_recovery_key(self._host, uuid)}
+        return register.with_host(holder, replace(record, counters=own)).renamed(holder, self._host)
 
     def _tpm_admitted(self, register: Register, claim: Claim) -> HostRecord:
         earlier = self._store.records.others(self._host, self.authority)
@@ -246,7 +258,8 @@ class SigningGate:
         record = self._tpm_admitted(register, claim)
         if not self._operator.says("boot_change"):
             self._require_own_states(record)
-        record = counter_admitted(self._host, record, claim, self._operator)
+        retired = register.retired.get(claim.srk_name)
+        record = counter_admitted(self._host, record, claim, self._operator, retired)
         return state_admitted(self._host, record, claim, self._operator, most_states(self._key), first=first)
 
     def _own(self, register: Register) -> HostRecord:

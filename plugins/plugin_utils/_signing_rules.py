@@ -30,6 +30,11 @@ FIRST_SIGHT = 1024
 _MOST = 1 << 32
 _BOOT = ("boot_change", "tpm_change")
 _MANY = 3
+_CLEAR = (
+    "if the board is in your hands, clear its TPM (tpm2_clear), which makes another storage root key, and run recover. "
+    "All else that is under the owner hierarchy of that TPM is lost with it, keys of other programs among them, and "
+    "what was sealed to it opens by its recovery key until then"
+)
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,21 @@ class Operator:
     :ivar accept: the changes that are accepted by name.
     :ivar pcrs: the PCRs to seal to; empty for one of the product's own sets.
     :ivar run: names this run of ansible-playbook.
+    :ivar by_playbook: those of C(accept) that a playbook says whoever runs it, such as recover.yml.
     """
 
     accept: Collection[str] = ()
     pcrs: tuple[int, ...] = ()
     run: str = ""
+    by_playbook: Collection[str] = ()
 
     def says(self, *words: str) -> bool:
         """Whether one of these changes is accepted."""
         return any(word in self.accept for word in words)
+
+    def says_in_person(self, word: str) -> bool:
+        """Whether a change is accepted by what the operator wrote, and not by what a playbook says for each host."""
+        return self.says(word) and word not in self.by_playbook
 
 
 def tpm_admitted(
@@ -80,12 +91,17 @@ def tpm_admitted(
         if record.was_sealed or host in register.unread:
             what = f"{seen} is not the one that it is known by ({expected})"
             raise _needs(host, "the storage root key (srk_name)", what, "tpm_change")
-        unread = [f"{name} ({why})" for name, why in register.unread.items() if why != OTHER_KEY]
+    if not operator.says_in_person("tpm_change"):
+        others = {name: why for name, why in register.unread.items() if why != OTHER_KEY and name != host}
+        unread = [f"{name} ({why})" for name, why in others.items()]
         if unread:
+            seen = claim.srk_name
             listed = ", ".join(unread[:_MANY]) + (f" and {len(unread) - _MANY} more" if len(unread) > _MANY else "")
             what = f"{seen} is new, and might be that of a host whose TPM is not on record here: {listed}"
             raise _needs(host, "the storage root key (srk_name)", what, "tpm_change")
-    return replace(record, srk_name=claim.srk_name)
+    # The counters of another TPM tell nothing of those of this one.
+    counters = dict.fromkeys(record.counters, SignedCounter(None, 0))
+    return replace(record, srk_name=claim.srk_name, counters=counters)
 
 
 def pcrs_admitted(host: str, record: HostRecord, claim: Claim, operator: Operator) -> HostRecord:
@@ -116,9 +132,14 @@ def pcrs_admitted(host: str, record: HostRecord, claim: Claim, operator: Operato
     return replace(record, pcrs=claim.pcrs, latch_pcr=claim.latch_pcr)
 
 
-def counter_admitted(host: str, record: HostRecord, claim: Claim, operator: Operator) -> HostRecord:
+def counter_admitted(
+    host: str, record: HostRecord, claim: Claim, operator: Operator, retired: SignedCounter | None = None
+) -> HostRecord:
     """The record of a host once what its counter is to come to is accepted.
 
+    That is one more than the claim asks for, where the device is still to make a move that was signed for before.
+
+    :param retired: what was signed for its TPM and is in no record any more, see :class:`Register`.
     :raises Refused: it is none that the controller has led it to.
     """
     what = "the revocation counter"
@@ -131,7 +152,16 @@ def counter_admitted(host: str, record: HostRecord, claim: Claim, operator: Oper
             "Nothing was signed. Find out what answers in place of the device",
         )
     before = record.counters.get(claim.uuid)
+    if before is not None and not before.value:
+        before = None
     moved = before is not None and before.index not in (None, claim.counter)
+    if before is not None and not moved and claim.value < before.value - 1:
+        raise Refused(
+            f"{host}: {what} (counter_value)",
+            f"has come to {claim.value}, and was last signed for {before.value}. No TPM does that: it begins a counter "
+            "above those that it has removed",
+            f"Nothing was signed. Find out what answers in place of the device. Or, {_CLEAR}",
+        )
     by_word = operator.says(*_BOOT, "policy_change") if moved else operator.says(*_BOOT)
     if not by_word:
         if before is None and claim.value > FIRST_SIGHT:
@@ -140,11 +170,37 @@ def counter_admitted(host: str, record: HostRecord, claim: Claim, operator: Oper
         if before is not None and moved:
             seen = f"was at index {_hex(before.index)}, and is at {_hex(claim.counter)}"
             raise _needs(host, f"{what} (counter)", seen, "boot_change")
-        if before is not None and not before.value - 1 <= claim.value <= claim.epoch <= before.value + 1:
+        if before is not None and claim.epoch > before.value + 1:
             seen = f"has come to {claim.value}, and was last signed for {before.value}"
-            raise _needs(host, f"{what} (counter_value)", f"{seen}. It was removed and made anew", "boot_change")
-    counter = SignedCounter(claim.counter, claim.epoch)
+            raise _needs(host, f"{what} (counter_value)", f"{seen}. It was removed and made again", "boot_change")
+    new_on_tpm = before is None or moved
+    epochs = [
+        _require_above(host, claim.value, claim.counter, each) for each in (retired, before) if each and new_on_tpm
+    ]
+    # A move that was signed for is made, though the device may see no need of it any more.
+    counter = SignedCounter(claim.counter, max(claim.epoch, *epochs, before.value if before and not moved else 0))
     return replace(record, counters={**record.counters, claim.uuid: counter})
+
+
+def _require_above(host: str, value: int, index: int, signed: SignedCounter) -> int:
+    """What a counter that is new on its TPM is to come to, so that nothing holds which was signed for that TPM before.
+
+    An approval names a counter by its index, and whoever has the TPM can make one there. It begins above those that
+    were removed, and so does an honest one. So a counter that begins above what was signed shows that one at another
+    index would, too; one that begins at what was signed shows that of its own index alone, once it has moved.
+
+    :raises Refused: something would hold.
+    """
+    if value > signed.value:
+        return value
+    if (index, value) == (signed.index, signed.value):
+        return value + 1
+    raise Refused(
+        f"{host}: the revocation counter (counter_value)",
+        f"is at {value}, and approvals for up to {signed.value} were signed for this TPM before, for another host or "
+        "another counter. They would open what is sealed now",
+        f"Nothing was signed. Find out who had them signed (journal.jsonl in the store). Then, {_CLEAR}",
+    )
 
 
 def state_admitted(

@@ -48,8 +48,10 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files imp
     safe,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_layout import (
+    HEADER_ESCROWED,
     fingerprint_of,
     header_of,
+    history_of,
     next_recovery_of,
     proven_of,
     recovery_of,
@@ -218,7 +220,7 @@ class FleetStore:
         self.envelopes.put(header_of(host, uuid), backup)
         for name in self._earlier(host, uuid)[1:-_EARLIER]:
             self.envelopes.remove(name)
-        self.note(host, uuid, "header backup escrowed")
+        self.note(host, uuid, HEADER_ESCROWED)
 
     def has_header(self, host: str, uuid: str) -> bool:
         """Whether a header backup of a volume is escrowed here."""
@@ -322,14 +324,14 @@ class FleetStore:
     def note(self, host: str, uuid: str, event: str) -> None:
         """Keep when something last happened to a volume, and add it to the journal."""
         self._files.put(
-            f"{host_directory(host)}/volumes/{safe(uuid)}.json",
+            history_of(host, uuid),
             json.dumps({**self.history(host, uuid), event: now()}, indent=2).encode() + b"\n",
         )
         self._files.journal(event, host, uuid)
 
     def history(self, host: str, uuid: str) -> dict[str, str]:
         """When each kind of event last happened to a volume (ISO 8601, UTC)."""
-        document = self._files.find(f"{host_directory(host)}/volumes/{safe(uuid)}.json")
+        document = self._files.find(history_of(host, uuid))
         return dict(json.loads(document)) if document else {}
 
     def volumes_with(self, host: str, event: str, *, but_not: str = "") -> list[str]:

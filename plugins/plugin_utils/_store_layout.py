@@ -22,6 +22,9 @@ from __future__ import annotations
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import host_directory, now, safe
 
+# What is noted of a volume whose header backup was put there.
+HEADER_ESCROWED = "header backup escrowed"
+
 
 def recovery_of(host: str, uuid: str) -> str:
     """The recovery key of a volume."""
@@ -46,6 +49,11 @@ def proven_of(host: str, uuid: str) -> str:
 def fingerprint_of(host: str, uuid: str) -> str:
     """The fingerprint of its volume key."""
     return f"{host_directory(host)}/headers/{safe(uuid)}.fingerprint"
+
+
+def history_of(host: str, uuid: str) -> str:
+    """When what was done to it."""
+    return f"{host_directory(host)}/volumes/{safe(uuid)}.json"
 
 
 def stamped(uuid: str) -> str:

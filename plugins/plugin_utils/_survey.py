@@ -28,6 +28,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import
     SignedCounter,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles, host_directory
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_layout import HEADER_ESCROWED, history_of
 
 
 def survey(files: StoreFiles, envelopes: Envelopes, authority: str, only: Collection[str] = ()) -> Register:
@@ -54,7 +55,7 @@ def survey(files: StoreFiles, envelopes: Envelopes, authority: str, only: Collec
 
 
 def _record(files: StoreFiles, envelopes: Envelopes, host: str, authority: str) -> HostRecord | None:
-    """What is known of one host; None where nothing says that it was ever sealed.
+    """What is known of one host; None where nothing says that it may have been sealed.
 
     :raises EdgesecError: it was, and no backup shows on which TPM.
     """
@@ -66,6 +67,9 @@ def _record(files: StoreFiles, envelopes: Envelopes, host: str, authority: str) 
             raise Malformed(host, OTHER_KEY)
         if tokens or any(files.names(f"{host_directory(host)}/{each}") for each in ("counters/*", "approvals/*.json")):
             raise Malformed(host, "no header backup of it carries an approval of the policy key")
+        lost = _lost_backups(files, host)
+        if lost:
+            raise Malformed(host, f"the header backup of its volume {lost[0]} is gone, so it may have been sealed")
         return None
     first = next(iter(vouched.values()))
     if any(token.srk_name != first.srk_name for token in vouched.values()):
@@ -87,13 +91,28 @@ def _tokens(files: StoreFiles, envelopes: Envelopes, host: str) -> Iterator[tupl
     :raises EdgesecError: a backup cannot be decrypted, or holds no header.
     """
     for name in files.names(f"{host_directory(host)}/headers/*.cms"):
-        uuid = name.rsplit("/", 1)[1][: -len(".cms")]
+        uuid = _uuid_in(name)
         # Beside the backup in use there are those as found (.adopted), and proven ones.
         if "." not in uuid:
             header = header_in(envelopes.opened(files.find(name) or b"", name), name)
             for data in header.tokens.values():
                 if isinstance(data, dict) and data.get("type") == TYPE:
                     yield uuid, parse_token(data)
+
+
+def _lost_backups(files: StoreFiles, host: str) -> list[str]:
+    """The volumes whose recovery key is escrowed, and whose header backup was and is no more."""
+    escrowed = [_uuid_in(name) for name in files.names(f"{host_directory(host)}/recovery/*.cms")]
+    there = [_uuid_in(name) for name in files.names(f"{host_directory(host)}/headers/*.cms")]
+    return [
+        uuid
+        for uuid in escrowed
+        if uuid not in there and HEADER_ESCROWED.encode() in (files.find(history_of(host, uuid)) or b"")
+    ]
+
+
+def _uuid_in(name: str) -> str:
+    return name.rsplit("/", 1)[1].removesuffix(".cms")
 
 
 def _vouched(token: Token, authority: str) -> list[Approval]:

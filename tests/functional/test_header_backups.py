@@ -17,6 +17,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import MO
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import altered_escrow
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_certificate
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import header_in, keep_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from tests.functional.conftest import UUID, format_volume
@@ -81,6 +82,24 @@ def test_a_store_of_the_first_release_knows_the_volume_key_by_its_last_backup(
     (store.path / "hosts" / HOST / "headers" / f"{UUID}.fingerprint").unlink()
     with pytest.raises(EdgesecError, match="has another volume key"):
         keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
+
+
+@pytest.mark.parametrize("key", ["the same", "another"])
+def test_where_the_last_backup_of_the_first_release_cannot_be_opened_none_takes_its_place(
+    store: FleetStore, volume: Volume, key: str
+) -> None:
+    (store.path / "hosts" / HOST / "headers" / f"{UUID}.fingerprint").unlink()
+    escrow = store.path / "escrow" / "key.pem"
+    mine = escrow.read_bytes()
+    escrow.write_bytes(new_certificate()[1])
+    before = envelopes(store)
+    delivered = header_backup(volume.device) if key == "the same" else with_another_volume_key(volume.device, b"")
+    with pytest.raises(EdgesecError, match=r"the backup from before was kept.*encrypted_storage_escrow_key"):
+        keep_header(store, HOST, UUID, delivered)
+    assert envelopes(store) == before
+    escrow.write_bytes(mine)
+    if key == "the same":
+        keep_header(store, HOST, UUID, delivered)
 
 
 def test_another_volume_key_is_taken_while_it_is_rotated_and_known_from_then_on(

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._counter import remove
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import announce_change
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_certificate
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
-from tests.functional.conftest import UUID, SoftwareTpm, boot
+from tests.functional.conftest import UUID, SoftwareTpm, boot, format_volume
 from tests.functional.controller import HOST, PCRS, Controller, Store
 
 ATTACKER, ATTACKERS_UUID = "gw-666", "66666666-2222-3333-4444-555555555555"
@@ -128,6 +130,87 @@ def test_where_a_backup_cannot_be_decrypted_it_takes_the_operators_word(controll
     assert SigningGate(again, HOST).sign(found)["approvals"]
     with pytest.raises(Refused, match=f"is the one of {HOST}"):
         SigningGate(again, ATTACKER, ("tpm_change",)).sign(claimed(controller))
+
+
+def test_while_the_tpm_of_a_host_is_not_known_recover_alone_frees_no_other_host_from_its_own(
+    controller: Controller,
+) -> None:
+    """What recover.yml says it says of every host, one that is in other hands among them."""
+    recover = ("boot_change", "tpm_change", "header_change")
+    mine = {**claimed(controller), "srk_name": f"000b{1:064x}"}
+    (controller.store.path / "escrow" / "key.pem").write_bytes(new_certificate()[1])
+    store = Store(str(controller.store.path), controller)
+    assert SigningGate(store, ATTACKER, ("tpm_change",)).sign(mine)
+    stolen = SigningGate(store, ATTACKER, recover, by_playbook=recover)
+    with pytest.raises(Refused, match=rf"might be that of a host whose TPM is not on record here: {HOST} \(cannot"):
+        stolen.sign(claimed(controller))
+    assert SigningGate(store, HOST, recover, by_playbook=recover).sign({**claimed(controller), "uuid": UUID})
+    with pytest.raises(Refused, match=f"is the one of {HOST}"):
+        stolen.sign(claimed(controller))
+    assert stolen.sign(mine), "once all are known, it counts"
+
+
+def test_a_host_whose_register_and_header_backup_were_removed_is_not_taken_for_a_new_one(
+    controller: Controller,
+) -> None:
+    """Who removes the notes as well makes it one: the threat model says so."""
+    for gone in ("headers", "approvals", "counters"):
+        shutil.rmtree(controller.store.path / "hosts" / HOST / gone)
+    words = rf"might be that of a host .*{HOST} \(the header backup of its volume {UUID} is gone"
+    store = Store(str(controller.store.path), controller)
+    with pytest.raises(Refused, match=words):
+        SigningGate(store, ATTACKER).sign(claimed(controller))
+    with pytest.raises(Refused, match=r"is gone, so it may have been sealed.*\[tpm_change\]"):
+        SigningGate(store, HOST).check({**claimed(controller), "uuid": UUID})
+
+
+def test_what_was_signed_for_a_tpm_before_its_device_was_sealed_does_not_open_what_is_sealed_then(
+    tpm: SoftwareTpm, volume: Volume, tmp_path: Path
+) -> None:
+    controller = Controller(tpm, volume, tmp_path)
+    controller.store.put_recovery_key(ATTACKER, ATTACKERS_UUID, b"key")
+    tpm.reboot()
+    boot(tpm, kernel="thief's kernel")
+    srk_name = tpm.client.srk_name() or tpm.client.create_srk()
+    values = {str(pcr): value.hex() for pcr, value in tpm.client.read_pcrs("sha256", [*PCRS, 15]).items()}
+    claim = {
+        "uuid": ATTACKERS_UUID,
+        "srk_name": srk_name.hex(),
+        "pcr_values": values,
+        "latch_pcr": 15,
+        "counter": 0x01800010,
+        "counter_value": 1,
+        "epoch": 1,
+        "kernel": "thief",
+    }
+    stolen = parse_approval(SigningGate(controller.store, ATTACKER).sign(claim)["approvals"][0])
+    tpm.reboot()
+    boot(tpm)
+    with pytest.raises(Refused, match=f"is the one of {ATTACKER}"):
+        controller.harden()
+    controller.store.release_volume(ATTACKER, ATTACKERS_UUID)
+    # Its counter begins at what was signed for, so it is moved to the next value; a higher one is refused.
+    controller.harden()
+    assert controller.unlock()
+    assert controller.token.header_epoch == 2
+    assert controller.harden().action is None
+    tpm.reboot()
+    boot(tpm, kernel="thief's kernel")
+    with pytest.raises(TpmError) as refused:
+        unseal(tpm.client, controller.token, stolen)
+    assert refused.value.reason == "revoked"
+
+
+def test_a_board_that_was_decommissioned_is_sealed_again_without_a_word(controller: Controller) -> None:
+    has_something_to_sign(controller)
+    controller.harden()
+    before = controller.token
+    remove(controller.tpm.client, before.counter)
+    controller.store.release_volume(HOST, UUID)
+    format_volume(controller.volume.device)
+    assert controller.harden().action == "seal"
+    assert controller.unlock()
+    assert controller.token.header_epoch > before.header_epoch
 
 
 def test_a_token_that_our_key_has_not_signed_for_is_no_record(controller: Controller) -> None:

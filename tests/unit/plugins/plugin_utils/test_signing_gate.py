@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import multiprocessing
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,9 +31,11 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy impo
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import approve
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import BootState, boot_state
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PemKey, PolicyKey, new_policy_key
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import CONTEXT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_rules import FIRST_SIGHT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles
 
 A, B = "gateway-a", "gateway-b"
 UUIDS = {A: "11111111-2222-3333-4444-555555555555", B: "7f0c8b9e-6a35-4f3e-9d58-0f6a1be6f1a4"}
@@ -226,7 +230,11 @@ REFUSALS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"counter_value": 3, "epoch": 2**64 - 1}, ALL_WORDS, "which no counter does"),
     ({"counter_value": 5, "epoch": 5}, (), "has come to 5, and was last signed for 3"),
     ({"counter_value": 4, "epoch": 5}, (), "has come to 4, and was last signed for 3"),
-    ({"counter_value": 1, "epoch": 1}, (), "has come to 1, and was last signed for 3"),
+    ({"counter_value": 1, "epoch": 1}, (), "has come to 1, and was last signed for 3. No TPM does that"),
+    ({"counter_value": 1, "epoch": 1}, ALL_WORDS, "has come to 1, and was last signed for 3. No TPM does that"),
+    ({"counter_value": 1, "epoch": 2}, ALL_WORDS, "has come to 1, and was last signed for 3. No TPM does that"),
+    ({"counter": 0x01800011, "counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, and approvals for up to 3"),
+    ({"counter": 0x01800011, "counter_value": 3, "epoch": 4}, ALL_WORDS, "is at 3, and approvals for up to 3"),
     ({"counter_value": 0, "epoch": 0}, ALL_WORDS, "which no counter does"),
     ({"counter": 0x01800011}, (), "was at index 0x1800010, and is at 0x1800011"),
     ({"uuid": UUIDS[B]}, ALL_WORDS, "has no recovery key in this store"),
@@ -261,7 +269,7 @@ def test_a_claim_that_the_records_do_not_bear_out_is_refused_and_nothing_is_writ
         ({"pcr_values": values(2)}, "tpm_change"),
         ({"pcr_values": values(1, 4, 7, 9)}, "boot_change"),
         ({"counter_value": 5000, "epoch": 5000}, "boot_change"),
-        ({"counter": 0x01800011, "counter_value": 1, "epoch": 1}, "boot_change"),
+        ({"counter": 0x01800011, "counter_value": 4, "epoch": 4}, "boot_change"),
     ],
 )
 def test_a_change_is_signed_for_by_the_operators_word_and_known_from_then_on(
@@ -502,6 +510,169 @@ def test_a_tpm_is_free_for_another_host_once_the_last_volume_was_erased(store: W
     assert f"is the one of {A}" in refused(store, found(A), "gateway-c")
     store.release_volume(A, UUIDS[A])
     assert gate(store, "gateway-c").sign(found(A))["approvals"]
+
+
+# -- what was signed and is in no record any more
+
+THIEF, LEAD = values(0x666), {"counter_value": FIRST_SIGHT, "epoch": FIRST_SIGHT}
+OWN = f"000b{0xD:064x}"
+
+
+def erased(store: Witness) -> None:
+    store.release_volume(A, UUIDS[A])
+
+
+def on_its_own_tpm(store: Witness) -> None:
+    gate(store, A, "tpm_change").sign(found(A, srk_name=OWN))
+
+
+def moved_to_b_by_hand(store: Witness) -> None:
+    """The operator deletes the directory of A, and takes the claims of B for a change of its name."""
+    shutil.rmtree(store.path / "hosts" / A)
+    with suppress(Refused):
+        gate(store, B, "tpm_change").sign(found(B, counter_value=1, epoch=1))
+
+
+def with_another_policy_key_for_a_while(store: Witness) -> None:
+    changed = Witness(str(store.path), new_policy_key())
+    gate(changed, A, "policy_change", "tpm_change").sign(found(A, srk_name=OWN))
+    gate(store, A, *ALL_WORDS).sign(found(A, srk_name=OWN))
+
+
+@pytest.mark.parametrize(
+    ("release", "accept"),
+    [
+        (moved_to_b_by_hand, ("tpm_change",)),
+        *itertools.product((erased, on_its_own_tpm, with_another_policy_key_for_a_while), ((), ALL_WORDS)),
+    ],
+)
+@pytest.mark.parametrize("index", [0x01800010, 0x0180002F])
+def test_what_a_had_signed_for_the_tpm_of_b_does_not_open_what_b_seals_later(
+    tmp_path: Path, release: Callable[[Witness], None], accept: tuple[str, ...], index: int
+) -> None:
+    store = Witness(str(tmp_path / "store"))
+    for host in (A, B):
+        store.put_recovery_key(host, UUIDS[host], b"key")
+    gate(store, A).sign(found(A, srk_name=SRK[B], pcr_values=THIEF, counter=index, **LEAD))
+    assert f"is the one of {A}" in refused(store, found(B, counter_value=1, epoch=1), B)
+    release(store)
+    for value in (1, FIRST_SIGHT - 1):
+        why = refused(store, found(B, counter_value=value, epoch=value), B, *accept)
+        assert f"approvals for up to {FIRST_SIGHT}" in why
+        assert "tpm2_clear" in why
+        assert gate(store, B, *accept).begin(found(B)), "a counter begins above those that were removed"
+    above = found(B, counter_value=FIRST_SIGHT + 1, epoch=FIRST_SIGHT + 1)
+    assert gate(store, B, "boot_change", "tpm_change").sign(above)["approvals"][0]["nv"]["operand"] == FIRST_SIGHT + 1
+
+
+def test_a_board_that_was_decommissioned_is_sealed_again_under_either_name_without_a_word(store: Witness) -> None:
+    store.put_recovery_key("gateway-c", UUIDS[A], b"key")
+    gate(store).sign(found(A, epoch=4))
+    store.release_volume(A, UUIDS[A])
+    # The TPM has removed it at 4.
+    assert gate(store, "gateway-c").sign(found(A, counter_value=5, epoch=5))["counter_move"] is None
+    store.release_volume("gateway-c", UUIDS[A])
+    # The move to 6 was signed and not made, so the TPM has removed it at 5.
+    assert gate(store).sign(found(A, counter_value=6, epoch=6))["approvals"]
+
+
+def test_a_move_that_was_signed_and_not_made_is_made_when_the_board_is_sealed_again(store: Witness) -> None:
+    gate(store).sign(found(A, epoch=4))
+    store.release_volume(A, UUIDS[A])
+    # The TPM has removed it at 3, so that what was signed for 4 would hold.
+    said = gate(store).sign(found(A, counter_value=4, epoch=4))
+    assert said["counter_move"]
+    assert {each["nv"]["operand"] for each in (*said["approvals"], said["proof"])} == {5}
+    # The run was interrupted before the device has made it.
+    again = gate(store).sign(found(A, counter_value=4, epoch=4))
+    assert again["counter_move"]
+    assert again["approvals"][0]["nv"]["operand"] == 5
+    assert gate(store).sign(found(A, counter_value=5, epoch=5))["counter_move"] is None
+
+
+def test_the_counters_of_several_volumes_of_one_tpm_need_not_keep_pace(store: Witness) -> None:
+    """Each begins above those that were removed, and not above the others."""
+    second, third = ("22222222-2222-3333-4444-555555555555", "33333333-2222-3333-4444-555555555555")
+    for uuid in (second, third):
+        store.put_recovery_key(A, uuid, b"key")
+    of_second = {"uuid": second, "counter": 0x01800011}
+    gate(store).sign(found(A, **of_second, counter_value=1, epoch=1))
+    gate(store).sign(found(A, **of_second, counter_value=1, epoch=2))
+    store.release_volume(A, UUIDS[A])
+    assert gate(store).sign(found(A, **of_second, counter_value=2, epoch=3))["counter_move"]
+    assert gate(store).sign(found(A, **of_second, counter_value=3, epoch=3))["approvals"]
+    assert gate(store).sign(found(A, uuid=third, counter_value=4, epoch=4))["approvals"]
+    renamed = store.path / "hosts" / "gateway-c"
+    (store.path / "hosts" / A).rename(renamed)
+    assert gate(store, "gateway-c", "tpm_change").sign(found(A, **of_second, counter_value=3, epoch=4))["approvals"]
+    assert gate(store, "gateway-c").sign(found(A, uuid=third, counter_value=4, epoch=4))["approvals"]
+
+
+def test_a_register_from_before_anything_was_retired_is_read(store: Witness) -> None:
+    path, key = register_of(store), store.policy_key()
+    document = json.loads(path.read_text())["register"]
+    del document["retired"]
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    signature = base64.b64encode(key.sign(CONTEXT + text)).decode()
+    path.write_text(json.dumps({"authority": key.public_pem(), "signature": signature, "register": document}))
+    assert gate(store).sign(found(A))["approvals"]
+
+
+# -- a controller that is killed
+
+
+class Killed(BaseException):
+    """The process has ended."""
+
+
+def test_a_controller_that_is_killed_at_any_step_leaves_a_store_that_the_next_run_goes_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flow(store: Witness) -> None:
+        claim = found(A, pcr_values=values(2))
+        gate(store, A).sign(found(A))
+        gate(store, A, "boot_change").sign(claim)
+        gate(store, A).retire([state.id for state in store.boot_states(A) if state.pcrs == (4, 7, 15)][:1])
+        gate(store, A).approve(PREDICTED)
+        gate(store, A).sign(claim)
+
+    second = policy_pcr({4: bytes(31) + b"\2", 7: bytes(31) + b"\2", 15: bytes(32)}).hex()
+    steps = 0
+    while True:
+        store = Witness(str(tmp_path / str(steps)))
+        store.put_recovery_key(A, UUIDS[A], b"key")
+        left = steps
+
+        def counted(real: Callable[..., None]) -> Callable[..., None]:
+            def call(*arguments: object) -> None:
+                nonlocal left
+                if left == 0:
+                    raise Killed
+                left -= 1
+                real(*arguments)
+
+            return call
+
+        # What makes the policy key is no part of it.
+        store.policy_key()
+        with monkeypatch.context() as patched:
+            for name in ("put", "remove"):
+                patched.setattr(StoreFiles, name, counted(getattr(StoreFiles, name)))
+            try:
+                flow(store)
+                break
+            except Killed:
+                pass
+        again = Witness(str(store.path))
+        known = again.records.known(again.policy_public_key())
+        digests = [state.digest for state in known.host(A).states.values()] if known else []
+        running = values(2) if second in digests else values(1)
+        gate(again).sign(found(A, pcr_values=running))
+        gate(again).approve(PREDICTED)
+        gate(again).retire([PREDICTED.id])
+        assert set(again.records.state_files(A)) == {state.id for state in again.boot_states(A)}
+        steps += 1
+    assert steps > 8
 
 
 def test_a_register_of_a_later_release_is_told(store: Witness) -> None:
