@@ -29,8 +29,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import T
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_outcome import Outcome
-from tests.functional.conftest import VOLUME_BYTES, SoftwareTpm, boot, format_volume
-from tests.functional.controller import Controller
+from tests.functional.conftest import RECOVERY_KEY, VOLUME_BYTES, SoftwareTpm, boot, format_volume
+from tests.functional.controller import HOST, Controller
 
 OTHER_UUID = "0c4bfa3f-5d2c-4a52-9a43-0f0fbe0a3d11"
 
@@ -111,6 +111,7 @@ def other(board: Board) -> Volume:
     format_volume(volume.device, uuid=OTHER_UUID, label="edgesec-other")
     second = Controller(board.tpm, volume, Path(board.controller.root))
     second.key = board.controller.key
+    second.store.put_recovery_key(HOST, OTHER_UUID, RECOVERY_KEY)
     assert second.harden().action == "seal"
     board.reboot()
     return volume
