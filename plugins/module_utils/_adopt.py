@@ -16,7 +16,7 @@ from . import _cryptsetup
 from ._enrolment import announce_change
 from ._errors import EdgesecError, Refused
 from ._luks2 import Header
-from ._luks2_check import pins_of, violations
+from ._luks2_check import check
 from ._luks_header import describe
 from ._plan import label_of
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
@@ -89,7 +89,7 @@ def _require_adoptable(device: str, metadata: str, keys: Keys, upkeep: Upkeep) -
     :param metadata: the device, or a copy of its header.
     """
     header = require_header(metadata)
-    wrong = violations(header, pins_of(header)._replace(keyslots=tuple(header.keyslots)))
+    wrong = check(metadata).refusals
     if wrong:
         raise Refused(
             device,

@@ -26,10 +26,10 @@ from ._enrolment import (
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import sync_directory, write_atomic
 from ._luks2 import Header
-from ._luks2_check import pins_of
+from ._luks2_check import Pins, pins_of
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
 from ._storage import Volume
-from ._volume import require_header
+from ._volume import require_bootable, require_header
 
 
 class Place(NamedTuple):
@@ -47,9 +47,10 @@ class Place(NamedTuple):
 def free_slot(place: Place, recovery_key: bytes) -> str:
     """The keyslot for a new key. What a power cut left half done is removed.
 
-    :raises Refused: keyslots of others are in the way.
+    :raises Refused: keyslots of others are in the way, or the boot would not take the header. Nothing was changed.
     """
     device = place.metadata
+    require_bindable(place)
     _remove_unfinished(place, recovery_key)
     header = require_header(device)
     slot = next((slot for slot in BOOT_SLOTS if slot not in header.keyslots), None)
@@ -67,6 +68,14 @@ def free_slot(place: Place, recovery_key: bytes) -> str:
     return stale[0]
 
 
+def require_bindable(place: Place) -> None:
+    """Refuse a header that the boot would not take, whatever keyslot it gets.
+
+    :raises Refused: with the rules that it breaks.
+    """
+    require_bootable(place.volume.device, place.metadata, _pins(place, require_header(place.metadata)))
+
+
 def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> None:
     """Add a key to the keyslot that its token names, have the boot open the volume with it, and remove the one before.
 
@@ -82,12 +91,7 @@ def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> Non
     current = token_id(require_header(device), slot)
     _cryptsetup.import_token(device, current, token.to_json())
     header = require_header(device)
-    # Both keyslots: while one replaces the other, a power cut must not make the header look foreign.
-    pins = pins_of(header)._replace(
-        keyslots=tuple(sorted({RECOVERY_SLOT, *BOOT_SLOTS, *header.keyslots})),
-        in_place=device != place.volume.device,
-    )
-    write_enrolment(Enrolment(place.volume.name, place.volume.device, pins, token), place.root)
+    write_enrolment(Enrolment(place.volume.name, place.volume.device, _pins(place, header), token), place.root)
     for stale in boot_slots(header):
         if stale not in (slot, RECOVERY_SLOT) and stale in header.keyslots:
             _cryptsetup.kill_slot(device, stale, recovery_key)
@@ -95,6 +99,14 @@ def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> Non
         if number != current:
             _cryptsetup.remove_token(device, number)
     _end(place)
+
+
+def _pins(place: Place, header: Header) -> Pins:
+    # Both keyslots: while one replaces the other, a power cut must not make the header look foreign.
+    return pins_of(header)._replace(
+        keyslots=tuple(sorted({RECOVERY_SLOT, *BOOT_SLOTS, *header.keyslots})),
+        in_place=place.metadata != place.volume.device,
+    )
 
 
 def token_id(header: Header, slot: str) -> str:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
 
-from ._errors import Malformed, Refused
+from ._errors import Refused
 from ._files import memory_directory
-from ._luks2_check import pins_of, violations
-from ._luks2_copies import read_copies, write_copies
+from ._luks2_check import check
+from ._luks2_copies import write_copies
 from ._reencryption import is_under_way
 from ._slots import RECOVERY_SLOT
 
@@ -30,16 +30,10 @@ def checked_copy(device: str) -> Iterator[Optional[str]]:
     :raises Refused: a header that libcryptsetup may read differently, or one that breaks a rule which needs no pins:
         a keyslot with a null cipher, say.
     """
-    with open(device, "rb") as source:
-        try:
-            header = read_copies(source.fileno())[0]
-            pins = pins_of(header)._replace(keyslots=tuple(header.keyslots))
-            # Of a rotation that was interrupted before it began, require_recovery() tells, before it uses the key.
-            passing = is_under_way(header) or RECOVERY_SLOT in header.unbound_keyslots
-            broken = [] if passing else violations(header, pins)
-        except Malformed as error:
-            broken = [str(error)]
-    if broken:
+    copies, broken = check(device)
+    # Of a rotation that was interrupted before it began, require_recovery() tells, before it uses the key.
+    passing = bool(copies) and (is_under_way(copies[0]) or RECOVERY_SLOT in copies[0].unbound_keyslots)
+    if broken and not passing:
         raise Refused(
             device,
             f"its header is none that cryptsetup writes for a volume of this collection ({'; '.join(broken[:5])})",
@@ -51,5 +45,5 @@ def checked_copy(device: str) -> Iterator[Optional[str]]:
         return
     with memory_directory() as directory:
         copy = os.path.join(directory, "header")
-        write_copies(copy, header, device, pins.data_offset)
+        write_copies(copy, copies[0], device, copies[0].data_offset or 0)
         yield copy

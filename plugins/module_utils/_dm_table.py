@@ -32,6 +32,8 @@ _TABLE_STATUS = 3 << 30 | _REQUEST.size << 16 | 0xFD << 8 | 12
 # DM_STATUS_TABLE_FLAG: the parameters of the targets, rather than how they are.
 _PARAMETERS = 1 << 4
 _BUFFER_FULL = 1 << 8
+# DM_UUID_LEN less its NUL: libcryptsetup cuts the UUID there, which has the name of the volume at its end.
+_MOST_UUID_CHARACTERS = 128
 _SECTOR = 512
 
 
@@ -97,7 +99,7 @@ def differences(table: Table, name: str, pins: Pins, device: str) -> list[str]:
     """
     node = os.stat(device)
     number, sectors = f"{os.major(node.st_rdev)}:{os.minor(node.st_rdev)}", _sectors(device)
-    wanted = f"CRYPT-LUKS2-{pins.uuid.replace('-', '')}-{name}"
+    wanted = f"CRYPT-LUKS2-{pins.uuid.replace('-', '')}-{name}"[:_MOST_UUID_CHARACTERS]
     found = [] if table.uuid == wanted else [f"its UUID is {table.uuid!r}, expected {wanted!r}"]
     # While data is encrypted, a part of it is mapped as it was before, and the size is that of what moves as well.
     moving = pins.in_place or pins.next_volume_key_fingerprint is not None

@@ -13,10 +13,8 @@ import hashlib
 import json
 import os
 
-from ._errors import Malformed
 from ._luks2 import Header
-from ._luks2_check import Pins, violations
-from ._luks2_copies import read_copies
+from ._luks2_check import Pins, check
 from ._luks_header import read_at
 
 
@@ -43,13 +41,7 @@ def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
 
     :param path: as for :func:`digest_of`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        copies = read_copies(descriptor)
-    except Malformed:
-        return False
-    finally:
-        os.close(descriptor)
-    if header != copies[0] or any(violations(copy, pins) for copy in copies):
+    found = check(path, pins)
+    if found.refusals or header != found.copies[0]:
         return False
     return digest_of(header, path).hex() == pins.header_digest

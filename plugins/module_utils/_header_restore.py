@@ -19,7 +19,7 @@ from ._enrolment import Enrolment, announce_change, read_enrolment
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
 from ._files import memory_directory
 from ._luks2 import Header
-from ._luks2_check import pins_of, violations
+from ._luks2_check import check, pins_of
 from ._luks_header import header_of
 from ._signatures import probe
 from ._slots import RECOVERY_SLOT
@@ -82,7 +82,7 @@ def restore(status: Status, backup: bytes, recovery_key: bytes, root: str = "/")
     volume = status.volume
     with _unpacked(backup) as path:
         header = require_header(path)
-        _require_fitting(status, header, _enrolment(volume, root))
+        _require_fitting(status, path, header, _enrolment(volume, root))
         require_recovery(path, recovery_key)
         _require_data(volume, path, recovery_key)
         announce_change(volume.name, root)
@@ -105,15 +105,15 @@ def _unpacked(backup: bytes) -> Iterator[str]:
         yield path
 
 
-def _require_fitting(status: Status, header: Header, enrolment: Optional[Enrolment]) -> None:
+def _require_fitting(status: Status, path: str, header: Header, enrolment: Optional[Enrolment]) -> None:
     if status.uuid and header.uuid != status.uuid:
         raise Refused(
             status.volume.device,
             f"the escrowed header is of the volume {header.uuid}, and the device had {status.uuid}",
             "Nothing was changed. Name the right device, or the right host",
         )
-    pins = enrolment.pins if enrolment else pins_of(header)
-    broken = violations(header, pins._replace(keyslots=tuple(header.keyslots), token_types=pins_of(header).token_types))
+    there = {"keyslots": tuple(header.keyslots), "token_types": pins_of(header).token_types}
+    broken = check(path, enrolment.pins._replace(**there) if enrolment else None).refusals
     if broken:
         raise Refused(
             status.volume.device,

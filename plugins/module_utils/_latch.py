@@ -63,6 +63,13 @@ class Latch(NamedTuple):
         notes = {name: self._read(name) for name in self._names()}
         return {name: note["pcr"] for name, note in notes.items() if not note["set"]}
 
+    def unset(self) -> set[str]:
+        """The volumes for which the latch may not be set: those of :meth:`demanded`, or all where that is not known."""
+        try:
+            return set(self.demanded())
+        except Malformed:
+            return set(self._names())
+
     def holds(self, name: str) -> bool:
         """Whether a volume has demanded the latch in this boot, and it is set."""
         return name in self._names() and name not in self.demanded()

@@ -13,9 +13,12 @@ derivations all live in fields that are checked here.
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple, Optional
 
+from ._errors import Malformed
 from ._luks2 import Header, fingerprint
+from ._luks2_copies import read_copies
 from ._luks2_schema import misfits
 from ._reencryption import ENCRYPT, REENCRYPT, is_under_way, settled
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
@@ -27,7 +30,10 @@ _KEY_SIZES = {
     "xchacha20,aes-adiantum-plain64": (32,),
 }
 _PBKDF2_ITERATIONS = (1000, 10_000_000)
-_ARGON2_LIMITS = {"time": 20, "memory": 1024 * 1024, "cpus": 4}
+# Memory in KiB. Where a board has little memory, cryptsetup's benchmark makes up for it with time: so the cost is what
+# has a bound, passes times KiB. Twenty passes over 1 GiB are the most that somebody has to wait for.
+_ARGON2_LIMITS = {"memory": 1024 * 1024, "cpus": 4}
+_ARGON2_MOST_COST = 20 * 1024 * 1024
 # cryptsetup's own, and systemd-cryptenroll's.
 _SPLITTERS = (("luks1", 4000, "sha256"), ("luks1", 4000, "sha512"))
 _FLAGS = {"allow-discards", "same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue"}
@@ -65,6 +71,41 @@ def pins_of(header: Header) -> Pins:
         volume_key_fingerprint=str(header.volume_key_fingerprint),
         token_types=tuple(sorted({*_OUR_TOKEN_TYPES, *(kind for kind in types if isinstance(kind, str))})),
     )
+
+
+class Checked(NamedTuple):
+    """A header that was read with every byte accounted for.
+
+    :ivar copies: its whole copies, the newer first; none where one of them could be read in another way.
+    :ivar refusals: why it may not be used, in words; none where it may.
+    """
+
+    copies: list[Header]
+    refusals: list[str]
+
+
+def check(path: str, pins: Optional[Pins] = None) -> Checked:
+    """Read the header of a device or file as the boot does, and hold each copy against the rules.
+
+    :param pins: what was recorded of the volume; None for the rules that hold for every volume.
+    :raises OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        copies = read_copies(descriptor)
+    except Malformed as error:
+        return Checked([], [str(error)])
+    finally:
+        os.close(descriptor)
+    return Checked(
+        copies,
+        [rule for copy in copies for rule in (violations(copy, pins) if pins else _common_violations(copy))],
+    )
+
+
+def _common_violations(header: Header) -> list[str]:
+    # The pins of a header can be told once it has its shape.
+    return misfits(header) or violations(header, pins_of(header)._replace(keyslots=tuple(header.keyslots)))
 
 
 def violations(header: Header, pins: Pins) -> list[str]:
@@ -192,4 +233,6 @@ def _kdf(kdf: dict[str, Any]) -> list[str]:
         low, high = _PBKDF2_ITERATIONS
         return [] if low <= kdf["iterations"] <= high else [f"pbkdf2 with {kdf['iterations']} iterations"]
     beyond = [f"{name} {kdf[name]}" for name, limit in _ARGON2_LIMITS.items() if not 0 < kdf[name] <= limit]
+    if not 0 < kdf["time"] * kdf["memory"] <= _ARGON2_MOST_COST:
+        beyond.append(f"time {kdf['time']} and memory {kdf['memory']}")
     return [f"{kdf['type']} with {', '.join(beyond)}"] if beyond else []

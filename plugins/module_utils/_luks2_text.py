@@ -20,7 +20,10 @@ from ._errors import Malformed
 
 # json-c gives up at 32; no token that is known nests deeper than 8.
 _MOST_LEVELS = 16
-_LARGEST_INTEGER = 2**63 - 1
+# json-c keeps these apart, and cuts what lies beyond.
+_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
+# A token may hold a PEM key, which has lines, in files of some with CRLF.
+_LINES = str.maketrans("", "", "\n\r\t")
 
 
 def spelled(metadata: Any) -> bytes:
@@ -69,10 +72,9 @@ def _require_plain(subject: str, value: Any, levels: int) -> None:
     elif isinstance(value, list):
         for member in value:
             _require_plain(subject, member, levels - 1)
-    # A token may hold a PEM key, which has lines.
-    elif isinstance(value, str) and not is_plain(value.replace("\n", "")):
+    elif isinstance(value, str) and not is_plain(value.translate(_LINES)):
         raise Malformed(subject, "has a control character in a string")
-    elif isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+    elif isinstance(value, int) and not _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
         raise Malformed(subject, "has a number of more than 64 bits")
 
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from . import _counter
-from ._boot_keyslot import Place
+from ._boot_keyslot import Place, require_bindable
 from ._counter import Counter, counter_of
 from ._enrolment import read_enrolment, sealed_tokens
 from ._errors import Malformed, Refused
 from ._header_digest import is_as_recorded
 from ._luks2 import Header
+from ._luks2_check import check
 from ._reencryption import is_under_way
 from ._srk import require_fit
 from ._storage import Volume
@@ -26,7 +27,7 @@ from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm import LATCH_CANDIDATES
 from ._tpm2 import Tpm2
 from ._tpm_public import SEALED, weaknesses
-from ._volume import require_header
+from ._volume import not_bootable, require_header
 from ._worthless import need, refuse_worthless, values_of
 
 # Seal a new secret; sign further boot states; have the secret vouch for the header as it is; take back what was signed.
@@ -149,6 +150,7 @@ def look(
     if status.action == SEAL:
         # What is sealed already goes on opening; a control tells of it.
         require_fit(tpm)
+        require_bindable(status.place)
     if status.action is not None and is_under_way(header):
         raise Refused(
             volume.device,
@@ -203,6 +205,10 @@ def _header_change(status: Status, accept: Sequence[str]) -> Optional[str]:
     if status.metadata != status.volume.device or is_under_way(status.header):
         return None
     pins = read_enrolment(status.volume.name, status.root).pins
+    found = check(status.metadata, pins)
+    if not found.copies:
+        # Nobody's word makes the boot take it.
+        raise not_bootable(status.volume.device, found.refusals)
     if pins.header_digest is None:
         return "the header has changed since the TPM's secret vouched for it"
     if not is_as_recorded(status.header, status.metadata, pins):

@@ -18,13 +18,12 @@ from ._enrolment import read_enrolment, write_enrolment
 from ._errors import EdgesecError, Refused
 from ._header_digest import digest_of
 from ._header_mac import header_mac
-from ._luks2_check import violations
 from ._reencryption import is_under_way
 from ._seal_status import SEAL, Status, other_tokens
 from ._sealing import SECRET_BYTES, luks_key, seal, unseal
 from ._token import Approval, Token
 from ._tpm2 import Tpm2
-from ._volume import require_header, require_recovery
+from ._volume import require_bootable, require_header, require_recovery
 
 
 class Signed(NamedTuple):
@@ -97,13 +96,7 @@ def _keep(status: Status, token: Token, secret: bytes) -> None:
     if status.metadata == status.volume.device and not is_under_way(header):
         # What is in place now is what is vouched for: it must be what the boot would take.
         pins = enrolment.pins._replace(in_place=False)
-        broken = violations(header, pins)
-        if broken:
-            raise Refused(
-                status.volume.device,
-                f"its header would not be accepted at boot ({'; '.join(broken[:5])})",
-                "Put that right, or restore the escrowed header backup (recover.yml)",
-            )
+        require_bootable(status.volume.device, status.metadata, pins)
         digest = digest_of(header, status.metadata)
         token = token._replace(header_mac=header_mac(secret, header.uuid, token.header_epoch, digest))
         enrolment = enrolment._replace(pins=pins._replace(header_digest=digest.hex()))

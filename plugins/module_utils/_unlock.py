@@ -29,8 +29,8 @@ from ._errors import EdgesecError, Malformed, ToolFailed, UnlockError
 from ._key_source import Source, source_of
 from ._latch import Latch
 from ._luks2 import Header
-from ._luks2_check import violations
-from ._luks2_copies import read_copies, write_copies
+from ._luks2_check import check
+from ._luks2_copies import write_copies
 from ._reencryption import is_under_way
 from ._relocation import put_back
 from ._resume import start_at_boot
@@ -110,21 +110,22 @@ def _finished(outcomes: list[Outcome], tpm: Tpm2) -> Outcome:
 def latch_what_is_left(name: str, tcti: str) -> int:
     """Set the latch where a secret has left the TPM and the unlocker of a volume was killed before it could.
 
-    :returns: 0 when the latch is set, or nobody demands it; 1 when it cannot be set, so that the volume was closed.
+    :returns: 0 when the latch is set, or nobody demands it; 1 when it cannot be set, so that what is open was closed.
     """
     if not os.path.isdir(_latch().directory):
         return 0
     with _tpm(tcti) as tpm, _one_at_a_time():
-        (outcome,) = _latched([Outcome(name, "already_open", int(time.time()))], tpm)
-        if outcome.reason == "latch_failed":
+        outcomes = _latched([Outcome(name, "already_open", int(time.time()))], tpm)
+        failed = [outcome for outcome in outcomes if outcome.reason == "latch_failed"]
+        for outcome in failed:
             record(outcome)
-    return 0 if outcome.opened else 1
+    return 1 if failed else 0
 
 
 def _attempt(name: str, tpm: Tpm2, deadline: float) -> Outcome:
     at = int(time.time())
     try:
-        if os.path.exists(_mapper(name)):
+        if _is_open(name):
             return _already_open(name, at)
         enrolment = read_enrolment(name)
         source = source_of(enrolment, tpm, _latch())
@@ -132,7 +133,7 @@ def _attempt(name: str, tpm: Tpm2, deadline: float) -> Outcome:
         _wait_for(enrolment, source, deadline)
         with _one_at_a_time():
             # By the process of another volume, while this one waited.
-            if os.path.exists(_mapper(name)):
+            if _is_open(name):
                 return _already_open(name, at)
             if name in _latch().demanded():
                 # Whoever had the secret was killed; it leaves the TPM once.
@@ -164,7 +165,7 @@ def _left_to_open(outcomes: list[Outcome]) -> list[str]:
 
 
 def _is_closed_and_sealed(name: str) -> bool:
-    if os.path.exists(_mapper(name)) or not _is_to_open_at_boot(name):
+    if _is_open(name) or not _is_to_open_at_boot(name):
         return False
     try:
         return isinstance(read_enrolment(name).token, Token)
@@ -223,7 +224,7 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
             )
             _verify_mapping(enrolment)
         except BaseException as error:
-            if os.path.exists(_mapper(name)):
+            if _is_open(name):
                 _cryptsetup.close_volume(name)
             if isinstance(error, ToolFailed):
                 seen = f"the key from {source.origin} did not open it ({error.stderr})"
@@ -249,6 +250,10 @@ def _go_on(enrolment: Enrolment, key: bytes) -> str:
     return ""
 
 
+def _is_open(name: str) -> bool:
+    return os.path.exists(_mapper(name))
+
+
 def _mapper(name: str) -> str:
     return f"/dev/mapper/{name}"
 
@@ -258,19 +263,14 @@ def checked_header(enrolment: Enrolment, copy: str) -> Header:
 
     :raises UnlockError: C(header_foreign), with every rule that is broken.
     """
+    found = check(enrolment.device, enrolment.pins)
+    if found.refusals:
+        raise _foreign(enrolment.name, found.refusals)
     try:
-        descriptor = os.open(enrolment.device, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            headers = read_copies(descriptor)
-        finally:
-            os.close(descriptor)
-        broken = [rule for header in headers for rule in violations(header, enrolment.pins)]
-        if not broken:
-            write_copies(copy, headers[0], enrolment.device, enrolment.pins.data_offset)
-            return headers[0]
+        write_copies(copy, found.copies[0], enrolment.device, enrolment.pins.data_offset)
     except Malformed as error:
-        broken = [str(error)]
-    raise _foreign(enrolment.name, broken)
+        raise _foreign(enrolment.name, [str(error)]) from None
+    return found.copies[0]
 
 
 def _foreign(name: str, broken: list[str]) -> UnlockError:
@@ -311,19 +311,31 @@ def _latch() -> Latch:
 
 
 def _latched(outcomes: list[Outcome], tpm: Tpm2) -> list[Outcome]:
-    """Set the latch where it is demanded; if that fails, close the volumes whose secret could leave the TPM again."""
+    """Set the latch where it is demanded; if that fails, close the volumes whose secret could leave the TPM again.
+
+    :returns: the outcomes as they are then, and behind them those of volumes that were closed though nobody here had
+        opened them: a process that was killed had.
+    """
     latch = _latch()
-    demanded = [outcome.name for outcome in outcomes]
     try:
-        demanded = list(latch.demanded())
         latch.set(tpm)
         return [outcome._replace(latched=latch.holds(outcome.name)) for outcome in outcomes]
     except (EdgesecError, OSError) as error:
-        return [_closed(each, str(error)) if each.name in demanded else each for each in outcomes]
+        unset = _unset(latch, outcomes)
+        there = {outcome.name for outcome in outcomes}
+        left = [Outcome(name, "already_open", int(time.time())) for name in sorted(unset - there) if _is_open(name)]
+        return [_closed(each, str(error)) if each.name in unset else each for each in [*outcomes, *left]]
+
+
+def _unset(latch: Latch, outcomes: list[Outcome]) -> set[str]:
+    try:
+        return latch.unset()
+    except OSError:
+        return {outcome.name for outcome in outcomes}
 
 
 def _closed(outcome: Outcome, why: str) -> Outcome:
-    if outcome.opened:
+    if _is_open(outcome.name):
         try:
             _cryptsetup.close_volume(outcome.name)
         except EdgesecError as error:

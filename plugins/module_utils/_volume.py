@@ -22,6 +22,7 @@ from ._errors import EdgesecError, Refused
 from ._files import alone, memory_directory
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
+from ._luks2_check import Pins, check
 from ._luks_header import header_of
 from ._plan import ERASE, FORMAT, label_of, plan
 from ._reencryption import is_rekeyed
@@ -147,6 +148,28 @@ def _without_unused_areas(data: bytes, header: Header) -> bytes:
     for begin, end in spans:
         kept[begin:end] = data[begin:end]
     return bytes(kept)
+
+
+def require_bootable(device: str, metadata: str, pins: Optional[Pins] = None) -> None:
+    """Refuse a header that the boot would not take: ask before anything is written that relies on it.
+
+    :param metadata: the device, or a file with its header.
+    :param pins: what is recorded of the volume, or will be; None for the rules that hold for every volume.
+    :raises Refused: with the rules that it breaks.
+    """
+    refusals = check(metadata, pins).refusals
+    if refusals:
+        raise not_bootable(device, refusals)
+
+
+def not_bootable(device: str, refusals: Sequence[str]) -> Refused:
+    """Says why the boot would not take the header of a device."""
+    return Refused(
+        device,
+        f"its header would not be accepted at boot ({'; '.join(refusals[:5])})",
+        "Put that right (a token of somebody else: cryptsetup token remove), "
+        "or restore the escrowed header backup (recover.yml)",
+    )
 
 
 def require_header(device: str) -> Header:

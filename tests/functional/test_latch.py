@@ -10,6 +10,7 @@ a file stands for what it would map. The device tests map.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -29,8 +30,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._errors import T
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_outcome import Outcome
-from tests.functional.conftest import VOLUME_BYTES, SoftwareTpm, boot, format_volume
-from tests.functional.controller import Controller
+from tests.functional.conftest import RECOVERY_KEY, VOLUME_BYTES, SoftwareTpm, boot, format_volume
+from tests.functional.controller import HOST, Controller
 
 OTHER_UUID = "0c4bfa3f-5d2c-4a52-9a43-0f0fbe0a3d11"
 
@@ -111,6 +112,7 @@ def other(board: Board) -> Volume:
     format_volume(volume.device, uuid=OTHER_UUID, label="edgesec-other")
     second = Controller(board.tpm, volume, Path(board.controller.root))
     second.key = board.controller.key
+    second.store.put_recovery_key(HOST, OTHER_UUID, RECOVERY_KEY)
     assert second.harden().action == "seal"
     board.reboot()
     return volume
@@ -219,11 +221,12 @@ def test_an_error_that_nobody_foresaw_sets_the_latch_as_well(board: Board) -> No
     assert board.is_latched
 
 
-def killed_while_opening(board: Board) -> None:
-    """Another process, as the kernel ends it when memory runs out."""
+def killed_while_opening(board: Board, after: int = 1) -> None:
+    """Another process, as the kernel ends it when memory runs out: once it has opened so many volumes."""
     child = os.fork()
     if child == 0:
-        board.after_opening = lambda: os.kill(os.getpid(), signal.SIGKILL)
+        opened = itertools.count(1)
+        board.after_opening = lambda: os.kill(os.getpid(), signal.SIGKILL) if next(opened) == after else None
         board.unlock()
         os._exit(1)
     _pid, status = os.waitpid(child, 0)
@@ -259,6 +262,36 @@ def test_after_a_killed_unlocker_a_volume_whose_latch_cannot_be_set_is_closed(bo
     assert _unlock.latch_what_is_left("data", board.tpm.tcti) == 1
     assert not board.mapper("data").exists()
     assert board.outcome().reason == "latch_failed"
+
+
+@pytest.mark.usefixtures("other")
+def test_what_a_killed_unlocker_brought_along_is_closed_too_where_the_latch_cannot_be_set(board: Board) -> None:
+    killed_while_opening(board, after=2)
+    assert {"data", "other"} == {name for name in ("data", "other") if board.mapper(name).exists()}
+    board.tpm.stop()
+    assert _unlock.latch_what_is_left("data", board.tpm.tcti) == 1
+    for name in ("data", "other"):
+        assert not board.mapper(name).exists()
+        assert board.outcome(name).reason == "latch_failed"
+
+
+@pytest.mark.usefixtures("other")
+def test_the_unlocker_of_another_volume_closes_what_a_killed_one_left_open(board: Board) -> None:
+    killed_while_opening(board)
+    board.tpm.stop()
+    assert not board.unlock("other").opened
+    assert not board.mapper("data").exists()
+    assert board.outcome("data").reason == "latch_failed"
+
+
+@pytest.mark.usefixtures("other")
+def test_where_a_note_cannot_be_read_every_volume_with_a_note_is_closed(board: Board) -> None:
+    killed_while_opening(board, after=2)
+    (board.directory / "run" / "latch" / "data.json").write_text("")
+    assert _unlock.latch_what_is_left("other", board.tpm.tcti) == 1
+    for name in ("data", "other"):
+        assert not board.mapper(name).exists()
+        assert board.outcome(name).reason == "latch_failed"
 
 
 def test_no_secret_leaves_where_that_cannot_be_noted(board: Board) -> None:

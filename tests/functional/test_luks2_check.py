@@ -163,6 +163,31 @@ def test_an_argon2i_keyslot_of_an_older_release_passes(data: bytes, pins: Pins) 
     assert violations(read_primary(forge(data, argon2i)), pins) == []
 
 
+def argon2id(time: int, memory: int) -> Forgery:
+    def forgery(metadata: dict[str, Any]) -> None:
+        kdf = {"type": "argon2id", "time": time, "memory": memory, "cpus": 4, "salt": "AAAA"}
+        metadata["keyslots"]["0"]["kdf"] = kdf
+
+    return forgery
+
+
+# As cryptsetup's benchmark chooses them for two seconds: the less memory there is, the more passes over it.
+@pytest.mark.parametrize(("time", "memory"), [(4, 1024 * 1024), (27, 64 * 1024), (110, 16 * 1024), (20, 1024 * 1024)])
+def test_a_key_derivation_that_was_chosen_for_little_memory_passes(
+    data: bytes, pins: Pins, time: int, memory: int
+) -> None:
+    assert violations(read_primary(forge(data, argon2id(time, memory))), pins) == []
+
+
+@pytest.mark.parametrize(
+    ("time", "memory"), [(0, 65536), (4, 0), (21, 1024 * 1024), (321, 65536), (1, 1024 * 1024 + 1)]
+)
+def test_a_key_derivation_that_costs_too_much_or_nothing_does_not(
+    data: bytes, pins: Pins, time: int, memory: int
+) -> None:
+    assert violations(read_primary(forge(data, argon2id(time, memory))), pins) != []
+
+
 @pytest.mark.parametrize("field", ["uuid", "label", "volume_key_fingerprint", "cipher"])
 def test_another_volume_is_not_this_volume(data: bytes, pins: Pins, field: str) -> None:
     another: Any = {field: "another"}

@@ -79,6 +79,16 @@ def test_a_mapping_as_it_was_pinned_passes(device: str) -> None:
     assert differences(Table(NAME, (by_value,)), "data", PINS, device) == []
 
 
+@pytest.mark.parametrize("length", [1, 82, 83, 84, 127])
+def test_the_name_of_a_volume_may_be_as_long_as_the_kernel_lets_it(device: str, length: int) -> None:
+    """The kernel has 129 bytes for the UUID (DM_UUID_LEN), and libcryptsetup cuts what it makes to fit them."""
+    name = "a" * length
+    uuid = (NAME.removesuffix("data") + name)[:128]
+    table = parse_table(answer(Table(uuid, (crypt(device),))))
+    assert differences(table, name, PINS, device) == []
+    assert differences(table._replace(uuid=uuid[:-1] + "b"), name, PINS, device) != []
+
+
 @pytest.mark.parametrize(
     ("change", "seen"),
     [
