@@ -23,7 +23,7 @@ from ._observe import read_text, under
 from ._storage import FSTAB, read_mounts
 from ._systemd_reload import reloaded_after
 from ._unlock_service import install, missing_library
-from ._whole_files import Change, missing_files
+from ._whole_files import Change, missing_files, writing
 
 
 class Plan(NamedTuple):
@@ -47,8 +47,9 @@ class Plan(NamedTuple):
         install(self.root, self.changes)
         with reloaded_after() if self.removed and self.root == "/" else nullcontext():
             for each in self.removed:
-                os.unlink(each.path)
-                sync_directory(os.path.dirname(each.path))
+                with writing(each.path):
+                    os.unlink(each.path)
+                    sync_directory(os.path.dirname(each.path))
 
 
 def look(paths: Sequence[str], root: str = "/") -> Plan:

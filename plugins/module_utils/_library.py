@@ -4,27 +4,45 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The library that runs at boot, replaced whole: at every instant each launcher runs from a complete library.
+"""The library that runs at boot: each release is in a directory of its own, named by the digest of its sources.
 
-The new library is written and synced in a directory of its own, the launchers are pointed at it, the one in the usual
-place is brought up to date, and the launchers are pointed back. Only plain files are renamed, so this works on every
-file system. What a power cut leaves behind is unexpected there, and the next run removes it.
+A release is written, compiled and synced before the launchers are pointed at it; they are small files, replaced by
+rename. So at every instant each launcher runs from a complete library, on every file system. A launcher that had
+started before imports from the former library, which stays there: a later run removes it.
 """
 
 from __future__ import annotations
 
-import compileall
+import fcntl
+import importlib.util
+import marshal
 import os
+import py_compile
 import shutil
-from collections.abc import Mapping, Sequence
+import struct
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from types import CodeType
 from typing import Any
 
 from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._errors import EdgesecError
 from ._files import sync_directory
-from ._runtime import CACHE, DIRECTORY, LAUNCHERS, MODULES, PACKAGE, RELOAD_OWED, digest_of, launchers, unexpected
-from ._whole_files import Change, File, missing_files, removals, write
+from ._runtime import (
+    CACHE,
+    DIRECTORY,
+    MODULES,
+    PACKAGE,
+    RELOAD_OWED,
+    digest_of,
+    launchers,
+    library_of,
+    strays,
+    superseded,
+)
+from ._whole_files import Change, File, missing_files, removals, write, writing
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
 _PROGRAMS = (_unlock, _swap_boot, _next_boot_check, _boot_window_program)
@@ -49,61 +67,114 @@ def sources() -> dict[str, str]:
 
 def missing_library(root: str) -> list[Change]:
     """What differs of the code and its launchers from what must be there, and what must not be there."""
-    return [
-        *missing_files(root, [*_files(PACKAGE, sources()), *_launchers(DIRECTORY)]),
-        *removals(root, unexpected(root)),
-    ]
+    wanted = sources()
+    library = _library_of(wanted)
+    changes = missing_files(root, _files(f"{library}/{PACKAGE}", wanted))
+    if not changes and not _is_compiled(root, library, wanted):
+        changes.append(Change(os.path.join(root, library, PACKAGE, CACHE), "", "", 0o755))
+    return [*changes, *missing_files(root, _launchers(library)), *removals(root, _unwanted(root, library))]
 
 
 def install_library(root: str) -> None:
-    """Bring library and launchers to this release; a power cut at any point leaves launchers that work."""
+    """Bring library and launchers to this release; a power cut at any point leaves launchers that work.
+
+    :raises EdgesecError: a file cannot be written. The launchers work then as well.
+    """
     wanted = sources()
-    if missing_files(root, _files(PACKAGE, wanted)) or _extra(root, PACKAGE, wanted):
-        if any(os.path.lexists(os.path.join(root, DIRECTORY, name)) for name in LAUNCHERS):
-            stage = _stage(root, wanted)
-            _put(root, _launchers(stage))
-        _make_whole(root, PACKAGE, wanted)
-    _put(root, _launchers(DIRECTORY))
-    for name in unexpected(root):
-        if name != RELOAD_OWED:
-            _remove(os.path.join(root, name))
-    sync_directory(os.path.join(root, DIRECTORY))
-
-
-def _stage(root: str, wanted: Mapping[str, str]) -> str:
-    """Have the new library complete and synced beside the old one; returns its directory, below the root."""
-    digest = digest_of({name: text.encode() for name, text in wanted.items()})
-    stage = f"{DIRECTORY}/{digest[:16]}"
-    package = f"{stage}/{os.path.basename(PACKAGE)}"
-    if not os.path.isdir(os.path.join(root, stage)):
-        unfinished = os.path.join(root, DIRECTORY, _UNFINISHED)
-        _remove(unfinished)
-        _make_whole(root, f"{DIRECTORY}/{_UNFINISHED}/{os.path.basename(PACKAGE)}", wanted)
-        sync_directory(unfinished)
-        os.rename(unfinished, os.path.join(root, stage))
-        sync_directory(os.path.join(root, DIRECTORY))
-    elif missing_files(root, _files(package, wanted)) or _extra(root, package, wanted):
-        _make_whole(root, package, wanted)
-    return stage
-
-
-def _make_whole(root: str, package: str, wanted: Mapping[str, str]) -> None:
-    """Have a package hold just these sources, compiled and synced."""
-    path = os.path.join(root, package)
-    if os.path.islink(path) or not os.path.isdir(path):
-        _remove(path)
-        os.makedirs(path, mode=0o755)
-    for name in (*_extra(root, package, wanted), CACHE):
-        _remove(os.path.join(path, name))
-    _put(root, _files(package, wanted))
-    # The unit may not write there, and compiling is a good part of a small board's boot.
-    compileall.compile_dir(path, quiet=1)
-    cache = os.path.join(path, CACHE)
-    for name in os.listdir(cache) if os.path.isdir(cache) else ():
-        _sync_file(os.path.join(cache, name))
-    for directory in (cache, path, os.path.dirname(path)):
-        if os.path.isdir(directory):
+    library = _library_of(wanted)
+    directory = os.path.join(root, DIRECTORY)
+    with writing(directory):
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        # Before the wait for another run: a library that this one has superseded may still be imported from.
+        unwanted = _unwanted(root, library)
+        with _locked(directory):
+            if missing_files(root, _files(f"{library}/{PACKAGE}", wanted)) or not _is_compiled(root, library, wanted):
+                _build(root, library, wanted)
+            _put(root, _launchers(library))
+            for name in sorted({*unwanted} & {*_unwanted(root, library)} - {RELOAD_OWED}):
+                _remove(os.path.join(root, name))
             sync_directory(directory)
+
+
+def _library_of(wanted: Mapping[str, str]) -> str:
+    return library_of(digest_of({name: text.encode() for name, text in wanted.items()}))
+
+
+def _unwanted(root: str, library: str) -> list[str]:
+    return [*strays(root, library), *(each for each in superseded(root) if each != library)]
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Wait until no other run installs there, and keep others waiting."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _build(root: str, library: str, wanted: Mapping[str, str]) -> None:
+    """Have a library complete, compiled and synced; what is damaged in one that runs is replaced file by file."""
+    unfinished = os.path.join(root, DIRECTORY, _UNFINISHED)
+    _remove(unfinished)
+    try:
+        write(missing_files(root, _files(f"{DIRECTORY}/{_UNFINISHED}/{PACKAGE}", wanted)))
+        package = os.path.join(unfinished, PACKAGE)
+        # The unit may not write there, and compiling is a good part of a small board's boot.
+        for name in wanted:
+            path = _compiled(package, name)
+            py_compile.compile(
+                os.path.join(package, name),
+                path,
+                f"/{library}/{PACKAGE}/{name}",
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP,
+            )
+            _sync_file(path)
+        _move(unfinished, os.path.join(root, library))
+    finally:
+        with suppress(OSError):
+            _remove(unfinished)
+
+
+def _move(source: str, target: str) -> None:
+    """Move each file, synced before, to the same place below the target, and sync the directories."""
+    for here, _directories, names in os.walk(source):
+        there = os.path.normpath(os.path.join(target, os.path.relpath(here, source)))
+        if os.path.islink(there) or not os.path.isdir(there):
+            _remove(there)
+            os.mkdir(there, 0o755)
+            sync_directory(os.path.dirname(there))
+        for name in names:
+            path = os.path.join(there, name)
+            if os.path.isdir(path):
+                _remove(path)
+            os.replace(os.path.join(here, name), path)
+        sync_directory(there)
+
+
+def _is_compiled(root: str, library: str, wanted: Mapping[str, str]) -> bool:
+    """Whether every source has a compiled file of its own, and none is damaged: an import would fail with it."""
+    package = os.path.join(root, library, PACKAGE)
+    return all(_is_whole(os.path.join(package, name), _compiled(package, name)) for name in wanted)
+
+
+def _is_whole(source: str, compiled: str) -> bool:
+    """See PEP 552 for the sixteen bytes before the code."""
+    try:
+        seen = os.stat(source)
+        with open(compiled, "rb") as file:
+            head, code = file.read(16), file.read()
+        made_of = struct.pack("<III", 0, int(seen.st_mtime) & 0xFFFFFFFF, seen.st_size & 0xFFFFFFFF)
+        return head == importlib.util.MAGIC_NUMBER + made_of and isinstance(marshal.loads(code), CodeType)  # noqa: S302
+    except (OSError, EOFError, ValueError, TypeError, MemoryError, SystemError):
+        return False
+
+
+def _compiled(package: str, name: str) -> str:
+    return os.path.join(package, CACHE, f"{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc")
 
 
 def _put(root: str, files: Sequence[File]) -> None:
@@ -112,11 +183,6 @@ def _put(root: str, files: Sequence[File]) -> None:
         if os.path.isdir(change.path):
             _remove(change.path)
     write(changes)
-
-
-def _extra(root: str, package: str, wanted: Mapping[str, str]) -> list[str]:
-    path = os.path.join(root, package)
-    return sorted(set(os.listdir(path)) - {*wanted, CACHE}) if os.path.isdir(path) else []
 
 
 def _files(package: str, wanted: Mapping[str, str]) -> list[File]:

@@ -17,10 +17,9 @@ from ._cipher import cpu_has_aes
 from ._cli import SEARCH_PATH
 from ._hardware import collect as collect_hardware
 from ._observe import is_directory, is_executable, json_clean, read_line, read_text
-from ._runtime import digest
+from ._runtime import DIRECTORY, digest
 from ._signed_code import collect as collect_code
 
-UNLOCKER = "/usr/lib/edgesec/edgesec"
 TOOLS = ("blkid", "cryptsetup", "findmnt", "mkfs.ext4", "tpm2_unseal", "wipefs")
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
@@ -39,7 +38,7 @@ def collect(root: str) -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "init": "systemd" if is_directory(root, "/run/systemd/system") else read_line(root, "/proc/1/comm"),
         "tools": {name: _tool(root, name) for name in TOOLS},
-        "unlocker": {"installed": installed is not None, "digest": installed, "source": UNLOCKER},
+        "unlocker": {"installed": installed is not None, "digest": installed, "source": f"/{DIRECTORY}"},
         "hardware": collect_hardware(root),
         "code": collect_code(root),
         "source": [OS_RELEASE[0], "/proc", "/sys/class/dmi/id", "/proc/device-tree/model", SEARCH_PATH],

@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from collections.abc import Mapping
+from glob import iglob
+from typing import Optional
 
 DIRECTORY = "usr/lib/edgesec"
-PACKAGE = "usr/lib/edgesec/edgesec"
+# In the directory of a library. Release 1.0.0 had one library, in DIRECTORY itself.
+PACKAGE = "edgesec"
 CACHE = "__pycache__"
 # Is there while systemd has to read its units again and could not (_systemd_reload).
 RELOAD_OWED = "run/edgesec/reload-owed"
@@ -101,6 +106,9 @@ from edgesec.{module} import main
 
 sys.exit(main(sys.argv[1:]))
 """
+_LIBRARY = re.compile(f"{PACKAGE}|[0-9a-f]{{16}}")
+_NAMED = re.compile(rf'^sys\.path\.insert\(0, "/({DIRECTORY}(?:/[0-9a-f]{{16}})?)"\)$', re.MULTILINE)
+_ARGVS = ("/proc/[0-9]*/cmdline", "/run/systemd/transient/edgesec-*.service")
 
 # Not ordered before anything but the mount: a failure must not hold up the boot.
 _UNIT = """\
@@ -209,17 +217,73 @@ def launchers(directory: str) -> dict[str, str]:
     }
 
 
-def unexpected(root: str) -> list[str]:
-    """Paths below the root of what is beside library and launchers: of another release, or of an interrupted run."""
-    found = [RELOAD_OWED] if os.path.exists(os.path.join(root, RELOAD_OWED)) else []
-    for directory, expected in (
-        (DIRECTORY, {os.path.basename(PACKAGE), *LAUNCHERS}),
-        (PACKAGE, {CACHE, *file_names()}),
-    ):
-        path = os.path.join(root, directory)
-        if os.path.isdir(path):
-            found += [f"{directory}/{name}" for name in sorted(os.listdir(path)) if name not in expected]
+def library_of(digest: str) -> str:
+    """The directory of the library with a digest, below the root: launchers find the package there."""
+    return f"{DIRECTORY}/{digest[:16]}"
+
+
+def libraries_in_use(root: str) -> dict[str, Optional[str]]:
+    """The directory, below the root, in which each launcher finds the package; None where a launcher names none."""
+    found = {}
+    for name in LAUNCHERS:
+        text = _read(os.path.join(root, DIRECTORY, name)).decode(errors="replace")
+        named = _NAMED.search(text)
+        found[name] = named[1] if named else None
     return found
+
+
+def superseded(root: str) -> list[str]:
+    """Libraries, below the root, from which nothing starts any more, and nothing runs that would start again."""
+    used = libraries_in_use(root).values()
+    found = {DIRECTORY if name == PACKAGE else f"{DIRECTORY}/{name}": name for name in _libraries(root)}
+    unused = {library: name for library, name in found.items() if library not in used}
+    running = _running(root, tuple(unused))
+    return [f"{DIRECTORY}/{name}" for library, name in unused.items() if library not in running]
+
+
+def strays(root: str, library: str) -> list[str]:
+    """Paths below the root of what belongs neither to launchers nor to libraries: an interrupted run left it.
+
+    :param library: its files are looked at too, and those of other releases are told.
+    """
+    found = [RELOAD_OWED] if os.path.exists(os.path.join(root, RELOAD_OWED)) else []
+    expected = {
+        library: {PACKAGE},
+        f"{library}/{PACKAGE}": {CACHE, *file_names()},
+        DIRECTORY: {*LAUNCHERS, *_libraries(root)},
+    }
+    for directory, names in expected.items():
+        path = os.path.join(root, directory)
+        if os.path.islink(path):
+            found.append(directory)
+        elif os.path.isdir(path):
+            found += [f"{directory}/{name}" for name in sorted(os.listdir(path)) if name not in names]
+    return sorted(set(found))
+
+
+def _libraries(root: str) -> list[str]:
+    """Names in DIRECTORY that are libraries, each a directory of its own."""
+    path = os.path.join(root, DIRECTORY)
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    paths = {name: os.path.join(path, name) for name in names if _LIBRARY.fullmatch(name)}
+    return [name for name, each in paths.items() if os.path.isdir(each) and not os.path.islink(each)]
+
+
+def _running(root: str, libraries: tuple[str, ...]) -> set[str]:
+    """Those that the argv of a process names, or that of a unit that systemd starts again when it fails."""
+    if not libraries:
+        return set()
+    named = {each: re.compile(re.escape(os.path.join(root, each).encode()) + rb"(?![\w./-])") for each in libraries}
+    texts = [_read(path) for pattern in _ARGVS for path in iglob(pattern)]
+    return {each for each, pattern in named.items() if any(pattern.search(text) for text in texts)}
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def file_names() -> list[str]:
@@ -227,7 +291,7 @@ def file_names() -> list[str]:
     return ["__init__.py", *(f"{module}.py" for module in MODULES)]
 
 
-def digest_of(sources: dict[str, bytes]) -> str:
+def digest_of(sources: Mapping[str, bytes]) -> str:
     """One SHA-256 over sources by file name."""
     total = hashlib.sha256()
     for name in sorted(sources):
@@ -235,19 +299,25 @@ def digest_of(sources: dict[str, bytes]) -> str:
     return total.hexdigest()
 
 
-def digest(root: str = "/") -> str | None:
-    """The digest of what is installed below C(root), or None where nothing is.
+def digest(root: str = "/") -> Optional[str]:
+    """The digest of what the launchers below C(root) run, or None where they run nothing.
 
-    Anything beside it changes the digest, so that an interrupted installation is brought to its end.
+    A launcher that is missing or runs another library changes it, and so does anything that belongs to no library: an
+    interrupted installation is seen. Whole libraries of former releases do not.
     """
-    package = os.path.join(root, PACKAGE)
+    used = libraries_in_use(root)
+    libraries = sorted({library for library in used.values() if library is not None})
+    if not libraries:
+        return None
+    package = os.path.join(root, libraries[0], PACKAGE)
     try:
         names = [name for name in os.listdir(package) if name.endswith(".py")]
         sources = {}
         for name in names:
             with open(os.path.join(package, name), "rb") as file:
                 sources[name] = file.read()
-        sources.update((name, b"") for name in unexpected(root))
+        wrong = [*libraries[1:], *(name for name, library in used.items() if library is None)]
+        sources.update((name, b"") for name in (*wrong, *strays(root, libraries[0])))
     except OSError:
         return None
     return digest_of(sources)

@@ -8,16 +8,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, Optional
 
+from ._errors import EdgesecError
 from ._files import write_atomic
 
 # Path, text and mode.
 File = tuple[str, str, int]
+
+_REMEDY = "Look at what is there, and run this again"
+_REMEDIES = {
+    errno.ENOSPC: "Make room on its file system, and run this again",
+    errno.EDQUOT: "Make room on its file system, and run this again",
+    errno.EROFS: "Mount its file system writable (mount -o remount,rw), and run this again",
+    errno.EISDIR: "Move the directory away, and run this again",
+    errno.ENOTDIR: "Move away the file that stands where a directory belongs, and run this again",
+}
 
 
 class Change(NamedTuple):
@@ -61,13 +73,32 @@ def removals(root: str, names: Sequence[str]) -> list[Change]:
 
 
 def write(changes: Sequence[Change]) -> None:
-    """Write what differs."""
+    """Write what differs.
+
+    :raises EdgesecError: one of them cannot be written.
+    """
     for change in changes:
-        os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
-        if change.mode is None:
-            os.symlink(change.after, change.path)
-        else:
-            write_atomic(change.path, change.after.encode(), change.mode, os.geteuid(), os.getegid())
+        with writing(change.path):
+            os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+            if change.mode is None:
+                if os.path.lexists(change.path):
+                    os.unlink(change.path)
+                os.symlink(change.after, change.path)
+            else:
+                write_atomic(change.path, change.after.encode(), change.mode, os.geteuid(), os.getegid())
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Name what could not be written, why, and the remedy.
+
+    :raises EdgesecError: the block raised OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise EdgesecError(path, f"cannot be written ({why})", _REMEDIES.get(error.errno or 0, _REMEDY)) from None
 
 
 def _is_ours(path: str, mode: int) -> bool:

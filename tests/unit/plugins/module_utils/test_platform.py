@@ -19,6 +19,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._platform import
     memory_bytes,
     parse_os_release,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import DIRECTORY, launchers
 
 RASPBIAN = """PRETTY_NAME="Raspbian GNU/Linux 12 (bookworm)"
 ID=raspbian
@@ -50,6 +51,9 @@ def test_distribution_and_tools(tree: Any) -> None:
 
 def test_an_installed_unlocker_has_a_digest(tree: Any) -> None:
     tree.write("/usr/lib/edgesec/edgesec/_unlock.py", "one")
+    assert collect(tree.root)["unlocker"]["installed"] is False, "nothing runs it"
+    for name, text in launchers(DIRECTORY).items():
+        tree.write(f"/usr/lib/edgesec/{name}", text)
     first = collect(tree.root)["unlocker"]
     tree.write("/usr/lib/edgesec/edgesec/_unlock.py", "two")
     assert first["installed"] is True

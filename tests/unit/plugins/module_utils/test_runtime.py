@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _runtime, _unlock
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import UNITS
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources
 
@@ -39,6 +40,12 @@ def test_the_list_is_the_closure_of_the_imports() -> None:
     assert set(_runtime.MODULES) == seen
 
 
+def library(root: Path) -> Path:
+    (found,) = set(_runtime.libraries_in_use(str(root)).values())
+    assert found is not None
+    return root / found
+
+
 def test_install_check_install_again(tmp_path: Path) -> None:
     root = str(tmp_path)
     units = ["edgesec-unlock@my-data.service", "edgesec-swap@swap.service"]
@@ -60,11 +67,27 @@ def test_install_check_install_again(tmp_path: Path) -> None:
         assert str((tmp_path / UNITS / link).readlink()) == f"/{UNITS}/{Path(link).name.partition('@')[0]}@.service"
 
 
+@pytest.mark.parametrize("there", ["a file", "a directory"])
+def test_what_stands_in_the_place_of_a_link_is_replaced_or_named(tmp_path: Path, there: str) -> None:
+    root, unit = str(tmp_path), "edgesec-unlock@data.service"
+    link = tmp_path / _runtime.WANTS / unit
+    link.parent.mkdir(parents=True)
+    if there == "a file":
+        link.write_text("")
+        install(root, missing(root, [unit]))
+        assert missing(root, [unit]) == []
+        assert link.is_symlink()
+    else:
+        link.mkdir()
+        with pytest.raises(EdgesecError, match=rf"^{link}: cannot be written \(Is a directory\)\. Move the directory"):
+            install(root, missing(root, [unit]))
+
+
 def test_what_was_changed_on_the_device_is_put_right(tmp_path: Path) -> None:
     root = str(tmp_path)
     install(root, missing(root, []))
     (tmp_path / _runtime.DIRECTORY / "unlock").chmod(0o777)
-    (tmp_path / _runtime.PACKAGE / "_cli.py").write_text("evil")
+    (library(tmp_path) / _runtime.PACKAGE / "_cli.py").write_text("evil")
     changed = missing(root, [])
     assert sorted(Path(change.path).name for change in changed) == ["_cli.py", "unlock"]
     install(root, changed)
@@ -86,7 +109,7 @@ def test_the_installed_code_runs_by_itself(tmp_path: Path, module: str, argument
         f"import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{module} import main; sys.exit(main(sys.argv[2:]))"
     )
     done = subprocess.run(
-        [sys.executable, "-IS", "-c", code, str(tmp_path / _runtime.DIRECTORY), *arguments],
+        [sys.executable, "-IS", "-c", code, str(library(tmp_path)), *arguments],
         capture_output=True,
         text=True,
         check=False,

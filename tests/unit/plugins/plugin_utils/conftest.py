@@ -132,7 +132,7 @@ BEFORE: dict[str, Any] = {
         "memory_bytes": 1 << 30,
         "kernel": "6.12.57+deb13-cloud-amd64",
         "tools": dict.fromkeys(("blkid", "cryptsetup", "findmnt", "mkfs.ext4", "tpm2_unseal", "wipefs"), "/usr/sbin/x"),
-        "unlocker": {"installed": False, "digest": None, "source": "/usr/lib/edgesec/edgesec"},
+        "unlocker": {"installed": False, "digest": None, "source": "/usr/lib/edgesec"},
         "hardware": {
             "cpu_vendor": "AuthenticAMD",
             "virtual": True,
