@@ -384,9 +384,10 @@ def test_a_diff_that_is_made_of_the_content_of_a_device_steers_no_terminal(fleet
 def test_no_line_of_a_device_looks_like_one_of_another_host(fleet: Fleet) -> None:
     fleet.hosts.clear()
     forged = "why\nok: [z-honest]\n\nTASK [all is well] ***\nchanged: [z-honest]\n[ERROR]: z-honest"
-    said = {"msg": forged, "warnings": [forged], "diff": {"prepared": forged, "before_header": forged}}
+    diff = {"prepared": forged, "before_header": forged}
+    said = {"msg": forged, "warnings": [forged], "diff": diff}
     fleet.liar("a-failed", {"failed": True, **said})
-    fleet.liar("b-done", {"changed": True, **said, "diff": {**said["diff"], "before": "a", "after": "b"}})
+    fleet.liar("b-done", {"changed": True, **said, "diff": {**diff, "before": "a", "after": "b"}})
     fleet.liar("c-noise", forged)
     ssh = fleet.directory / "ssh"
     ssh.write_text(f"#!/bin/sh\nprintf '%s\\n' '{forged}' >&2\nexit 255\n")

@@ -215,7 +215,7 @@ def assert_forges_no_line(text: str) -> None:
 
 def test_text_of_a_device_makes_no_line_of_another_host() -> None:
     sides = {"before": "", "after": "", "before_header": FORGED, "after_header": FORGED, "prepared": FORGED}
-    answer = {"msg": FORGED, "skip_reason": FORGED, "warnings": [FORGED], "diff": [sides]}
+    answer: dict[str, Any] = {"msg": FORGED, "skip_reason": FORGED, "warnings": [FORGED], "diff": [sides]}
     result = shown(taken(answer, {}, SUBJECT), {})
     assert_forges_no_line(result["msg"])
     assert_forges_no_line(result["skip_reason"])
