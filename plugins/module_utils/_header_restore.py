@@ -112,8 +112,10 @@ def _require_fitting(status: Status, path: str, header: Header, enrolment: Optio
             f"the escrowed header is of the volume {header.uuid}, and the device had {status.uuid}",
             "Nothing was changed. Name the right device, or the right host",
         )
-    there = {"keyslots": tuple(header.keyslots), "token_types": pins_of(header).token_types}
-    broken = check(path, enrolment.pins._replace(**there) if enrolment else None).refusals
+    pins = None
+    if enrolment:
+        pins = enrolment.pins._replace(keyslots=tuple(header.keyslots), token_types=pins_of(header).token_types)
+    broken = check(path, pins).refusals
     if broken:
         raise Refused(
             status.volume.device,
