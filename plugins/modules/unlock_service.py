@@ -12,8 +12,11 @@ version_added: 1.0.0
 description:
   - Copies to C(/usr/lib/edgesec) the same code that this collection's modules run, with the systemd unit
     C(edgesec-unlock@.service), and enables the unit for each volume.
-  - The code is replaced whole. A power cut at any point leaves launchers that run the old code or the new one. What an
-    older release or an interrupted run left in C(/usr/lib/edgesec) is removed.
+  - Each release of the code is in a directory of its own in C(/usr/lib/edgesec). The launchers are pointed at it when
+    it is complete. A power cut at any point leaves launchers that run the old code or the new one.
+  - The run that points the launchers at another release leaves the former one in place, for programs that have just
+    started from it. The next run removes it, with whatever else lies there, and reports a change. A release that a
+    program still runs from, such as an open boot window, stays until that program has ended.
   - Where systemd could not be told to read its units again, the next run tells it.
   - Nothing is started. The volumes are opened at the next boot.
 author:

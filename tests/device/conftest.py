@@ -86,6 +86,12 @@ def succeed(run: Play, name: str, variables: Mapping[str, Any], *options: str) -
     return played
 
 
+# The first lines of a Python program that imports the installed library, from where a launcher has it.
+IMPORT_INSTALLED = """
+exec(open("/usr/lib/edgesec/unlock").read().partition("from edgesec")[0])
+"""
+
+
 def on(device: Device, command: str, *, stdin: str | None = None) -> str:
     """What a command prints on the device, which must succeed."""
     done = device.ssh(command, stdin=stdin)

@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 
-from tests.device.conftest import Play, on, succeed
+from tests.device.conftest import IMPORT_INSTALLED, Play, on, succeed
 from tests.forged_header import FORGED_PRIMARIES
 from tests.lab import Device
 
@@ -36,9 +36,9 @@ for kind, head in forged.items():
 print(json.dumps(ends))
 """
 # Shows the mapping of a volume to the unlocker's own check, with pins that differ in one value.
-MAPPING = """
-import sys
-sys.path.insert(0, "/usr/lib/edgesec")
+MAPPING = (
+    IMPORT_INSTALLED
+    + """
 from edgesec._dm_table import differences, read_table
 from edgesec._enrolment import read_enrolment
 enrolment, table = read_enrolment("data"), read_table("data")
@@ -47,6 +47,7 @@ for changed in ({"cipher": "x"}, {"data_offset": 0}, {"sector_size": 512}, {"uui
     print(*differences(table, "data", enrolment.pins._replace(**changed), enrolment.device))
 print(*differences(table, "data", enrolment.pins, "/dev/disk/by-partlabel/spare"))
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.device.conftest import Play, claimed, on, succeed
+from tests.device.conftest import IMPORT_INSTALLED, Play, claimed, on, succeed
 from tests.lab import Device
 from tests.lab.grub import UPDATE
 from tests.playbook import Played
@@ -24,12 +24,14 @@ VARIABLES: dict[str, list[str]] = {"boot_mounts_paths": [], "credentials_files":
 PCRS = [4, 7, 8, 9, 14]
 SHOW = "cd /sys/class/tpm/tpm0/pcr-sha256 && cat " + " ".join(str(pcr) for pcr in PCRS)
 
-SEALED_TO = """
-import json, sys
-sys.path.insert(0, "/usr/lib/edgesec")
+SEALED_TO = (
+    IMPORT_INSTALLED
+    + """
+import json
 from edgesec._enrolment import read_enrolment
 print(json.dumps(read_enrolment("data").token.pcrs))
 """
+)
 
 
 @pytest.fixture(scope="module")

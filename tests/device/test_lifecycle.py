@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.conftest import Play, on, recovery_key
+from tests.device.conftest import IMPORT_INSTALLED, Play, on, recovery_key
 from tests.lab import Device
 
 pytestmark = [pytest.mark.minutes(13), pytest.mark.usefixtures("secrets")]
@@ -32,9 +32,10 @@ ROUND_TRIPS = {
     "tpm_sealing": 2,
 }
 # Prints the sealed secret and the keyslot's key, which the running system can still get before the latch is set.
-REVEAL = """
-import json, sys, tempfile
-sys.path.insert(0, "/usr/lib/edgesec")
+REVEAL = (
+    IMPORT_INSTALLED
+    + """
+import json, tempfile
 from edgesec._enrolment import read_enrolment
 from edgesec._sealing import luks_key, unseal
 from edgesec._tpm2 import RESOURCE_MANAGER, Tpm2
@@ -45,6 +46,7 @@ with tempfile.TemporaryDirectory(dir="/run") as directory:
     secret = unseal(tpm, enrolment.token, approvals[0])
 print(json.dumps([secret.hex(), luks_key(secret, enrolment.pins.uuid).hex()]))
 """
+)
 
 
 def secrets_of(device: Device, controller: Path) -> list[bytes]:

@@ -28,7 +28,7 @@ OURS = (
     "etc/systemd/system/multi-user.target.wants/edgesec-unlock@data.service",
     "etc/systemd/system/systemd-fsck@dev-mapper-data.service.requires/edgesec-unlock@data.service",
     "usr/lib/edgesec/unlock",
-    "usr/lib/edgesec/edgesec/_unlock.py",
+    "usr/lib/edgesec/0123456789abcdef/edgesec/_unlock.py",
     "etc/edgesec/unlock.sha256",
     "run/edgesec/unlock/data.json",
     "etc/apt/apt.conf.d/90edgesec",
