@@ -52,10 +52,22 @@ def read_line(root: str, path: str) -> Optional[str]:
 
 def names_in(root: str, path: str) -> list[str]:
     """The sorted names in a directory; empty where there is none."""
-    try:
-        return sorted(os.listdir(under(root, path)))
-    except OSError:
-        return []
+    wanted = under(root, path)
+    # An observation writes nothing, and so no time of access (open(2): for the owner and for root alone).
+    for flags in (os.O_RDONLY | os.O_DIRECTORY | os.O_NOATIME, os.O_RDONLY | os.O_DIRECTORY):
+        try:
+            descriptor = os.open(wanted, flags | os.O_CLOEXEC)
+        except PermissionError:
+            continue
+        except OSError:
+            break
+        try:
+            return sorted(os.listdir(descriptor))
+        except OSError:
+            break
+        finally:
+            os.close(descriptor)
+    return []
 
 
 def is_directory(root: str, path: str) -> bool:
