@@ -116,8 +116,8 @@ def upgrade(root: Path, steps: int | None = None) -> bool:
     """Install, with a power cut after some steps that loses what was not synced; whether it came to its end."""
     kept = set(written(root))
 
-    def sync(descriptor: Any) -> None:
-        seen = os.fstat(descriptor)
+    def sync(fd: Any) -> None:
+        seen = os.fstat(fd)
         kept.add((seen.st_ino, seen.st_mtime_ns))
 
     def cut(step: int) -> None:
