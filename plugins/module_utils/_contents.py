@@ -37,7 +37,7 @@ def look_inside(root: str, path: str, block: Optional[Block], facts: dict[str, A
             # The kernel has it open: there is no need to ask anybody what it is.
             facts["signatures"] = _as_facts([_luks_signature(found, live=True)])
             _describe(root, found.header, facts)
-        elif found is None and is_interrupted(path):
+        elif (found is None or found.header is None) and is_interrupted(path):
             facts.update(
                 blank=False, interrupted=True, reason="its encryption in place was interrupted before it began"
             )

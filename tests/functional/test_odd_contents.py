@@ -16,6 +16,8 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
+from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import PREPARE, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ADOPT, ENCRYPT_IN_PLACE, ERASE, plan
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import require_swap_or_blank
@@ -305,3 +307,17 @@ def test_a_stored_image_is_a_file_of_its_file_system(device: Path, tmp_path: Pat
     assert "ext4" in str(refused.value)
     assert "encrypt_in_place and consent: " + facts["signatures"][0]["uuid"] in str(refused.value)
     assert "wipefs" not in str(refused.value)
+
+
+@pytest.mark.parametrize("at", [0x4000, 0x40000, 0x400000])
+def test_a_part_of_a_stored_header_does_not_stop_the_encryption_in_place(at: int, tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    with path.open("wb") as file:
+        file.truncate(128 << 20)
+    tool(["mkfs.ext4", "-q", "-U", OLD, str(path), "90M"])
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"SKUL\xba\xbe\0\2" + bytes(500))
+    asked = volume(path, on_existing_data=ENCRYPT_IN_PLACE, consent=OLD)
+    assert plan(observe(asked), asked).intent == ENCRYPT_IN_PLACE
+    assert look(Job(asked, (), "tpm2")).stage == PREPARE
