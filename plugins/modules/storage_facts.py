@@ -245,6 +245,7 @@ ansible_facts:
             active: {type: bool, description: "Whether it is swapped to."}
             at_boot: {type: bool, description: "Whether it will be at the next boot."}
             contents: {type: dict, description: "What is on the device, as of a volume. V(none) where it is mapped."}
+            wiping: {type: bool, description: "Whether the power was cut while its plain swap was overwritten."}
             fstab: {type: list, elements: int, description: "Lines of fstab that swap to the bare device."}
             resume: {type: str, description: "What resumes from it after hibernation, V(none) for nothing."}
             source: {type: list, elements: str, description: "Where it was read."}

@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils import _swap_boot
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import require_swap_or_blank
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import OFFSET, require_swap_or_blank, wipe
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import WIPING
 
 LUKS = ["cryptsetup", "luksFormat", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--key-file", "-"]
 
@@ -65,3 +69,46 @@ def test_a_file_system_behind_a_swap_signature_is_refused(image: Path) -> None:
         file.write((1).to_bytes(4, "little"))
     with pytest.raises(Refused):
         require_swap_or_blank(str(image))
+
+
+class PowerCut(BaseException):
+    """The device stands still."""
+
+
+@pytest.mark.parametrize("page", [4096, 16384, 65536])
+@pytest.mark.parametrize("write", range(3))
+@pytest.mark.parametrize("seed", range(4))
+def test_a_power_cut_while_it_is_overwritten_leaves_what_the_next_boot_goes_on_with(
+    image: Path, monkeypatch: pytest.MonkeyPatch, page: int, write: int, seed: int
+) -> None:
+    source = random.Random(seed)
+    image.write_bytes(source.randbytes(2 << 20))
+    tool("mkswap", "-p", str(page), str(image))
+    left = [write]
+
+    def cut(descriptor: int, data: bytes, at: int) -> int:
+        left[0] -= 1
+        if left[0] >= 0:
+            return pwrite(descriptor, data, at)
+        for begin in range(0, len(data), 512):
+            if seed == 0 or source.random() < seed / 4:
+                pwrite(descriptor, data[begin : begin + 512], at + begin)
+        raise PowerCut
+
+    pwrite = os.pwrite
+    with monkeypatch.context() as patch:
+        patch.setattr(_swap_boot.os, "pwrite", cut)
+        with pytest.raises(PowerCut):
+            wipe(str(image), OFFSET)
+    if require_swap_or_blank(str(image)):
+        wipe(str(image), OFFSET)
+    assert image.read_bytes()[:OFFSET] == bytes(OFFSET)
+    assert require_swap_or_blank(str(image)) is False
+
+
+def test_a_file_system_behind_the_note_of_a_wipe_is_refused(image: Path) -> None:
+    tool("mkfs.ext4", "-q", str(image))
+    with image.open("r+b") as file:
+        file.write(WIPING)
+    with pytest.raises(Refused, match="ext4"):
+        wipe(str(image), OFFSET)
