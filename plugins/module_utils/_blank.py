@@ -42,19 +42,20 @@ class Sample(NamedTuple):
     digest: str
 
 
-def sample(path: str) -> Sample:
+def sample(path: str, begin: int = 0) -> Sample:
     """Read some of a device or file, at places that follow from its size alone.
 
+    :param begin: the byte from which on it is sampled.
     :raises OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.lseek(descriptor, 0, os.SEEK_END)
+        size = os.lseek(descriptor, 0, os.SEEK_END) - begin
         total = hashlib.sha256(f"{size}:".encode())
         start: set[int] = set()
         rest: set[int] = set()
         for at, length in places(size):
-            piece = read_at(descriptor, at, length)
+            piece = read_at(descriptor, begin + at, length)
             total.update(piece)
             (start if at + length <= _MIB else rest).update(_values(piece))
     finally:

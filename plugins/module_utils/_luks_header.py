@@ -14,6 +14,10 @@ from typing import Any, NamedTuple, Optional
 from ._errors import Malformed
 from ._luks2 import HEADER_BYTES, LEGAL_HEADER_SIZES, Header, read_header
 
+# Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
+# volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
+UNUSED = "edgesec-unused"
+
 _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 _BINARY_BYTES = 4096
 # Of a keyslot that names none: 0 ignore, 1 normal, 2 prefer.
@@ -81,6 +85,11 @@ def header_of(path: str) -> Optional[Header]:
         if at == 0:
             raise
         return None
+
+
+def is_unfinished(luks: dict[str, Any]) -> bool:
+    """Whether a header, as facts, was written by a format that was interrupted before it made the first keyslot."""
+    return luks["subsystem"] == UNUSED and not luks["keyslots"]
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional
 
 from ._errors import Refused
+from ._luks_header import is_unfinished
 from ._storage import Volume
 
 FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "erase", "adopt", "adjust"
@@ -47,9 +48,10 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
     luks = facts["luks"]
     seen = contents(facts)
     _require_one(facts, seen)
-    if luks is not None and luks["version"] == 2 and luks["label"] == label_of(name):
+    own = luks is not None and luks["version"] == 2 and luks["label"] == label_of(name)
+    if own and not is_unfinished(luks):
         return Plan(None)
-    if facts["blank"]:
+    if facts["blank"] and (own or luks is None):
         return Plan(FORMAT, f"format {device} ({facts['size_bytes']} bytes, blank) as {target}")
     if volume.on_existing_data == ENCRYPT_IN_PLACE:
         _require_file_system(facts, volume, seen)

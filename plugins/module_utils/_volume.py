@@ -22,17 +22,13 @@ from ._errors import EdgesecError, Refused
 from ._files import alone, memory_directory
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
-from ._luks_header import header_of
+from ._luks_header import UNUSED, header_of
 from ._plan import ERASE, FORMAT, label_of, plan
 from ._reencryption import is_rekeyed
 from ._signatures import probe
 from ._slots import RECOVERY_SLOT
 from ._storage import Volume
 from ._storage import collect as collect_storage
-
-# Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
-# volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
-UNUSED = "edgesec-unused"
 
 _SECTOR = 4096
 

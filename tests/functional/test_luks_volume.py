@@ -252,3 +252,31 @@ def test_a_file_system_to_be_encrypted_in_place_is_left_to_the_one_who_does_it(b
     assert not seen.changed
     assert seen.values["intent"] == "encrypt_in_place"
     assert digest(blank) == before
+
+
+@pytest.mark.parametrize("beyond", [b"", b"what was there before"])
+def test_a_format_that_was_cut_before_its_first_keyslot(blank: Volume, beyond: bytes) -> None:
+    with_key(blank)
+    subprocess.run(["cryptsetup", "luksErase", "-q", blank.device], check=True)
+    with Path(blank.device).open("r+b") as file:
+        file.seek(20 << 20)
+        file.write(beyond)
+    new = "11111111-2222-3333-4444-555555555555"
+    asked: dict[str, Any] = {"uuid": new, "recovery_key": RECOVERY_KEY.decode()}
+    done = run(blank, **asked)
+    if beyond:
+        # Whether there is a backup of a header that opens it, nobody can tell from here.
+        assert f"on_existing_data: erase and consent: {UUID}" in done.error
+        done = run(blank, **asked, on_existing_data="erase", consent=UUID)
+    assert done.values["uuid"] == new
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+    assert not run(blank).changed
+
+
+def test_a_format_of_somebody_else_that_was_cut_is_left_alone(blank: Volume) -> None:
+    format_volume(blank.device, key=b"theirs", label="theirs", sector_size=512)
+    subprocess.run(["cryptsetup", "config", "--subsystem", "edgesec-unused", blank.device], check=True)
+    subprocess.run(["cryptsetup", "luksErase", "-q", blank.device], check=True)
+    before = digest(blank)
+    assert "it is not blank" in with_key(blank).error
+    assert digest(blank) == before

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import UNUSED, is_unfinished
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
     ENCRYPT_IN_PLACE,
     ERASE,
@@ -54,7 +55,15 @@ FACTS = st.fixed_dictionaries(
         "in_use_as": st.lists(WORDS, max_size=1),
         "interrupted": st.just(False),
         "luks": st.none()
-        | st.fixed_dictionaries({"version": st.sampled_from([1, 2]), "uuid": WORDS, "label": WORDS | st.just("")}),
+        | st.fixed_dictionaries(
+            {
+                "version": st.sampled_from([1, 2]),
+                "uuid": WORDS,
+                "label": WORDS | st.just(""),
+                "subsystem": st.sampled_from(["", UNUSED]),
+                "keyslots": st.lists(st.just({"id": "0"}), max_size=1),
+            }
+        ),
         "reason": st.none() | WORDS,
     }
 )
@@ -78,6 +87,7 @@ def test_nothing_is_planned_that_was_not_consented_to(facts: dict[str, Any], vol
     live = [signature for signature in facts["signatures"] or [] if signature["live"] is not False]
     assert len(live) <= 1, "of several things any may be in use"
     own = facts["luks"] is not None and facts["luks"]["label"] == label_of("data") and facts["luks"]["version"] == 2
+    own = own and not is_unfinished(facts["luks"])
     busy = facts["holders"] or facts["in_use_as"] or facts["partitions_in_use"]
     if intent is None:
         assert own
