@@ -51,6 +51,8 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
     own = luks is not None and luks["version"] == 2 and luks["label"] == label_of(name)
     if own and not is_unfinished(luks):
         return Plan(None)
+    if volume.on_existing_data in (ERASE, ENCRYPT_IN_PLACE) or facts["blank"]:
+        _require_lasting_name(device)
     if facts["blank"] and (own or luks is None):
         return Plan(FORMAT, f"format {device} ({facts['size_bytes']} bytes, blank) as {target}")
     if volume.on_existing_data == ENCRYPT_IN_PLACE:
@@ -160,6 +162,16 @@ def _require_one(facts: dict[str, Any], seen: str) -> None:
             f"it holds several things, and any of them may be in use: {seen}",
             "Nothing was changed, and no consent covers more than one. Find out which of them is in use (mdadm "
             "--examine, pvs, blkid -p, fdisk -l), and remove the others by hand (wipefs --backup --offset)",
+        )
+
+
+def _require_lasting_name(device: str) -> None:
+    """Refuse a name that comes from what the device holds: it goes with that, and may then be another device's."""
+    if device.startswith(("/dev/disk/by-uuid/", "/dev/disk/by-label/")):
+        raise Refused(
+            device,
+            "it is a name of what the device holds now, not of the device",
+            "Nothing was changed. Name the device below /dev/disk/by-partlabel, by-partuuid, by-id or by-path",
         )
 
 

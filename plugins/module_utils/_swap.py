@@ -64,7 +64,7 @@ class State(NamedTuple):
         if FSTAB_OUT in self.steps:
             put_in_place(self.fstab_before, self.fstab_after)
         if WIPE in self.steps:
-            wipe(swap.device, self.size)
+            wipe(os.path.realpath(swap.device), self.size)
         if INSTALL in self.steps:
             path = path_of(swap.name)
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)

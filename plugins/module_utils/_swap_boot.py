@@ -75,11 +75,13 @@ def swap_on(swap: Swap) -> None:
         _cryptsetup.close_volume(swap.name)
     if os.path.lexists(swap.mapper):
         raise Refused(swap.mapper, f"is not the mapping of {swap.device}", "Close it, or give the swap another name")
-    if require_swap_or_blank(swap.device):
-        wipe(swap.device, OFFSET)
+    # Links are followed once, so that what is looked at is what is written to.
+    device = os.path.realpath(swap.device)
+    if require_swap_or_blank(device):
+        wipe(device, OFFSET)
     cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.open_plain(
-        swap.device,
+        device,
         swap.name,
         os.urandom(key_bits // 8),
         cipher=cipher,

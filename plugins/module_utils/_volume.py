@@ -48,16 +48,18 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
     :raises Refused: it has changed, or somebody has it in use.
     :raises EdgesecError: a tool failed, or the proof did.
     """
-    with alone(volume.device):
-        facts = observe(volume)
+    # Links are followed once: udev may lead a name to another device as soon as this one is written to.
+    device = os.path.realpath(volume.device)
+    with alone(device):
+        facts = {**observe(volume._replace(device=device)), "device": volume.device}
         intent = plan(facts, volume).intent
         if intent not in (FORMAT, ERASE):
             raise Refused(volume.device, "it has changed since it was looked at", "Run again")
         if intent == ERASE:
-            _erase_signatures(volume.device)
+            _erase_signatures(device)
     cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.format_device(
-        volume.device,
+        device,
         key,
         uuid=uuid,
         label=label_of(volume.name),
@@ -66,10 +68,10 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
         key_bits=key_bits,
         sector_size=_SECTOR if facts["size_bytes"] % _SECTOR == 0 else 512,
     )
-    require_recovery(volume.device, key)
+    require_recovery(device, key)
     if flags:
-        set_persistent_flags(volume.device, flags)
-    return header_backup(volume.device)
+        set_persistent_flags(device, flags)
+    return header_backup(device)
 
 
 def _erase_signatures(device: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup, _volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from tests.functional.conftest import RECOVERY_KEY, UUID, format_volume
@@ -280,3 +280,27 @@ def test_a_format_of_somebody_else_that_was_cut_is_left_alone(blank: Volume) -> 
     before = digest(blank)
     assert "it is not blank" in with_key(blank).error
     assert digest(blank) == before
+
+
+@pytest.mark.parametrize("way", ["refuse", "erase"])
+def test_a_link_that_moves_meanwhile_leads_to_no_other_device(
+    blank: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "erase":
+        fill(blank, *EXT4)
+    other = Volume("other", str(tmp_path / "other"))
+    shutil.copy(blank.device, other.device)
+    before = fill(other, *EXT4)
+    link = tmp_path / "link"
+    link.symlink_to(blank.device)
+
+    def moved() -> tuple[str, int]:
+        link.unlink()
+        link.symlink_to(other.device)
+        return cipher()
+
+    cipher = _volume.cipher_for_this_processor
+    monkeypatch.setattr(_volume, "cipher_for_this_processor", moved)
+    _volume.make(Volume("data", str(link), None, way, EXT4[-1]), uuid=UUID, key=RECOVERY_KEY)
+    assert digest(other) == before
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")

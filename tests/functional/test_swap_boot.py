@@ -16,9 +16,14 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _swap_boot
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import OFFSET, require_swap_or_blank, wipe
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import WIPING
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import (
+    OFFSET,
+    require_swap_or_blank,
+    swap_on,
+    wipe,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import WIPING, Swap
 
 LUKS = ["cryptsetup", "luksFormat", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--key-file", "-"]
 
@@ -112,3 +117,34 @@ def test_a_file_system_behind_the_note_of_a_wipe_is_refused(image: Path) -> None
         file.write(WIPING)
     with pytest.raises(Refused, match="ext4"):
         wipe(str(image), OFFSET)
+
+
+def test_a_link_that_moves_meanwhile_leads_to_no_other_device(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool("mkswap", str(image))
+    other = tmp_path / "other"
+    other.write_bytes(bytes(64 << 20))
+    tool("mkfs.ext4", "-q", str(other))
+    before = other.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(image)
+    opened = []
+
+    def looked(device: str) -> bool:
+        found = require_swap_or_blank(device)
+        link.unlink()
+        link.symlink_to(other)
+        return found
+
+    def plain(device: str, *_rest: object, **_more: object) -> None:
+        opened.append(device)
+        raise EdgesecError(device, "enough", "None")
+
+    monkeypatch.setattr(_swap_boot, "_wait_for", lambda _swap: 64 << 20)
+    monkeypatch.setattr(_swap_boot, "require_swap_or_blank", looked)
+    monkeypatch.setattr(_swap_boot._cryptsetup, "open_plain", plain)
+    with pytest.raises(EdgesecError, match="enough"):
+        swap_on(Swap("scratch", str(link)))
+    assert opened == [str(image)]
+    assert other.read_bytes() == before

@@ -198,3 +198,11 @@ def test_a_device_that_is_named_is_formatted_only_with_the_digest_of_its_content
     with pytest.raises(Refused, match="names something else"):
         plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:0"))
     assert plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:1")).intent == ERASE
+
+
+@pytest.mark.parametrize("name", ["/dev/disk/by-uuid/one", "/dev/disk/by-label/one"])
+@pytest.mark.parametrize("way", ["erase", "encrypt_in_place"])
+def test_a_name_that_goes_with_the_contents_is_refused(way: str, name: str) -> None:
+    facts = facts_with(signature("ext4", "one"), device=name)
+    with pytest.raises(Refused, match="Name the device below /dev/disk/by-partlabel"):
+        plan(facts, Volume("data", name, None, way, "one"))
