@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, NamedTuple, Optional
 
+from ._blank import DIGITS
 from ._errors import Refused
 from ._luks_header import is_unfinished
 from ._storage import Volume
@@ -45,6 +48,12 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
         raise Refused(
             device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
         )
+    if facts["size_bytes"] == 0:
+        raise Refused(
+            device,
+            "its size is 0",
+            "Nothing was changed. See that its medium is in place, or that its loop device is set",
+        )
     luks = facts["luks"]
     seen = contents(facts)
     _require_one(facts, seen)
@@ -71,7 +80,8 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
 def identifiers(facts: dict[str, Any]) -> list[str]:
     """The names that a consent may give: UUID and label of the one thing that is live on the device.
 
-    Where it has neither, or nothing was recognised, the digest of what was sampled.
+    Where it has neither, or nothing was recognised, the digest of what was sampled. What is erased looks the same on
+    every device of its size: there the digest is also one of the device's name and of what names it.
     """
     live = _live(facts)
     if len(live) > 1:
@@ -80,8 +90,13 @@ def identifiers(facts: dict[str, Any]) -> list[str]:
     if live and live[0]["usage"] == _TABLE and facts["partition_table_uuid"]:
         names.append(facts["partition_table_uuid"])
     if not names and facts["sample"] is not None:
-        names.append(facts["sample"]["digest"])
+        names.append(_digest_of_erased(facts) if facts["sample"]["erased"] else facts["sample"]["digest"])
     return list(dict.fromkeys(names))
+
+
+def _digest_of_erased(facts: dict[str, Any]) -> str:
+    named = json.dumps([facts["sample"]["digest"], facts["device"], facts["named_by"]])
+    return f"sha256:{hashlib.sha256(named.encode()).hexdigest()[:DIGITS]}"
 
 
 def contents(facts: dict[str, Any]) -> str:

@@ -88,12 +88,13 @@ ansible_facts:
                 offsets: {type: list, elements: int, description: "Where each of its magic strings stands."}
                 live: {type: bool, description: "Whether its own tool takes it. V(none): partly overwritten."}
             sample:
-              description: What was sampled of its contents, V(none) where a LUKS header says what it is.
+              description: What was sampled of its contents, V(none) where a LUKS header says what it is. Up to 16 MiB
+                that is all, of a larger device less than 8 MiB.
               type: dict
               contains:
-                erased: {type: bool, description: "Whether all of it is zeros, or all of it ones."}
+                erased: {type: bool, description: "Whether each piece of it is all zeros or all ones."}
                 start_erased: {type: bool, description: "The same of the first MiB."}
-                digest: {type: str, description: "Names the sampled contents. A consent may give it."}
+                digest: {type: str, description: "Names the sampled contents. If not erased, a consent may give it."}
             named_by: {type: list, elements: str, description: "Lines and files of the configuration that name it."}
             parts_elsewhere:
               description: Which part of its file system lies on another device, V(none) where nothing does.

@@ -190,14 +190,28 @@ def test_a_detached_header_is_not_adopted() -> None:
     assert plan({**facts, "luks": {**luks, "data_offset": 1}}, Volume("data", "/dev/x", None, "adopt", "one")).intent
 
 
-def test_a_device_that_is_named_is_formatted_only_with_the_digest_of_its_contents() -> None:
-    sample = {"digest": "sha256:1", "erased": True}
-    facts = facts_with(named_by=["line 2 of /etc/crypttab"], sample=sample)
-    with pytest.raises(Refused, match=r"named by line 2 of /etc/crypttab.*consent: sha256:1"):
+def test_a_device_that_is_named_is_formatted_only_with_a_digest_of_its_own() -> None:
+    facts = facts_with(named_by=["line 2 of /etc/crypttab"], sample={"digest": "sha256:1", "erased": True})
+    (name,) = identifiers(facts)
+    with pytest.raises(Refused, match=rf"named by line 2 of /etc/crypttab.*consent: {name}"):
         plan(facts, Volume("data", "/dev/x"))
+    assert plan(facts, Volume("data", "/dev/x", None, "erase", name)).intent == ERASE
+    # What is erased looks the same on every device of its size.
+    others = [
+        {"device": "/dev/y"},
+        {"named_by": ["line 3 of /etc/crypttab"]},
+        {"sample": {"digest": "sha256:2", "erased": True}},
+    ]
+    for other in others:
+        with pytest.raises(Refused, match="names something else"):
+            plan({**facts, **other}, Volume("data", "/dev/x", None, "erase", name))
     with pytest.raises(Refused, match="names something else"):
-        plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:0"))
-    assert plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:1")).intent == ERASE
+        plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:1"))
+
+
+def test_a_device_without_a_medium_is_refused() -> None:
+    with pytest.raises(Refused, match="its size is 0"):
+        plan(facts_with(size_bytes=0, blank=True), Volume("data", "/dev/x"))
 
 
 @pytest.mark.parametrize("name", ["/dev/disk/by-uuid/one", "/dev/disk/by-label/one"])
