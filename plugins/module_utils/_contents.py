@@ -86,7 +86,7 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
         return
     sampled = sample(path)
     facts["sample"] = sampled._asdict()
-    facts["named_by"] = named_by(root, facts["realpath"], block)
+    facts["named_by"] = named_by(root, facts["realpath"], block, contents.tags)
     if contents.ambivalent and len(live) == 1 and len(signatures) == 1:
         facts["reason"] = "blkid sees formats on it that exclude each other"
         return

@@ -29,6 +29,7 @@ from ._signatures import probe
 from ._slots import RECOVERY_SLOT
 from ._storage import Volume
 from ._storage import collect as collect_storage
+from ._writers import writers_of
 
 _SECTOR = 4096
 
@@ -50,6 +51,11 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
     """
     # Links are followed once: udev may lead a name to another device as soon as this one is written to.
     device = os.path.realpath(volume.device)
+    writers = writers_of(device)
+    if writers:
+        raise Refused(
+            volume.device, f"it is in use: {'; '.join(map(str, writers))}", "Nothing was changed. Stop that first"
+        )
     with alone(device):
         facts = {**observe(volume._replace(device=device)), "device": volume.device}
         intent = plan(facts, volume).intent

@@ -304,3 +304,20 @@ def test_a_link_that_moves_meanwhile_leads_to_no_other_device(
     _volume.make(Volume("data", str(link), None, way, EXT4[-1]), uuid=UUID, key=RECOVERY_KEY)
     assert digest(other) == before
     assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+
+
+def test_a_device_that_a_process_writes_to_is_refused(blank: Volume, tmp_path: Path) -> None:
+    before = digest(blank)
+    (tmp_path / "link").symlink_to(blank.device)
+    writer = ["sh", "-c", 'exec 3<>"$1"; echo open; exec sleep 60', "sh", blank.device]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        for device in (blank.device, str(tmp_path / "link")):
+            error = with_key(Volume("data", device)).error
+            assert re.search(rf"\w+ \(pid {process.pid}\) writes {blank.device}", error), error
+            assert "Nothing was changed" in error
+        process.kill()
+    assert digest(blank) == before
+    with Path(blank.device).open("rb"):
+        assert with_key(blank).changed, "who only reads it does no harm"
