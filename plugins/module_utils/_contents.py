@@ -15,7 +15,7 @@ from ._blank import sample
 from ._blocks import Block
 from ._errors import EdgesecError
 from ._luks2 import Header
-from ._luks_header import Found, describe, look_for_header
+from ._luks_header import Found, describe, is_unfinished, look_for_header
 from ._named import named_by
 from ._relocation import is_interrupted
 from ._shrink import file_system_of
@@ -37,7 +37,7 @@ def look_inside(root: str, path: str, block: Optional[Block], facts: dict[str, A
             # The kernel has it open: there is no need to ask anybody what it is.
             facts["signatures"] = _as_facts([_luks_signature(found, live=True)])
             _describe(root, found.header, facts)
-        elif found is None and is_interrupted(path):
+        elif (found is None or found.header is None) and is_interrupted(path):
             facts.update(
                 blank=False, interrupted=True, reason="its encryption in place was interrupted before it began"
             )
@@ -79,10 +79,14 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
     live = [signature for signature in signatures if signature.live is not False]
     if found is not None and found.header is not None and (found.whole or [each.type for each in live] == [LUKS]):
         _describe(root, found.header, facts)
+        only = [each.type for each in live] == [LUKS] and not _is_used(facts)
+        # Nothing was ever encrypted with it, if nothing is there.
+        if only and is_unfinished(facts["luks"]) and found.header.data_offset:
+            facts["blank"] = sample(path, found.header.data_offset).erased
         return
     sampled = sample(path)
     facts["sample"] = sampled._asdict()
-    facts["named_by"] = named_by(root, facts["realpath"], block)
+    facts["named_by"] = named_by(root, facts["realpath"], block, contents.tags)
     if contents.ambivalent and len(live) == 1 and len(signatures) == 1:
         facts["reason"] = "blkid sees formats on it that exclude each other"
         return
@@ -90,8 +94,13 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
         facts["reason"] = found.problem
     file_system = file_system_of(path)
     facts["parts_elsewhere"] = file_system.elsewhere if file_system is not None else None
-    used = facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
-    facts["blank"] = not (signatures or contents.something or found or used or facts["named_by"] or not sampled.erased)
+    facts["blank"] = not (
+        signatures or contents.something or found or _is_used(facts) or facts["named_by"] or not sampled.erased
+    )
+
+
+def _is_used(facts: dict[str, Any]) -> bool:
+    return bool(facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"])
 
 
 def _as_facts(signatures: Sequence[Signature]) -> list[dict[str, Any]]:

@@ -27,9 +27,13 @@ PREPARE, START, RUNNING, NONE = "prepare", "start", "running", "none"
 
 
 class State(NamedTuple):
-    """What was found of a volume, and the stage that follows from it."""
+    """What was found of a volume, and the stage that follows from it.
+
+    :ivar device: the one that was looked at, with all links followed.
+    """
 
     job: Job
+    device: str
     stage: str
     header: Optional[Header]
     report: Report
@@ -69,7 +73,9 @@ class State(NamedTuple):
         """Begin, or go on, in the background."""
         if self.stage == PREPARE:
             raise Refused(self.job.volume.device, "its header is not prepared", "Call luks_encrypt with state prepared")
-        _in_place.start(self.job, install_library(), key)
+        # A link may lead elsewhere by now, or once the file system is no longer to be seen.
+        job = self.job._replace(volume=self.job.volume._replace(device=self.device))
+        _in_place.start(job, install_library(), key)
         wait_until_begun(self.job.volume.name)
 
 
@@ -79,20 +85,22 @@ def look(job: Job) -> State:
     :raises Refused: the device is neither this volume nor what the operator has consented to.
     """
     volume = job.volume
-    device = volume.device
+    device = os.path.realpath(volume.device)
     report = last_report(volume.name) or Report("")
     if is_running(work_of(volume.name)):
         header = header_of(device) or header_of(job.header)
-        return State(job, RUNNING, header, Report(report.phase), progress_of(header, device) if header else None)
+        return State(
+            job, device, RUNNING, header, Report(report.phase), progress_of(header, device) if header else None
+        )
     error = report if report.phase == FAILED else Report("")
-    facts = observe(volume)
+    facts = {**observe(volume._replace(device=device)), "device": volume.device}
     intent = plan(facts, volume).intent
     header = header_of(device)
     if intent == ENCRYPT_IN_PLACE:
         prepared = header_of(job.header) if os.path.exists(job.header) else None
         if not facts["interrupted"]:
             require_convertible(job)
-        return State(job, START if prepared and not facts["interrupted"] else PREPARE, prepared, error, None)
+        return State(job, device, START if prepared and not facts["interrupted"] else PREPARE, prepared, error, None)
     if header is not None and is_under_way(header):
-        return State(job, START, header, error, progress_of(header, device))
-    return State(job, NONE, header, report if report.phase != FAILED else Report(""), None)
+        return State(job, device, START, header, error, progress_of(header, device))
+    return State(job, device, NONE, header, report if report.phase != FAILED else Report(""), None)

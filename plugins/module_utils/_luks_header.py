@@ -14,6 +14,10 @@ from typing import Any, NamedTuple, Optional
 from ._errors import Malformed
 from ._luks2 import HEADER_BYTES, LEGAL_HEADER_SIZES, Header, read_header
 
+# Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
+# volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
+UNUSED = "edgesec-unused"
+
 _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 _BINARY_BYTES = 4096
 # Of a keyslot that names none: 0 ignore, 1 normal, 2 prefer.
@@ -41,16 +45,10 @@ def look_for_header(path: str) -> Optional[Found]:
 
     :raises OSError: the device cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = _bytes_to_read(descriptor)
-        data = read_at(descriptor, 0, size)
-    finally:
-        os.close(descriptor)
-    if not size:
+    begun = _begun(path)
+    if begun is None:
         return None
-    starts = [offset for offset in LEGAL_HEADER_SIZES if data[offset : offset + 6] == _MAGICS[1]]
-    at = 0 if data[:6] == _MAGICS[0] else starts[0]
+    data, at = begun
     try:
         return Found(read_header(data), at == 0 and _is_whole(data), at)
     except Malformed as error:
@@ -69,20 +67,29 @@ def _is_whole(data: bytes) -> bool:
 
 
 def header_of(path: str) -> Optional[Header]:
-    """The LUKS header of a device or file, or None where no copy of one begins.
+    """The LUKS header of a device or file.
 
-    :raises Malformed: there is one, and it does not hold together.
+    None where no header begins at the start and no second copy holds together: a second copy that is damaged may as
+    well be a part of an image that a file system stores.
+
+    :raises Malformed: one begins at the start, and no copy of it holds together.
     :raises OSError: the device cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    begun = _begun(path)
+    if begun is None:
+        return None
+    data, at = begun
     try:
-        size = _bytes_to_read(descriptor)
-        if not size:
-            return None
-        data = read_at(descriptor, 0, size)
-    finally:
-        os.close(descriptor)
-    return read_header(data)
+        return read_header(data)
+    except Malformed:
+        if at == 0:
+            raise
+        return None
+
+
+def is_unfinished(luks: dict[str, Any]) -> bool:
+    """Whether a header, as facts, was written by a format that was interrupted before it made the first keyslot."""
+    return luks["subsystem"] == UNUSED and not luks["keyslots"]
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
@@ -131,6 +138,20 @@ def _bytes_to_read(descriptor: int) -> int:
     if any(os.pread(descriptor, 6, offset) == _MAGICS[1] for offset in LEGAL_HEADER_SIZES):
         return HEADER_BYTES
     return 0
+
+
+def _begun(path: str) -> Optional[tuple[bytes, int]]:
+    """What is read of a header and where its first copy begins, in bytes; None where no copy begins."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = _bytes_to_read(descriptor)
+        data = read_at(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+    if not size:
+        return None
+    starts = [offset for offset in LEGAL_HEADER_SIZES if data[offset : offset + 6] == _MAGICS[1]]
+    return data, 0 if data[:6] == _MAGICS[0] else starts[0]
 
 
 def _keyslot(number: str, slot: Any) -> dict[str, Any]:

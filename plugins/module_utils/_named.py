@@ -23,7 +23,8 @@ from typing import Optional
 
 from ._blocks import CLASS, Block
 from ._crypttab import links_of
-from ._observe import names_in, read_bytes, read_line, resolve, under
+from ._mountinfo import decode_octal
+from ._observe import names_in, read_bytes, read_line, read_text, resolve, under
 
 # fmt: off
 _FILES = (
@@ -46,7 +47,8 @@ _FILES = (
     "/boot/grub*/grub.cfg", "/boot/grub*/custom.cfg", "/boot/efi/EFI/*/grub.cfg", "/boot/loader/entries/*.conf",
     "/efi/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/boot/extlinux/extlinux.conf",
     "/boot/syslinux/syslinux.cfg", "/boot/cmdline.txt", "/boot/firmware/cmdline.txt", "/boot/uEnv.txt",
-    "/boot/armbianEnv.txt", "/boot/firmware/uEnv.txt",
+    "/boot/armbianEnv.txt", "/boot/firmware/uEnv.txt", "/etc/default/*", "/etc/sysconfig/*",
+    "/etc/containers/systemd/*", "/etc/udev/rules.d/*", "/etc/init.d/*",
 )
 _UNITS = tuple(
     f"{top}/{pattern}"
@@ -59,7 +61,11 @@ _UNITS = tuple(
 _TAG = re.compile(r"""\b((?:PART)?(?:UUID|LABEL)|ID)=("[^"]*"|'[^']*'|[^\s"',;]+)""", re.IGNORECASE)
 _PATH = re.compile(r"""/dev/[^\s"',;|$<>(){}\0]+""")
 _UNIT = re.compile(r"\b(dev-[A-Za-z0-9:_.\\-]+)\.(?:device|swap|mount)\b")
+_KERNEL = re.compile(r"""\bKERNEL=="([^"*?\[|]+)\"""")
+_HEX = re.compile(r"\\x([0-9a-fA-F]{2})")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{3,}")
+# What the kernel calls the names of a partition.
+_UEVENT = {"PARTUUID": "PARTUUID", "PARTNAME": "PARTLABEL"}
 _SHORTEST_ID = 6
 _MOST_BYTES = 16 << 20
 _MOST_NAMED = 8
@@ -68,10 +74,11 @@ _MOST_NAMED = 8
 class Names:
     """By which words a configuration can mean a block device, or a file in its place."""
 
-    def __init__(self, root: str, real: str, block: Optional[Block]) -> None:
+    def __init__(self, root: str, real: str, block: Optional[Block], tags: Sequence[str] = ()) -> None:
         self._root = root
         self._reals = {real, *(f"/dev/{part}" for part in (block.partitions if block is not None else ()))}
         self._block = block
+        self._links = {link for tag in (*tags, *self._tags()) for link in links_of(tag)}
         self._resolved: dict[str, bool] = {}
 
     @cached_property
@@ -87,19 +94,23 @@ class Names:
         if self._block is not None:
             for attribute in ("wwid", "device/wwid"):
                 found.add((read_line(self._root, f"{CLASS}/{self._block.name}/{attribute}") or "").lower())
+        found.update(os.path.basename(link).lower() for link in self._links if "/by-partuuid/" in link)
         # The serial of a virtual disk may be any word.
         return {each for each in found if len(each) >= _SHORTEST_ID and any(letter.isdigit() for letter in each)}
 
     def are_in(self, line: str) -> bool:
         """Whether a line has a word that means the device."""
-        if any(self._leads_here(path, line) for path in _PATH.findall(line)):
+        if any(self._leads_here(each, line) for path in _PATH.findall(line) for each in _unescaped(path)):
+            return True
+        if any(self._is_it(f"/dev/{name}") for name in _KERNEL.findall(line)):
             return True
         for tag, value in _TAG.findall(line):
             # cryptdevice=UUID=...:name
             for each in dict.fromkeys((value, value.split(":")[0])):
-                if any(self._is_it(link) for link in links_of(f"{tag.upper()}={each}")):
+                links = (link for plain in _unescaped(each) for link in links_of(f"{tag.upper()}={plain}"))
+                if any(map(self._is_it, links)):
                     return True
-        if any(self._is_it(_unescaped(name)) for name in _UNIT.findall(line)):
+        if any(self._is_it(_path_of_unit(name)) for name in _UNIT.findall(line)):
             return True
         return bool(self.ids) and any(word.lower() in self.ids for word in _WORD.findall(line))
 
@@ -117,16 +128,25 @@ class Names:
 
     def _is_it(self, path: str) -> bool:
         if path not in self._resolved:
-            self._resolved[path] = resolve(self._root, path) in self._reals
+            self._resolved[path] = path in self._links or resolve(self._root, path) in self._reals
         return self._resolved[path]
 
+    def _tags(self) -> Iterator[str]:
+        """What the partition table calls the device and its partitions, as the kernel has it: there may be no udev."""
+        for name in (self._block.name, *self._block.partitions) if self._block is not None else ():
+            for line in (read_text(self._root, f"{CLASS}/{name}/uevent") or "").splitlines():
+                key, _equals, value = line.partition("=")
+                if key in _UEVENT and value:
+                    yield f"{_UEVENT[key]}={value}"
 
-def named_by(root: str, real: str, block: Optional[Block]) -> list[str]:
+
+def named_by(root: str, real: str, block: Optional[Block], tags: Sequence[str] = ()) -> list[str]:
     """Where a device, or a partition on it, is named, in words; after a few places there are enough.
 
     :param real: the device with all links followed.
+    :param tags: such as C(PARTUUID=...), that are known to be its own whether udev has made a link or not.
     """
-    names = Names(root, real, block)
+    names = Names(root, real, block, tags)
     found: list[str] = []
     for path in _paths(root, (*_FILES, *_UNITS)):
         found += _lines(root, path, names)
@@ -167,7 +187,15 @@ def _lines(root: str, path: str, names: Names) -> Iterable[str]:
                 return
 
 
-def _unescaped(name: str) -> str:
+def _unescaped(word: str) -> Iterable[str]:
+    """A word as it is written, and as fstab (octal), units and JSON (a doubled backslash, hexadecimal) mean it."""
+    return dict.fromkeys((word, decode_octal(word), word.replace("\\\\", "\\"), _without_hex(word)))
+
+
+def _path_of_unit(name: str) -> str:
     """The path that the name of a unit stands for, see systemd-escape(1)."""
-    plain = name.replace("-", "/")
-    return "/" + re.sub(r"\\x([0-9a-fA-F]{2})", lambda match: chr(int(match.group(1), 16)), plain)
+    return "/" + _without_hex(name.replace("-", "/"))
+
+
+def _without_hex(word: str) -> str:
+    return _HEX.sub(lambda match: chr(int(match.group(1), 16)), word)

@@ -8,9 +8,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, NamedTuple, Optional
 
+from ._blank import DIGITS
 from ._errors import Refused
+from ._luks_header import is_unfinished
 from ._storage import Volume
 
 FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "erase", "adopt", "adjust"
@@ -44,12 +48,21 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
         raise Refused(
             device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
         )
+    if facts["size_bytes"] == 0:
+        raise Refused(
+            device,
+            "its size is 0",
+            "Nothing was changed. See that its medium is in place, or that its loop device is set",
+        )
     luks = facts["luks"]
     seen = contents(facts)
     _require_one(facts, seen)
-    if luks is not None and luks["version"] == 2 and luks["label"] == label_of(name):
+    own = luks is not None and luks["version"] == 2 and luks["label"] == label_of(name)
+    if own and not is_unfinished(luks):
         return Plan(None)
-    if facts["blank"]:
+    if volume.on_existing_data in (ERASE, ENCRYPT_IN_PLACE) or facts["blank"]:
+        _require_lasting_name(device)
+    if facts["blank"] and (own or luks is None):
         return Plan(FORMAT, f"format {device} ({facts['size_bytes']} bytes, blank) as {target}")
     if volume.on_existing_data == ENCRYPT_IN_PLACE:
         _require_file_system(facts, volume, seen)
@@ -67,7 +80,8 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
 def identifiers(facts: dict[str, Any]) -> list[str]:
     """The names that a consent may give: UUID and label of the one thing that is live on the device.
 
-    Where it has neither, or nothing was recognised, the digest of what was sampled.
+    Where it has neither, or nothing was recognised, the digest of what was sampled. What is erased looks the same on
+    every device of its size: there the digest is also one of the device's name and of what names it.
     """
     live = _live(facts)
     if len(live) > 1:
@@ -76,8 +90,13 @@ def identifiers(facts: dict[str, Any]) -> list[str]:
     if live and live[0]["usage"] == _TABLE and facts["partition_table_uuid"]:
         names.append(facts["partition_table_uuid"])
     if not names and facts["sample"] is not None:
-        names.append(facts["sample"]["digest"])
+        names.append(_digest_of_erased(facts) if facts["sample"]["erased"] else facts["sample"]["digest"])
     return list(dict.fromkeys(names))
+
+
+def _digest_of_erased(facts: dict[str, Any]) -> str:
+    named = json.dumps([facts["sample"]["digest"], facts["device"], facts["named_by"]])
+    return f"sha256:{hashlib.sha256(named.encode()).hexdigest()[:DIGITS]}"
 
 
 def contents(facts: dict[str, Any]) -> str:
@@ -158,6 +177,16 @@ def _require_one(facts: dict[str, Any], seen: str) -> None:
             f"it holds several things, and any of them may be in use: {seen}",
             "Nothing was changed, and no consent covers more than one. Find out which of them is in use (mdadm "
             "--examine, pvs, blkid -p, fdisk -l), and remove the others by hand (wipefs --backup --offset)",
+        )
+
+
+def _require_lasting_name(device: str) -> None:
+    """Refuse a name that comes from what the device holds: it goes with that, and may then be another device's."""
+    if device.startswith(("/dev/disk/by-uuid/", "/dev/disk/by-label/")):
+        raise Refused(
+            device,
+            "it is a name of what the device holds now, not of the device",
+            "Nothing was changed. Name the device below /dev/disk/by-partlabel, by-partuuid, by-id or by-path",
         )
 
 

@@ -48,6 +48,7 @@ class Contents(NamedTuple):
     """What a device holds; C(something) is false only if both tools saw nothing.
 
     :ivar ambivalent: whether blkid saw formats that exclude each other.
+    :ivar tags: what a partition table calls the partition, such as C(PARTUUID=...).
     """
 
     signatures: tuple[Signature, ...]
@@ -55,6 +56,7 @@ class Contents(NamedTuple):
     partition_table_uuid: Optional[str]
     something: bool
     ambivalent: bool
+    tags: tuple[str, ...] = ()
 
 
 def probe(path: str) -> Contents:
@@ -79,6 +81,7 @@ def probe(path: str) -> Contents:
         partition_table_uuid=properties.get("PTUUID") if has_table else None,
         something=bool(own or found) or blkid.rc == _BLKID_AMBIVALENT,
         ambivalent=blkid.rc == _BLKID_AMBIVALENT,
+        tags=tuple(f"PARTUUID={value}" for name, value in properties.items() if name == "PART_ENTRY_UUID"),
     )
 
 

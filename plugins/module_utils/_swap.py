@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from ._cli import run
 from ._errors import Refused, ToolFailed
-from ._files import alone, overwrite, write_atomic
+from ._files import write_atomic
 from ._fstab import parse as parse_fstab
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._observe import read_text, resolve
 from ._plan import contents as in_words
-from ._swap_boot import require_swap_or_blank, swap_on
+from ._swap_boot import swap_on, wipe
 from ._swap_device import SWAPS, Swap, path_of
 from ._unlock_service import install, missing
 from ._volatile import declared_swap
@@ -64,9 +64,7 @@ class State(NamedTuple):
         if FSTAB_OUT in self.steps:
             put_in_place(self.fstab_before, self.fstab_after)
         if WIPE in self.steps:
-            with alone(swap.device):
-                require_swap_or_blank(swap.device)
-                overwrite(swap.device, 0, self.size)
+            wipe(os.path.realpath(swap.device), self.size)
         if INSTALL in self.steps:
             path = path_of(swap.name)
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -112,7 +110,7 @@ def plan(facts: dict[str, Any]) -> list[str]:
             steps.append(OFF)
         if facts["fstab"]:
             steps.append(FSTAB_OUT)
-        if contents["signatures"]:
+        if contents["signatures"] or facts["wiping"]:
             steps.append(WIPE)
     if not _STABLE.fullmatch(device):
         raise Refused(
@@ -160,9 +158,14 @@ def _require_swap(facts: dict[str, Any], contents: dict[str, Any]) -> None:
 
 
 def _is_erased(facts: dict[str, Any], contents: dict[str, Any]) -> bool:
-    """Whether a device holds nothing, or what was swapped out in an earlier boot with a key that is gone."""
+    """Whether a device holds nothing of use.
+
+    That is plain swap that is half overwritten, or what was swapped out in an earlier boot with a key that is gone.
+    """
     if contents["signatures"] or contents["sample"] is None:
         return False
+    if facts["wiping"]:
+        return True
     return bool(contents["sample"]["start_erased" if facts["at_boot"] else "erased"])
 
 

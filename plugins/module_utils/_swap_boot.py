@@ -27,7 +27,7 @@ from ._errors import EdgesecError, Malformed, Refused
 from ._files import alone, overwrite
 from ._going_back import Step, cause, go_back
 from ._signatures import probe
-from ._swap_device import Swap, is_active, mapping_of, path_of
+from ._swap_device import WIPING, Swap, is_active, is_being_wiped, mapping_of, path_of
 
 # The start of the device stays zero: random bytes there would sooner or later look like a short signature.
 OFFSET = 1 << 20
@@ -75,12 +75,13 @@ def swap_on(swap: Swap) -> None:
         _cryptsetup.close_volume(swap.name)
     if os.path.lexists(swap.mapper):
         raise Refused(swap.mapper, f"is not the mapping of {swap.device}", "Close it, or give the swap another name")
-    if require_swap_or_blank(swap.device):
-        with alone(swap.device):
-            overwrite(swap.device, 0, OFFSET)
+    # Links are followed once, so that what is looked at is what is written to.
+    device = os.path.realpath(swap.device)
+    if require_swap_or_blank(device):
+        wipe(device, OFFSET)
     cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.open_plain(
-        swap.device,
+        device,
         swap.name,
         os.urandom(key_bits // 8),
         cipher=cipher,
@@ -95,8 +96,23 @@ def swap_on(swap: Swap) -> None:
         raise cause(error, go_back([close])) from None
 
 
+def wipe(device: str, end: int) -> None:
+    """Overwrite plain swap with zeros up to a byte; after a power cut in between, the next run goes on with it.
+
+    :raises Refused: the device holds anything else, or is in use.
+    :raises EdgesecError: the device does not keep the zeros.
+    """
+    with alone(device):
+        require_swap_or_blank(device)
+        with open(device, "r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), WIPING, 0)
+            os.fsync(file.fileno())
+        overwrite(device, len(WIPING), end)
+        overwrite(device, 0, len(WIPING))
+
+
 def require_swap_or_blank(device: str) -> bool:
-    """Whether a device holds plain swap (true) or nothing (false).
+    """Whether a device holds plain swap, maybe half overwritten, (true) or nothing (false).
 
     Nothing is also what the last boot left behind a start of zeros, with a key that is gone.
 
@@ -104,14 +120,15 @@ def require_swap_or_blank(device: str) -> bool:
     """
     contents = probe(device)
     types = sorted({signature.type for signature in contents.signatures})
-    if not contents.something and not sample(device).start_erased:
+    wiping = is_being_wiped(device)
+    if not contents.something and not wiping and not sample(device).start_erased:
         raise Refused(
             device,
             "it holds data that no tool recognises, not swap",
             "It was left as it is. Overwrite it with zeros (blkdiscard --zeroout) if it may go",
         )
     if types in ([], ["swap"]) and not contents.partition_table and contents.something == bool(types):
-        return bool(types)
+        return bool(types) or wiping
     seen = ", ".join(types) or "something that was not recognised"
     raise Refused(device, f"it holds {seen}, not swap", "It was left as it is. Wipe it (wipefs --all) if it may go")
 

@@ -18,6 +18,9 @@ from ._observe import read_text, resolve
 
 DIRECTORY = "etc/edgesec/swap"
 SWAPS = "/proc/swaps"
+# In the first sector, which swap leaves to boot loaders, while plain swap is overwritten. A disk writes a sector as a
+# whole or not at all.
+WIPING = b"EDGESEC: this swap is being overwritten, see edgesec.hardening\n".ljust(512, b"\0")
 # As cryptsetup names a mapping without a header.
 _PLAIN = "CRYPT-PLAIN-"
 
@@ -55,6 +58,15 @@ def is_active(swap: Swap, root: str = "/") -> bool:
     name = mapping_of(swap, root)
     used = [line.split()[0] for line in (read_text(root, SWAPS) or "").splitlines()[1:] if line.split()]
     return any(name is not None and resolve(root, path) in (f"/dev/{name}", swap.mapper) for path in used)
+
+
+def is_being_wiped(path: str) -> bool:
+    """Whether a device is plain swap that was being overwritten when the power was cut.
+
+    :raises OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return file.read(len(WIPING)) == WIPING
 
 
 def _is_on(block: Block, swap: Swap, device: Block) -> bool:

@@ -19,7 +19,7 @@ from ._observe import json_clean, read_bytes, read_text, resolve, under
 from ._runtime import WANTS
 from ._storage import FSTAB, Volume
 from ._storage import collect as collect_storage
-from ._swap_device import Swap, is_active, mapping_of, path_of
+from ._swap_device import Swap, is_active, is_being_wiped, mapping_of, path_of
 
 _COMMAND_LINE = "/proc/cmdline"
 _INITRAMFS_RESUME = "/etc/initramfs-tools/conf.d/resume"
@@ -61,6 +61,7 @@ def _declared(root: str, swap: Swap) -> dict[str, Any]:
         "active": mapped and is_active(swap, root),
         "at_boot": _is_at_boot(root, swap),
         "contents": None,
+        "wiping": False,
         "fstab": [],
         "resume": None,
         "source": ["/proc/swaps", path_of(swap.name), FSTAB, _COMMAND_LINE, _INITRAMFS_RESUME],
@@ -69,6 +70,7 @@ def _declared(root: str, swap: Swap) -> dict[str, Any]:
     if not mapped:
         contents = collect_storage(root, [Volume(swap.name, swap.device)])["volumes"][0]
         facts["contents"] = contents
+        facts["wiping"] = contents["sample"] is not None and is_being_wiped(under(root, swap.device))
         facts["fstab"] = [
             line.number
             for line in parse_fstab(read_text(root, FSTAB) or "")

@@ -23,17 +23,14 @@ from ._files import alone, memory_directory
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks2_check import Pins, check
-from ._luks_header import header_of
+from ._luks_header import UNUSED, header_of
 from ._plan import ERASE, FORMAT, label_of, plan
 from ._reencryption import is_rekeyed
 from ._signatures import probe
 from ._slots import RECOVERY_SLOT
 from ._storage import Volume
 from ._storage import collect as collect_storage
-
-# Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
-# volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
-UNUSED = "edgesec-unused"
+from ._writers import writers_of
 
 _SECTOR = 4096
 
@@ -53,16 +50,23 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
     :raises Refused: it has changed, or somebody has it in use.
     :raises EdgesecError: a tool failed, or the proof did.
     """
-    with alone(volume.device):
-        facts = observe(volume)
+    # Links are followed once: udev may lead a name to another device as soon as this one is written to.
+    device = os.path.realpath(volume.device)
+    writers = writers_of(device)
+    if writers:
+        raise Refused(
+            volume.device, f"it is in use: {'; '.join(map(str, writers))}", "Nothing was changed. Stop that first"
+        )
+    with alone(device):
+        facts = {**observe(volume._replace(device=device)), "device": volume.device}
         intent = plan(facts, volume).intent
         if intent not in (FORMAT, ERASE):
             raise Refused(volume.device, "it has changed since it was looked at", "Run again")
         if intent == ERASE:
-            _erase_signatures(volume.device)
+            _erase_signatures(device)
     cipher, key_bits = cipher_for_this_processor()
     _cryptsetup.format_device(
-        volume.device,
+        device,
         key,
         uuid=uuid,
         label=label_of(volume.name),
@@ -71,10 +75,10 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
         key_bits=key_bits,
         sector_size=_SECTOR if facts["size_bytes"] % _SECTOR == 0 else 512,
     )
-    require_recovery(volume.device, key)
+    require_recovery(device, key)
     if flags:
-        set_persistent_flags(volume.device, flags)
-    return header_backup(volume.device)
+        set_persistent_flags(device, flags)
+    return header_backup(device)
 
 
 def _erase_signatures(device: str) -> None:

@@ -21,12 +21,12 @@ from ._errors import Refused
 from ._fstab import Entry, find, parse, put_entry, set_options
 from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
 from ._luks2 import Header
-from ._luks_header import header_of
+from ._luks_header import UNUSED, header_of
 from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
 from ._runtime import systemd_unit_of
 from ._signatures import probe
 from ._storage import Volume
-from ._volume import UNUSED, observe, recovery_slot, require_recovery
+from ._volume import observe, recovery_slot, require_recovery
 
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
 GUARD = "x-edgesec.guard="

@@ -59,6 +59,33 @@ def writers_on(mount_point: str) -> list[Writer]:
     return [writer for pid in pids for writer in dict.fromkeys(_writers(pid, device))]
 
 
+def writers_of(path: str) -> list[Writer]:
+    """The processes that have a block device, or a regular file in its place, open for writing.
+
+    :param path: with all links followed.
+    """
+    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [writer for pid in pids for writer in dict.fromkeys(_writers_of(pid, path, _identity(os.stat(path))))]
+
+
+def _writers_of(pid: int, path: str, wanted: tuple[int, ...]) -> Iterator[Writer]:
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                link = f"/proc/{pid}/fd/{name}"
+                seen = os.readlink(link)
+                # Asked of as few files as possible: a network file system may not answer.
+                may_be = seen.startswith("/dev/") or os.path.basename(seen) == os.path.basename(path)
+                writes = may_be and _is_for_writing(_text(f"/proc/{pid}/fdinfo/{name}"))
+                if writes and _identity(os.stat(link)) == wanted:
+                    yield Writer(pid, _text(f"/proc/{pid}/comm").strip(), path, False)
+
+
+def _identity(info: os.stat_result) -> tuple[int, ...]:
+    """By what a block device, or any other file, is the same under another name."""
+    return (info.st_rdev,) if stat.S_ISBLK(info.st_mode) else (info.st_dev, info.st_ino)
+
+
 def users_of(mount_point: str) -> list[User]:
     """The processes with a file open, or their working directory, below a mount point: one path of each."""
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())

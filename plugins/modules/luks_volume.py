@@ -15,6 +15,9 @@ description:
     contents are not those of an erased device is refused with what was seen on it, and stays as it is, unless
     O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused, and so is one that
     holds several things of which any may be in use.
+  - Of a device of more than 16 MiB, less than 8 MiB are read to see whether it is erased, at its start, at its end, at
+    round places and at 512 others. Data without a signature that lies elsewhere, and that no configuration names, is
+    missed.
   - What is to be encrypted in place is left to M(edgesec.hardening.luks_encrypt).
   - An existing LUKS volume can be adopted. Its data is not touched; its header gets the recovery key in keyslot 0, and
     the label of a volume of ours. The operator's key stays, in keyslot 3 or a later one.

@@ -88,12 +88,13 @@ ansible_facts:
                 offsets: {type: list, elements: int, description: "Where each of its magic strings stands."}
                 live: {type: bool, description: "Whether its own tool takes it. V(none): partly overwritten."}
             sample:
-              description: What was sampled of its contents, V(none) where a LUKS header says what it is.
+              description: What was sampled of its contents, V(none) where a LUKS header says what it is. Up to 16 MiB
+                that is all, of a larger device less than 8 MiB.
               type: dict
               contains:
-                erased: {type: bool, description: "Whether all of it is zeros, or all of it ones."}
+                erased: {type: bool, description: "Whether each piece of it is all zeros or all ones."}
                 start_erased: {type: bool, description: "The same of the first MiB."}
-                digest: {type: str, description: "Names the sampled contents. A consent may give it."}
+                digest: {type: str, description: "Names the sampled contents. If not erased, a consent may give it."}
             named_by: {type: list, elements: str, description: "Lines and files of the configuration that name it."}
             parts_elsewhere:
               description: Which part of its file system lies on another device, V(none) where nothing does.
@@ -245,6 +246,7 @@ ansible_facts:
             active: {type: bool, description: "Whether it is swapped to."}
             at_boot: {type: bool, description: "Whether it will be at the next boot."}
             contents: {type: dict, description: "What is on the device, as of a volume. V(none) where it is mapped."}
+            wiping: {type: bool, description: "Whether the power was cut while its plain swap was overwritten."}
             fstab: {type: list, elements: int, description: "Lines of fstab that swap to the bare device."}
             resume: {type: str, description: "What resumes from it after hibernation, V(none) for nothing."}
             source: {type: list, elements: str, description: "Where it was read."}

@@ -23,14 +23,25 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup, _relocation, _shrink
+from ansible_collections.edgesec.hardening.plugins.module_utils import (
+    _cryptsetup,
+    _in_place,
+    _in_place_state,
+    _relocation,
+    _shrink,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
+from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import PREPARE, START, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup import begin_encryption
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins, pins_of, violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import identifiers, plan
 from ansible_collections.edgesec.hardening.plugins.module_utils._reencryption import Progress, is_under_way, progress
 from ansible_collections.edgesec.hardening.plugins.module_utils._relocation import place_header, put_back
 from ansible_collections.edgesec.hardening.plugins.module_utils._shrink import file_system_of, shrink, undo_shrink
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume import observe
 from tests.functional.conftest import RECOVERY_KEY, format_volume
 
 MIB = 1 << 20
@@ -327,6 +338,55 @@ def test_a_power_cut_while_the_header_is_placed(
     put_back(str(shrunk))
     assert shrunk.read_bytes() == before
     assert files.are_in(shrunk)
+
+
+def test_a_second_copy_that_was_half_written_is_put_back_and_never_offered_for_erasure(
+    shrunk: Path, header: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(shrunk, header)
+    found = file_system_of(str(shrunk))
+    assert found is not None
+    pwrite = os.pwrite
+
+    def cut(descriptor: int, data: bytes, at: int) -> int:
+        if data[:4] == b"SKUL":
+            pwrite(descriptor, data[:4096], at)
+            raise PowerCut
+        return pwrite(descriptor, data, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_relocation.os, "pwrite", cut)
+        with pytest.raises(PowerCut):
+            place_header(str(shrunk), header.read_bytes(), SIZE - SHIFT)
+    volume = Volume("data", str(shrunk), None, "encrypt_in_place", found.uuid)
+    facts = observe(volume)
+    assert (facts["interrupted"], identifiers(facts)) == (True, [])
+    assert look(Job(volume, (), "tpm2")).stage == PREPARE
+    with pytest.raises(Refused):
+        plan(facts, volume._replace(on_existing_data="erase"))
+    assert put_back(str(shrunk))
+    assert files.are_in(shrunk)
+
+
+@pytest.mark.usefixtures("undo")
+def test_the_work_is_done_on_the_device_that_was_looked_at(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(image)
+    found = file_system_of(str(image))
+    assert found is not None
+    started: list[Job] = []
+    monkeypatch.setattr(_in_place, "SHIFT", MIB)
+    monkeypatch.setattr(_in_place_state, "install_library", lambda: "")
+    monkeypatch.setattr(_in_place_state, "wait_until_begun", lambda _name: None)
+    monkeypatch.setattr(_in_place, "start", lambda job, _library, _key: started.append(job))
+    state = look(Job(Volume("data", str(link), None, "encrypt_in_place", found.uuid), (), "tpm2"))
+    assert state.job.volume.device == str(link), "what is sealed is named as it was declared"
+    link.unlink()
+    link.symlink_to("/dev/null")
+    state._replace(stage=START).start(RECOVERY_KEY)
+    assert [job.volume.device for job in started] == [str(image)]
 
 
 def header_of_whole(image: Path):  # type: ignore[no-untyped-def]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup, _volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from tests.functional.conftest import RECOVERY_KEY, UUID, format_volume
@@ -252,3 +252,72 @@ def test_a_file_system_to_be_encrypted_in_place_is_left_to_the_one_who_does_it(b
     assert not seen.changed
     assert seen.values["intent"] == "encrypt_in_place"
     assert digest(blank) == before
+
+
+@pytest.mark.parametrize("beyond", [b"", b"what was there before"])
+def test_a_format_that_was_cut_before_its_first_keyslot(blank: Volume, beyond: bytes) -> None:
+    with_key(blank)
+    subprocess.run(["cryptsetup", "luksErase", "-q", blank.device], check=True)
+    with Path(blank.device).open("r+b") as file:
+        file.seek(20 << 20)
+        file.write(beyond)
+    new = "11111111-2222-3333-4444-555555555555"
+    asked: dict[str, Any] = {"uuid": new, "recovery_key": RECOVERY_KEY.decode()}
+    done = run(blank, **asked)
+    if beyond:
+        # Whether there is a backup of a header that opens it, nobody can tell from here.
+        assert f"on_existing_data: erase and consent: {UUID}" in done.error
+        done = run(blank, **asked, on_existing_data="erase", consent=UUID)
+    assert done.values["uuid"] == new
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+    assert not run(blank).changed
+
+
+def test_a_format_of_somebody_else_that_was_cut_is_left_alone(blank: Volume) -> None:
+    format_volume(blank.device, key=b"theirs", label="theirs", sector_size=512)
+    subprocess.run(["cryptsetup", "config", "--subsystem", "edgesec-unused", blank.device], check=True)
+    subprocess.run(["cryptsetup", "luksErase", "-q", blank.device], check=True)
+    before = digest(blank)
+    assert "it is not blank" in with_key(blank).error
+    assert digest(blank) == before
+
+
+@pytest.mark.parametrize("way", ["refuse", "erase"])
+def test_a_link_that_moves_meanwhile_leads_to_no_other_device(
+    blank: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "erase":
+        fill(blank, *EXT4)
+    other = Volume("other", str(tmp_path / "other"))
+    shutil.copy(blank.device, other.device)
+    before = fill(other, *EXT4)
+    link = tmp_path / "link"
+    link.symlink_to(blank.device)
+
+    def moved() -> tuple[str, int]:
+        link.unlink()
+        link.symlink_to(other.device)
+        return cipher()
+
+    cipher = _volume.cipher_for_this_processor
+    monkeypatch.setattr(_volume, "cipher_for_this_processor", moved)
+    _volume.make(Volume("data", str(link), None, way, EXT4[-1]), uuid=UUID, key=RECOVERY_KEY)
+    assert digest(other) == before
+    assert _cryptsetup.opens(blank.device, RECOVERY_KEY, slot="0")
+
+
+def test_a_device_that_a_process_writes_to_is_refused(blank: Volume, tmp_path: Path) -> None:
+    before = digest(blank)
+    (tmp_path / "link").symlink_to(blank.device)
+    writer = ["sh", "-c", 'exec 3<>"$1"; echo open; exec sleep 60', "sh", blank.device]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        for device in (blank.device, str(tmp_path / "link")):
+            error = with_key(Volume("data", device)).error
+            assert re.search(rf"\w+ \(pid {process.pid}\) writes {blank.device}", error), error
+            assert "Nothing was changed" in error
+        process.kill()
+    assert digest(blank) == before
+    with Path(blank.device).open("rb"):
+        assert with_key(blank).changed, "who only reads it does no harm"

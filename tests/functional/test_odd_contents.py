@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._blank import sample
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
+from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import PREPARE, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ADOPT, ENCRYPT_IN_PLACE, ERASE, plan
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import require_swap_or_blank
@@ -182,9 +185,28 @@ def test_what_an_erased_device_holds_is_blank(byte: bytes, device: Path) -> None
     assert facts["sample"]["erased"] is True
 
 
-def test_zeros_behind_ones_are_not_what_an_erased_device_holds(device: Path) -> None:
-    device.write_bytes(b"\xff" * (SIZE // 2) + bytes(SIZE // 2))
+@pytest.mark.parametrize("first", [b"\0", b"\xff"])
+def test_a_part_that_was_discarded_and_a_part_that_was_erased(first: bytes, device: Path) -> None:
+    device.write_bytes(first * (8 << 20) + (b"\xff" if first == b"\0" else b"\0") * (SIZE - (8 << 20)))
+    assert observe(volume(device))["blank"] is True
+    with device.open("r+b") as file:
+        file.seek(SIZE - 1)
+        file.write(b"\x0f")
     assert observe(volume(device))["blank"] is False
+
+
+@pytest.mark.parametrize("size", [1 << 30, 16 * 10**9 >> 20 << 20, 32 * 10**9 >> 20 << 20, 1000 * 10**9 >> 20 << 20])
+def test_data_at_a_round_place_is_seen(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "card"
+    round_places = (
+        [n << 20 for n in range(16, 1024, 16)] + [n << 30 for n in range(1, 64)] + [1 << n for n in range(40)]
+    )
+    for at in {at for at in round_places if at < size}:
+        with path.open("wb") as file:
+            file.truncate(size)
+            file.seek(at)
+            file.write(b"record")
+        assert not sample(str(path)).erased, at
 
 
 @pytest.mark.parametrize("kind", ["random data, as of closed plain dm-crypt", "a flattened image tree", "minix"])
@@ -305,3 +327,17 @@ def test_a_stored_image_is_a_file_of_its_file_system(device: Path, tmp_path: Pat
     assert "ext4" in str(refused.value)
     assert "encrypt_in_place and consent: " + facts["signatures"][0]["uuid"] in str(refused.value)
     assert "wipefs" not in str(refused.value)
+
+
+@pytest.mark.parametrize("at", [0x4000, 0x40000, 0x400000])
+def test_a_part_of_a_stored_header_does_not_stop_the_encryption_in_place(at: int, tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    with path.open("wb") as file:
+        file.truncate(128 << 20)
+    tool(["mkfs.ext4", "-q", "-U", OLD, str(path), "90M"])
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"SKUL\xba\xbe\0\2" + bytes(500))
+    asked = volume(path, on_existing_data=ENCRYPT_IN_PLACE, consent=OLD)
+    assert plan(observe(asked), asked).intent == ENCRYPT_IN_PLACE
+    assert look(Job(asked, (), "tpm2")).stage == PREPARE

@@ -7,14 +7,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils import _swap_boot
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import require_swap_or_blank
+from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_boot import (
+    OFFSET,
+    require_swap_or_blank,
+    swap_on,
+    wipe,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import WIPING, Swap
 
 LUKS = ["cryptsetup", "luksFormat", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--key-file", "-"]
 
@@ -65,3 +74,77 @@ def test_a_file_system_behind_a_swap_signature_is_refused(image: Path) -> None:
         file.write((1).to_bytes(4, "little"))
     with pytest.raises(Refused):
         require_swap_or_blank(str(image))
+
+
+class PowerCut(BaseException):
+    """The device stands still."""
+
+
+@pytest.mark.parametrize("page", [4096, 16384, 65536])
+@pytest.mark.parametrize("write", range(3))
+@pytest.mark.parametrize("seed", range(4))
+def test_a_power_cut_while_it_is_overwritten_leaves_what_the_next_boot_goes_on_with(
+    image: Path, monkeypatch: pytest.MonkeyPatch, page: int, write: int, seed: int
+) -> None:
+    source = random.Random(seed)
+    image.write_bytes(source.randbytes(2 << 20))
+    tool("mkswap", "-p", str(page), str(image))
+    left = [write]
+
+    def cut(descriptor: int, data: bytes, at: int) -> int:
+        left[0] -= 1
+        if left[0] >= 0:
+            return pwrite(descriptor, data, at)
+        for begin in range(0, len(data), 512):
+            if seed == 0 or source.random() < seed / 4:
+                pwrite(descriptor, data[begin : begin + 512], at + begin)
+        raise PowerCut
+
+    pwrite = os.pwrite
+    with monkeypatch.context() as patch:
+        patch.setattr(_swap_boot.os, "pwrite", cut)
+        with pytest.raises(PowerCut):
+            wipe(str(image), OFFSET)
+    if require_swap_or_blank(str(image)):
+        wipe(str(image), OFFSET)
+    assert image.read_bytes()[:OFFSET] == bytes(OFFSET)
+    assert require_swap_or_blank(str(image)) is False
+
+
+def test_a_file_system_behind_the_note_of_a_wipe_is_refused(image: Path) -> None:
+    tool("mkfs.ext4", "-q", str(image))
+    with image.open("r+b") as file:
+        file.write(WIPING)
+    with pytest.raises(Refused, match="ext4"):
+        wipe(str(image), OFFSET)
+
+
+def test_a_link_that_moves_meanwhile_leads_to_no_other_device(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool("mkswap", str(image))
+    other = tmp_path / "other"
+    other.write_bytes(bytes(64 << 20))
+    tool("mkfs.ext4", "-q", str(other))
+    before = other.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(image)
+    opened = []
+
+    def looked(device: str) -> bool:
+        found = require_swap_or_blank(device)
+        link.unlink()
+        link.symlink_to(other)
+        return found
+
+    def plain(device: str, *_rest: object, **_more: object) -> None:
+        opened.append(device)
+        raise EdgesecError(device, "enough", "None")
+
+    monkeypatch.setattr(_swap_boot, "_wait_for", lambda _swap: 64 << 20)
+    monkeypatch.setattr(_swap_boot, "require_swap_or_blank", looked)
+    monkeypatch.setattr(_swap_boot._cryptsetup, "open_plain", plain)
+    with pytest.raises(EdgesecError, match="enough"):
+        swap_on(Swap("scratch", str(link)))
+    assert opened == [str(image)]
+    assert other.read_bytes() == before

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._blocks import Blocks
+from ansible_collections.edgesec.hardening.plugins.module_utils._named import named_by
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
 
 DATA = Volume("data", "/dev/disk/by-partlabel/data")
@@ -129,3 +131,54 @@ def test_a_partition_that_is_named_names_its_disk(tree: Any) -> None:
     tree.write("/dev/vda1", "")
     tree.write("/etc/crypttab", "x /dev/vda1 none luks\n")
     assert collect(tree.root, [Volume("data", "/dev/vda")])["volumes"][0]["named_by"] == ["line 1 of /etc/crypttab"]
+
+
+SPACED = "/dev/disk/by-partlabel/edge\\x20data"
+
+
+@pytest.mark.parametrize("udev", [True, False])
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/fstab", "PARTLABEL=edge\\040data /data ext4 nofail 0 0\n"),
+        ("/etc/fstab", 'PARTLABEL="edge\\040data" /data ext4 nofail 0 0\n'),
+        ("/etc/fstab", "/dev/disk/by-partlabel/edge\\134x20data /data ext4 nofail 0 0\n"),
+        ("/etc/fstab", f"{SPACED} /data ext4 nofail 0 0\n"),
+        ("/etc/fstab", "PARTUUID=1A2B3C4D-03 /data ext4 nofail 0 0\n"),
+        ("/proc/cmdline", "quiet datadev=PARTUUID=1a2b3c4d-03\n"),
+        ("/etc/default/ring", "DEVICE=1a2b3c4d-03\n"),
+        ("/etc/systemd/system/x.mount", "[Mount]\nWhat=/dev/disk/by-partlabel/edge\\\\x20data\n"),
+        ("/etc/systemd/system/x.mount", "[Mount]\nWhat=PARTLABEL=edge\\x20data\n"),
+        ("/etc/edgesec/swap/s.json", '{"device": "/dev/disk/by-partlabel/edge\\\\x20data"}\n'),
+        ("/etc/systemd/system/x.service", "BindsTo=dev-disk-by\\x2dpartlabel-edge\\x5cx20data.device\n"),
+        ("/etc/default/ring", f"DEVICE={SPACED}\n"),
+        ("/etc/sysconfig/rawdevices", f"/dev/raw/raw1 {SPACED}\n"),
+        ("/etc/containers/systemd/db.container", "[Container]\nAddDevice=/dev/vda3\n"),
+        ("/etc/udev/rules.d/60-raw.rules", 'KERNEL=="vda3", SYMLINK+="asm/d1"\n'),
+        ("/etc/init.d/ring", "start) /usr/bin/ring /dev/vda3 ;;\n"),
+    ],
+)
+def test_ordinary_spellings_with_and_without_the_links_of_udev(path: str, text: str, udev: bool, tree: Any) -> None:
+    tree.block("vda3", "254:3")
+    tree.write("/sys/class/block/vda3/uevent", "DEVNAME=vda3\nPARTNAME=edge data\nPARTUUID=1a2b3c4d-03\n")
+    if udev:
+        tree.link(SPACED, "../../vda3")
+        tree.link("/dev/disk/by-partuuid/1a2b3c4d-03", "../../vda3")
+    tree.write(path, text)
+    (found,) = collect(tree.root, [Volume("data", "/dev/vda3")])["volumes"]
+    assert len(found["named_by"]) == 1
+    assert path in found["named_by"][0]
+
+
+def test_what_blkid_reads_in_the_partition_table_is_a_name_too(tree: Any) -> None:
+    tree.block("vda3", "254:3")
+    tree.write("/etc/fstab", "PARTUUID=1a2b3c4d-03 /data ext4 nofail 0 0\n")
+    block = Blocks(tree.root).named("vda3")
+    assert named_by(tree.root, "/dev/vda3", block) == []
+    assert named_by(tree.root, "/dev/vda3", block, ["PARTUUID=1a2b3c4d-03"]) == ["line 1 of /etc/fstab"]
+
+
+@pytest.mark.parametrize("rule", ['KERNEL=="vda*", GROUP="disk"', 'KERNEL=="vda33", GROUP="disk"', 'NAME=="vda3"'])
+def test_a_rule_of_udev_for_others_names_nothing(rule: str, device: Any) -> None:
+    device.write("/etc/udev/rules.d/1.rules", rule + "\n")
+    assert facts(device)["named_by"] == []

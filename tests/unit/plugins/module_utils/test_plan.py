@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import UNUSED, is_unfinished
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
     ENCRYPT_IN_PLACE,
     ERASE,
@@ -54,7 +55,15 @@ FACTS = st.fixed_dictionaries(
         "in_use_as": st.lists(WORDS, max_size=1),
         "interrupted": st.just(False),
         "luks": st.none()
-        | st.fixed_dictionaries({"version": st.sampled_from([1, 2]), "uuid": WORDS, "label": WORDS | st.just("")}),
+        | st.fixed_dictionaries(
+            {
+                "version": st.sampled_from([1, 2]),
+                "uuid": WORDS,
+                "label": WORDS | st.just(""),
+                "subsystem": st.sampled_from(["", UNUSED]),
+                "keyslots": st.lists(st.just({"id": "0"}), max_size=1),
+            }
+        ),
         "reason": st.none() | WORDS,
     }
 )
@@ -78,6 +87,7 @@ def test_nothing_is_planned_that_was_not_consented_to(facts: dict[str, Any], vol
     live = [signature for signature in facts["signatures"] or [] if signature["live"] is not False]
     assert len(live) <= 1, "of several things any may be in use"
     own = facts["luks"] is not None and facts["luks"]["label"] == label_of("data") and facts["luks"]["version"] == 2
+    own = own and not is_unfinished(facts["luks"])
     busy = facts["holders"] or facts["in_use_as"] or facts["partitions_in_use"]
     if intent is None:
         assert own
@@ -180,11 +190,33 @@ def test_a_detached_header_is_not_adopted() -> None:
     assert plan({**facts, "luks": {**luks, "data_offset": 1}}, Volume("data", "/dev/x", None, "adopt", "one")).intent
 
 
-def test_a_device_that_is_named_is_formatted_only_with_the_digest_of_its_contents() -> None:
-    sample = {"digest": "sha256:1", "erased": True}
-    facts = facts_with(named_by=["line 2 of /etc/crypttab"], sample=sample)
-    with pytest.raises(Refused, match=r"named by line 2 of /etc/crypttab.*consent: sha256:1"):
+def test_a_device_that_is_named_is_formatted_only_with_a_digest_of_its_own() -> None:
+    facts = facts_with(named_by=["line 2 of /etc/crypttab"], sample={"digest": "sha256:1", "erased": True})
+    (name,) = identifiers(facts)
+    with pytest.raises(Refused, match=rf"named by line 2 of /etc/crypttab.*consent: {name}"):
         plan(facts, Volume("data", "/dev/x"))
+    assert plan(facts, Volume("data", "/dev/x", None, "erase", name)).intent == ERASE
+    # What is erased looks the same on every device of its size.
+    others = [
+        {"device": "/dev/y"},
+        {"named_by": ["line 3 of /etc/crypttab"]},
+        {"sample": {"digest": "sha256:2", "erased": True}},
+    ]
+    for other in others:
+        with pytest.raises(Refused, match="names something else"):
+            plan({**facts, **other}, Volume("data", "/dev/x", None, "erase", name))
     with pytest.raises(Refused, match="names something else"):
-        plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:0"))
-    assert plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:1")).intent == ERASE
+        plan(facts, Volume("data", "/dev/x", None, "erase", "sha256:1"))
+
+
+def test_a_device_without_a_medium_is_refused() -> None:
+    with pytest.raises(Refused, match="its size is 0"):
+        plan(facts_with(size_bytes=0, blank=True), Volume("data", "/dev/x"))
+
+
+@pytest.mark.parametrize("name", ["/dev/disk/by-uuid/one", "/dev/disk/by-label/one"])
+@pytest.mark.parametrize("way", ["erase", "encrypt_in_place"])
+def test_a_name_that_goes_with_the_contents_is_refused(way: str, name: str) -> None:
+    facts = facts_with(signature("ext4", "one"), device=name)
+    with pytest.raises(Refused, match="Name the device below /dev/disk/by-partlabel"):
+        plan(facts, Volume("data", name, None, way, "one"))

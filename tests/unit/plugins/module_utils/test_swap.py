@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._swap import (
     plan,
     require_room,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import Swap, is_active, path_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import WIPING, Swap, is_active, path_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import declared_swap
 
 SWAP = Swap("scratch", "/dev/disk/by-partlabel/swap")
@@ -100,6 +100,12 @@ def test_what_an_earlier_boot_swapped_out_is_swapped_over_by_its_own_swap_alone(
     tree.block("vda4", "254:4", content=content[::-1])
     with pytest.raises(Refused, match="other than swap: data that no tool recognises"):
         plan(declared(tree))
+
+
+def test_swap_that_was_half_overwritten_is_overwritten_again(tree: Any) -> None:
+    tree.block("vda4", "254:4", content=WIPING + random.Random(1).randbytes((8 << 20) - len(WIPING)))
+    tree.link(SWAP.device, "../../vda4")
+    assert plan(declared(tree)) == [WIPE, INSTALL, START]
 
 
 def test_what_is_swapped_to_with_a_random_key_stays_as_it_is(tree: Any) -> None:
