@@ -19,7 +19,7 @@ from typing import Optional
 
 from ._blocks import CLASS, Block, Blocks
 from ._mountinfo import Mount, mount_around
-from ._observe import names_in, read_bytes, read_line, resolve
+from ._observe import names_in, read_bytes, read_line, resolve, under
 
 ENCRYPTED, CLEAR, UNKNOWN, MEMORY, REMOTE = "encrypted", "clear", "unknown", "memory", "remote"
 
@@ -122,7 +122,11 @@ class Below:
 
     def _overlay(self, mount: Mount, seen: frozenset[str]) -> str:
         upper = self.upper(mount)
-        return UNKNOWN if upper is None else self.file(upper, seen)
+        return UNKNOWN if upper is None or not self.is_seen(upper) else self.file(upper, seen)
+
+    def is_seen(self, upper: str) -> bool:
+        """Whether an upper directory is the one of that name here: an initramfs may have mounted it elsewhere."""
+        return upper.startswith("/") and os.path.isdir(under(self._root, upper))
 
     def _file_or_device(self, path: str, seen: frozenset[str]) -> str:
         path = path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path

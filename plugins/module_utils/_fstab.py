@@ -97,7 +97,12 @@ def find(lines: Sequence[Line], mount_point: str, real: Callable[[str], str] = s
 def first_for(lines: Sequence[Line], mount_point: str, real: Callable[[str], str] = str) -> Optional[Line]:
     """The first line that any of the readers takes for one of a mount point, disputed or not."""
     wanted = real(mount_point)
-    return next((line for line in lines if any(same_path(real(each.mount_point), wanted) for each in line.seen)), None)
+    return next((line for line in lines if any(_is_at(each.mount_point, wanted, real) for each in line.seen)), None)
+
+
+def _is_at(mount_point: str, wanted: str, real: Callable[[str], str]) -> bool:
+    """Whether a mount point is one; C(none) of swap is no path below the current directory."""
+    return same_path(real(mount_point) if mount_point.startswith("/") else mount_point, wanted)
 
 
 def set_options(

@@ -27,6 +27,7 @@ from ._cipher import cipher_for_this_processor
 from ._cli import WAIT_SECONDS, run
 from ._enrolment import BY_CONTROLLER
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
+from ._files import alone
 from ._fstab import find, parse, put_entry
 from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._going_back import Step, cause, go_back
@@ -42,7 +43,7 @@ from ._storage import Volume, read_mounts
 from ._superblock import FileSystem
 from ._volume import header_backup, require_recovery
 from ._volume_mount import GUARD, Mounting, look
-from ._writers import users_of
+from ._writers import mounted_by, users_of
 
 # LUKS2 header with its keyslots at the start, and as much at the end to which data moves.
 SHIFT = 16 << 20
@@ -127,7 +128,27 @@ def require_convertible(job: Job) -> FileSystem:
             f"it is mounted at {', '.join(elsewhere)}",
             "Unmount it there, or declare that directory as the mount of the volume",
         )
+    if not _mounts_of(device):
+        _require_free(device)
     return found
+
+
+def _require_free(device: str) -> None:
+    """See that nobody has a device that is not mounted here.
+
+    :raises Refused: somebody has, such as a container with mounts of its own.
+    """
+    try:
+        with alone(device):
+            return
+    except Refused:
+        holders = mounted_by(device)
+        raise Refused(
+            device,
+            "it is not mounted here, and still in use"
+            + (f": in another mount namespace, that of {'; '.join(holders[:5])}, it is mounted" if holders else ""),
+            "Nothing was encrypted. Stop what uses it, such as a container or a service with mounts of its own",
+        ) from None
 
 
 def start(job: Job, library: str, key: bytes) -> None:
@@ -210,6 +231,7 @@ def _switch(job: Job, found: FileSystem, key: bytes) -> None:
                 shrink(volume.name, device, found, size, path)
         for mount in mounts:
             _unmount(mount.mount_point)
+        _require_free(device)
         if found.type != "btrfs":
             report(volume.name, Report(SHRINKING))
             shrink(volume.name, device, found, size, None)

@@ -358,6 +358,8 @@ def _writes_to_another(device: _Device, mount: Mount) -> bool:
     upper = device.below.upper(mount)
     if upper is None:
         return True
+    if not device.below.is_seen(upper):
+        return False
     around = mount_around(device.mounts, resolve(device.root, upper))
     return around is not None and around.fstype != "overlay" and "ro" not in around.effective_options
 

@@ -86,6 +86,20 @@ def _identity(info: os.stat_result) -> tuple[int, ...]:
     return (info.st_rdev,) if stat.S_ISBLK(info.st_mode) else (info.st_dev, info.st_ino)
 
 
+def mounted_by(device: str) -> list[str]:
+    """The processes that see a block device mounted, in whatever mount namespace, in words."""
+    info = os.stat(device)
+    number = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
+    found = []
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):
+            mounts = [line.split() for line in _text(f"/proc/{pid}/mountinfo").splitlines()]
+            found += [
+                f"{_text(f'/proc/{pid}/comm').strip()} (pid {pid})" for words in mounts if words[2:3] == [number]
+            ][:1]
+    return found
+
+
 def users_of(mount_point: str) -> list[User]:
     """The processes with a file open, or their working directory, below a mount point: one path of each."""
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())

@@ -389,6 +389,30 @@ def test_the_work_is_done_on_the_device_that_was_looked_at(
     assert [job.volume.device for job in started] == [str(image)]
 
 
+def test_a_file_system_mounted_in_another_namespace_is_refused_and_its_user_named(image: Path, tmp_path: Path) -> None:
+    found = file_system_of(str(image))
+    assert found is not None
+    place = tmp_path / "place"
+    place.mkdir()
+    shown = subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True, check=False)
+    if shown.returncode:
+        pytest.skip("no loop devices here")
+    loop = shown.stdout.strip()
+    try:
+        script = 'mount "$1" "$2" || exit 1; echo up; exec sleep 60'
+        argv = ["unshare", "-m", "sh", "-c", script, "sh", loop, str(place)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            if process.stdout.readline() != b"up\n":
+                pytest.skip("nothing can be mounted here")
+            job = Job(Volume("data", loop, None, "encrypt_in_place", found.uuid), (), "tpm2")
+            with pytest.raises(Refused, match=rf"another mount namespace, that of \w+ \(pid {process.pid}\)"):
+                _in_place.require_convertible(job)
+            process.kill()
+    finally:
+        system("losetup", "-d", loop)
+
+
 def header_of_whole(image: Path):  # type: ignore[no-untyped-def]
     try:
         return header_of(str(image))

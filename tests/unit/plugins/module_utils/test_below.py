@@ -80,6 +80,7 @@ def test_written_in_clear_or_not_known(mount: str, expected: bool | None, device
     ],
 )
 def test_what_is_not_written_in_clear(mount: str, device: Any) -> None:
+    device.write("/upper/file", "")
     assert plain(device, mount) == []
 
 
@@ -103,6 +104,10 @@ def test_f2fs_is_on_the_devices_of_its_superblock(device: Any) -> None:
 
 def test_an_overlay_is_where_its_upper_directory_is(device: Any) -> None:
     overlay = "0:45 /data rw overlay overlay rw,lowerdir=/a,upperdir=/up/x"
+    for missing in (overlay, overlay.replace("/up/x", "up/x")):
+        found = plain(device, "254:16 /up ro ext4 /dev/vdb ro", missing)
+        assert found == [("/data", None)], "an initramfs had it elsewhere"
+    device.write("/up/x/file", "")
     assert plain(device, "254:16 /up rw ext4 /dev/vdb rw", overlay) == [("/up", False)]
     assert place_of(device.root, "/data")["encrypted"] is False
     assert plain(device, "254:16 /up ro ext4 /dev/vdb rw", overlay) == [("/data", False)]

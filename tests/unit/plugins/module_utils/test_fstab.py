@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._fstab import (
     Entry,
     encode_octal,
     find,
+    first_for,
     format_entry,
     parse,
     put_entry,
@@ -118,7 +122,7 @@ word = st.text(st.characters(min_codepoint=1, codec="utf-8"), min_size=1)
 option = st.text(st.characters(min_codepoint=1, codec="utf-8", exclude_characters=',"'), min_size=1)
 entries = st.builds(
     Entry,
-    word,
+    word.filter(lambda source: not source.startswith("#")),
     word.map(lambda path: "/" + path),
     word,
     st.lists(option, min_size=1).map(tuple),
@@ -163,3 +167,10 @@ def test_put_twice_is_put_once(text: str, entry: Entry) -> None:
     line = find(parse(once), entry.mount_point)
     assert line is not None
     assert line.entry == entry
+
+
+def test_the_mount_point_of_swap_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = parse("/swap none swap sw 0 0\n/dev/a data ext4 defaults 0 0\n")
+    for name in ("none", "data"):
+        assert first_for(lines, str(tmp_path / name), os.path.realpath) is None
