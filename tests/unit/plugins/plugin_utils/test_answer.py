@@ -199,7 +199,8 @@ def test_what_the_controller_half_adds_is_filtered_as_well(name: str, data: st.D
     """As the controller half of copy, which decodes content of the device by itself for a diff."""
     shape = answer_of(name)
     sides = st.dictionaries(st.sampled_from(["before", "after", "before_header", "after_header", "prepared"]), texts)
-    result: dict[str, Any] = data.draw(st.dictionaries(st.sampled_from([*shape, "module_stdout", "skip_reason"]), texts))
+    names = st.sampled_from([*shape, "module_stdout", "skip_reason"])
+    result: dict[str, Any] = data.draw(st.dictionaries(names, texts))
     result |= {"msg": data.draw(texts), "diff": data.draw(st.lists(sides)), "warnings": data.draw(st.lists(texts))}
     once = shown(result, shape)
     assert all(text.replace("\n", "").replace("\t", "").isprintable() for text in texts_of(once))
