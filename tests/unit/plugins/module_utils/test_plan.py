@@ -197,7 +197,7 @@ def test_a_device_that_is_named_is_formatted_only_with_a_digest_of_its_own() -> 
         plan(facts, Volume("data", "/dev/x"))
     assert plan(facts, Volume("data", "/dev/x", None, "erase", name)).intent == ERASE
     # What is erased looks the same on every device of its size.
-    others = [
+    others: list[dict[str, Any]] = [
         {"device": "/dev/y"},
         {"named_by": ["line 3 of /etc/crypttab"]},
         {"sample": {"digest": "sha256:2", "erased": True}},
