@@ -81,7 +81,7 @@ def look(volume: Volume, data: str) -> Remains:
     device, luks = volume.device, facts["luks"]
     if not facts["exists"]:
         raise Refused(device, "there is no such device", f"See that the device of the volume {volume.name} is right")
-    if luks is None and not facts["blank"]:
+    if luks is None and not facts["blank"] and not _is_left(facts):
         held = ", ".join(str(each["type"]) for each in facts["signatures"] or []) or facts["reason"] or "something else"
         raise Refused(device, f"it holds no LUKS2 volume, but {held}", "Nothing was changed. Empty it by hand")
     if luks is not None and (luks["version"], luks["label"]) != (2, label_of(volume.name)):
@@ -111,6 +111,15 @@ def look(volume: Volume, data: str) -> Remains:
         crypttab_before=crypttab,
         crypttab_after=without(crypttab, [line["line"] for line in facts["crypttab"] if line["opens_it"]]),
     )
+
+
+def _is_left(facts: dict[str, Any]) -> bool:
+    """Whether all that is there may be ciphertext that was kept, behind the zeros in place of its header."""
+    used = facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
+    sampled = facts["sample"]
+    if used or facts["signatures"] or facts["reason"] or sampled is None:
+        return False
+    return bool(sampled["start_erased"])
 
 
 def erase(remains: Remains, data: str, services: Sequence[str], recovery_key: Optional[bytes]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def header_of(path: str) -> Optional[Header]:
 
 def is_unfinished(luks: dict[str, Any]) -> bool:
     """Whether a header, as facts, was written by a format that was interrupted before it made the first keyslot."""
-    return luks["subsystem"] == UNUSED and not luks["keyslots"]
+    return luks.get("subsystem") == UNUSED and not luks["keyslots"]
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:

@@ -48,7 +48,7 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
         raise Refused(
             device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
         )
-    if facts["size_bytes"] == 0:
+    if facts.get("size_bytes") == 0:
         raise Refused(
             device,
             "its size is 0",

@@ -110,7 +110,7 @@ def plan(facts: dict[str, Any]) -> list[str]:
             steps.append(OFF)
         if facts["fstab"]:
             steps.append(FSTAB_OUT)
-        if contents["signatures"] or facts["wiping"]:
+        if contents["signatures"] or facts.get("wiping"):
             steps.append(WIPE)
     if not _STABLE.fullmatch(device):
         raise Refused(
@@ -164,7 +164,7 @@ def _is_erased(facts: dict[str, Any], contents: dict[str, Any]) -> bool:
     """
     if contents["signatures"] or contents["sample"] is None:
         return False
-    if facts["wiping"]:
+    if facts.get("wiping"):
         return True
     return bool(contents["sample"]["start_erased" if facts["at_boot"] else "erased"])
 
