@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ sys.stdin.readline()
 def test_who_keeps_a_file_system_busy_is_named_as_the_kernel_sees_it(device: Device, use: str) -> None:
     device.mount(device.boot)
     script, names = _USES[use]
-    argv = [*device.space.enter, "python3", "-c", _USER.replace("{use}", script), str(device.boot / "dir")]
+    # Not python3 by PATH, which may be a script that starts it.
+    argv = [*device.space.enter, sys.executable, "-c", _USER.replace("{use}", script), str(device.boot / "dir")]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
         assert user.stdout is not None
         assert user.stdout.readline() == "ready\n"
@@ -108,7 +110,7 @@ def test_who_keeps_a_file_system_busy_is_named_as_the_kernel_sees_it(device: Dev
             assert device.space.options(device.boot) >= RESTRICTED
         else:
             error = device.harden().error
-            assert f"python3 (pid {user.pid}) {names} {device.boot}/dir" in error
+            assert f"{Path(sys.executable).name} (pid {user.pid}) {names} {device.boot}/dir" in error
             assert error.count(f"(pid {user.pid})") == 1
             assert "ro" not in device.space.options(device.boot)
         user.communicate("\n")
