@@ -35,7 +35,7 @@ FAULTS = [EdgesecError("x", "broke"), OSError(5, "Input/output error"), Malforme
 # All that goes back after an error; each takes its steps by go_back.
 ROLL_BACKS = {
     ("_at_rest", "apply"),
-    ("_boot_console", "apply"),
+    ("_boot_console", "_write"),
     ("_boot_mounts", "apply"),
     ("_boot_window", "open_window"),
     ("_declared_files", "apply"),
