@@ -48,13 +48,15 @@ ROLL_BACKS = {
     ("_volume_key_rotation", "begin"),
 }
 # They put nothing back but what this process holds, or what the next attempt makes new: a context of the TPM, a
-# descriptor, a temporary file, a mapping that was opened a moment before.
+# descriptor, a temporary file, a mapping that was opened a moment before, a note that would have the latch set.
 OTHERS = {
     ("_files", "write_atomic"),
     ("_files", "_change"),
     ("_files", "_open_regular"),
+    ("_latch", "leaving"),
     ("_tpm2", "call"),
     ("_unlock", "_open"),
+    ("_unlock", "unlock"),
 }
 HELPERS = {"go_back", "_switch_back", "_start_services"}
 
