@@ -88,7 +88,7 @@ def test_a_key_that_is_not_fit_is_refused_and_nothing_is_changed(
         with pytest.raises(Refused, match=f"the key at {SRK_HANDLE} in the TPM: .*{', '.join(wrong)}.*evictcontrol"):
             refused()
     assert Path(volume.device).read_bytes() == before
-    assert not list(tmp_path.rglob("*.json"))
+    assert not list(Path(controller.root).rglob("etc/edgesec/**/*.json")), "an enrolment"
 
     tpm.client.call("tpm2_evictcontrol", "-Q", "-C", "o", "-c", SRK_HANDLE)
     assert controller.harden().action == SEAL, "what the remedy says is done"
