@@ -299,14 +299,22 @@ def test_a_line_that_stands_in_the_way_is_refused(board: Board, line: str, messa
 
 
 def test_a_line_that_is_there_gets_what_it_lacks_and_keeps_the_rest(board: Board) -> None:
-    board.crypttab.write_text(f'{THEIRS}\n data  UUID="{UUID}"\t-  discard,tpm2-device=/dev/tpm9,tries=3 # end\n')
+    board.crypttab.write_text(f"{THEIRS}\n data  UUID={UUID}\t-  discard,tpm2-device=/dev/tpm9,tries=3\n")
     board.harden()
     options = "discard,tpm2-device=auto,tries=1,nofail,headless=1,token-timeout=15s"
-    assert board.crypttab.read_text() == f'{THEIRS}\n data  UUID="{UUID}"\t- {options} # end\n'
+    assert board.crypttab.read_text() == f"{THEIRS}\n data  UUID={UUID}\t- {options}\n"
     assert board.look().as_result()["changed"] is False
     board.crypttab.write_text(THEIRS)
     board.harden()
     assert parse(board.crypttab.read_text())[-1].target == "data", "without the header being touched"
+
+
+def test_a_line_that_systemd_and_an_initramfs_read_differently_stays_as_it_is(board: Board) -> None:
+    before = f'{THEIRS}\n data  UUID="{UUID}"\t-  discard,tpm2-device=/dev/tpm9,tries=3 # end\n'
+    board.crypttab.write_text(before)
+    with pytest.raises(Refused, match="line 5 is read otherwise by systemd than by an initramfs"):
+        board.harden()
+    assert board.crypttab.read_text() == before
 
 
 def signed_policy(directory: Path, board: Board) -> Policy:
