@@ -121,13 +121,18 @@ def _responding(facts: View, _policy: View) -> Finding:
     return failed(tpm.maybe_text("reason") or "it does not answer")
 
 
-def _measured(facts: View, policy: View) -> Finding:
+def _not_judged(facts: View, policy: View) -> Optional[Finding]:
+    """The finding where nothing is sealed here, or there is no TPM; None where there is something to judge."""
     elsewhere = nothing_sealed(policy)
     if elsewhere is not None:
         return elsewhere
-    tpm = facts.child(AREA)
-    if not tpm.flag("present"):
-        return not_applicable("there is no TPM")
+    return None if facts.child(AREA).flag("present") else not_applicable("there is no TPM")
+
+
+def _measured(facts: View, policy: View) -> Finding:
+    elsewhere = _not_judged(facts, policy)
+    if elsewhere is not None:
+        return elsewhere
     pcrs = all_pcrs(facts, policy)
     missing = without_values(facts, pcrs)
     if missing is not None:
@@ -148,12 +153,10 @@ def _sealed(facts: View, policy: View) -> Finding:
 
 
 def _srk_fit(facts: View, policy: View) -> Finding:
-    elsewhere = nothing_sealed(policy)
+    elsewhere = _not_judged(facts, policy)
     if elsewhere is not None:
         return elsewhere
     tpm = facts.child(AREA)
-    if not tpm.flag("present"):
-        return not_applicable("there is no TPM")
     if not tpm.flag("responding"):
         return unknown(tpm.maybe_text("reason") or "the TPM does not answer")
     srk = tpm.maybe_child("srk")

@@ -37,7 +37,6 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._records import 
     readable_states,
     with_counter,
     with_state,
-    without_state,
     without_volume,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import HostRecord, Register
@@ -295,11 +294,6 @@ class FleetStore:
     def boot_state_ids(self, host: str) -> list[str]:
         """The ids of those, and of files beside them that somebody else has put there, so that these are noticed."""
         return sorted({*(state.id for state in self.boot_states(host)), *self.records.state_files(host)})
-
-    def retire_boot_state(self, host: str, identity: str) -> None:
-        """A boot state is to be approved no longer: the next run of tpm_keyslot has the device forget it for good."""
-        self._change(host, lambda record: without_state(record, identity))
-        self._files.journal("boot state retired", host, identity)
 
     def put_counter(self, host: str, uuid: str, value: int) -> None:
         """Keep how far the revocation counter of a volume has been signed for."""
