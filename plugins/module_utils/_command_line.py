@@ -49,7 +49,7 @@ _UNIT = re.compile(r"(.+)\.(?:target|service|socket|device|mount|automount|swap|
 _MANDATORY = ("selinux", "apparmor", "smack", "tomoyo")
 # Each sets the unit that is started, so that the last of them holds.
 _RUN_LEVELS = ("emergency", "_b", "rescue", "single", "_s", "s", "S", "1", "2", "3", "4", "5")
-# Those of which each one counts, and not the last alone.
+# Options that add up: every occurrence counts, not only the last.
 _COLLECTED = re.compile(
     r"(rd\.)?systemd\.(wants|mask|run|set_credential(_binary)?|mount_extra|swap_extra|pull|break)|rd\.?break|rd\.cmdline"
 )

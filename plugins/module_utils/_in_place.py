@@ -134,7 +134,7 @@ def require_convertible(job: Job) -> FileSystem:
 
 
 def _require_free(device: str) -> None:
-    """See that nobody has a device that is not mounted here.
+    """Refuse a device that somebody else has in use though it is not mounted here.
 
     :raises Refused: somebody has, such as a container with mounts of its own.
     """
@@ -198,7 +198,7 @@ def _encrypt(job: Job, key: bytes) -> None:
 
 
 def clear_up(volume: Volume) -> str:
-    """Undo what an earlier attempt left before there was a header; returns what is to be told of it."""
+    """Undo what an earlier attempt left before there was a header; returns a note for the operator."""
     put_back(volume.device)
     return undo_shrink(volume.name, volume.device)
 
@@ -257,7 +257,7 @@ def _switch(job: Job, found: FileSystem, key: bytes) -> None:
 
 
 def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]) -> tuple[list[str], str]:
-    """Undo a switch that failed before there was a header; returns what could not be undone, and what is to be told.
+    """Undo a switch that failed before there was a header; returns what could not be undone, and a note.
 
     :param fstab: as it was, and as it was guarded.
     """

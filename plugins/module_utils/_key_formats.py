@@ -103,7 +103,7 @@ BINARY_MAGICS = (
     *(OPENSSH_MAGIC, SSH_COM_MAGIC),
     *AGENT_BEGINS,
 )
-# A key that is small, or a ring of PGP, may have no byte by which it is told from a text.
+# A small key, or a PGP ring, may have no byte that tells it from text.
 MAYBE_BINARY = (*PGP_BEGINS, b"\x30")
 
 

@@ -33,7 +33,7 @@ _DROP_INS = (*_BEFORE_FSTAB, "/usr/local/lib/systemd/system", "/usr/lib/systemd/
 
 
 def require_fstab_to_hold(root: str, path: str, options: Collection[str]) -> None:
-    """See that no unit gives a mount point other options than its line in fstab.
+    """Refuse a mount point that a unit gives other options than its line in fstab.
 
     :param path: the mount point, with all links followed.
     :param options: what the mount must have.

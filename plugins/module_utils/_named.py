@@ -72,7 +72,7 @@ _MOST_NAMED = 8
 
 
 class Names:
-    """By which words a configuration can mean a block device, or a file in its place."""
+    """The words that a configuration may use for a block device, or for a file in its place."""
 
     def __init__(self, root: str, real: str, block: Optional[Block], tags: Sequence[str] = ()) -> None:
         self._root = root

@@ -52,7 +52,7 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
         raise Refused(
             device,
             "its size is 0",
-            "Nothing was changed. See that its medium is in place, or that its loop device is set",
+            "Nothing was changed. Insert its medium, or set up its loop device",
         )
     luks = facts["luks"]
     seen = contents(facts)
@@ -170,7 +170,7 @@ def _in_place_type(facts: dict[str, Any]) -> Optional[str]:
 
 
 def _require_one(facts: dict[str, Any], seen: str) -> None:
-    """Refuse a device of which nobody can tell from here what it is, whatever was consented to."""
+    """Refuse a device whose contents cannot be told apart, whatever was consented to."""
     if len(_live(facts)) > 1:
         raise Refused(
             facts["device"],
@@ -220,7 +220,7 @@ def _require_luks(facts: dict[str, Any], volume: Volume, seen: str) -> None:
     if luks["version"] == 2 and luks["data_offset"] == 0:
         raise Refused(
             device,
-            f"its data lies on another device, of which this is the detached header: {seen}",
+            f"it is a detached header, and its data lies on another device: {seen}",
             "Nothing was changed. A volume with a detached header cannot be adopted",
         )
     if luks["requirements"]:

@@ -106,7 +106,7 @@ def _dsa(fields: list[Field]) -> bytes:
 
 
 def require_dsa(prime: int, order: int, base: int, public: int, private: int) -> None:
-    """See that numbers are a key of DSA.
+    """Require that numbers are a DSA key.
 
     :raises Malformed: they are not.
     """

@@ -14,7 +14,7 @@ description:
   - A device with any signature, partition table, holder or mount, one that a configuration names, and one whose
     contents are not those of an erased device is refused with what was seen on it, and stays as it is, unless
     O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused, and so is one that
-    holds several things of which any may be in use.
+    holds several things, any of them possibly in use.
   - Of a device of more than 16 MiB, less than 8 MiB are read to see whether it is erased, at its start, at its end, at
     round places and at 512 others. Data without a signature that lies elsewhere, and that no configuration names, is
     missed.

@@ -46,7 +46,7 @@ _COMMON = {
 _DIFF = ("before", "after")
 _DIFF_HEADERS = ("before_header", "after_header")
 _DIFF_LINES = ("prepared",)
-# By which ansible-core says itself why it shows none.
+# With these ansible-core says why it shows no diff.
 _DIFF_LEFT_OUT = ("src_binary", "dst_binary", "src_larger", "dst_larger")
 _DEEPEST = 50
 _LONGEST_NAME = 80
@@ -74,7 +74,7 @@ def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -
     """
     for name in _STEERING:
         if name in answer:
-            raise _lie(subject, f"has {name}, by which it would steer the controller")
+            raise _lie(subject, f"has {name}, which would steer the controller")
     _require_own_facts(answer, shape, subject)
     try:
         values = _safe({name: value for name, value in answer.items() if not name.startswith("_ansible_")})

@@ -131,7 +131,7 @@ class DeviceAction(GatedBase):
         return {**result, "ansible_facts": {**result.get("ansible_facts", {}), **found}}
 
     def act(self) -> dict[str, Any]:
-        """Do the work; returns the result of the task, of which only that goes on which is documented."""
+        """Do the work; returns the result of the task. Only what is documented of it goes on."""
         return self._execute_module(task_vars=self._variables)
 
     @property

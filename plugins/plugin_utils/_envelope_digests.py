@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""A digest of each envelope in use, taken when it was put: by these the audit notices that one is another one, or gone.
+"""A digest of each envelope in use, taken when it is put: the audit notices one that was replaced or is gone.
 
 Envelopes are not authenticated (CMS EnvelopedData): whoever sees the certificate can make one. Nor are the digests,
 so who can write the store can change both; that is noticed by the test of the recovery key alone.

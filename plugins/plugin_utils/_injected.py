@@ -90,7 +90,7 @@ def settings_of(connection: ConnectionBase) -> set[str]:
 
 
 def require_own_variables(variables: Mapping[str, Any], settings: Collection[str] = ()) -> None:
-    """See that no variable of the host was set by the host itself.
+    """Refuse a host that has set a variable of its own by a fact.
 
     :param variables: those of a task, as an action plugin is given them.
     :param settings: see :func:`settings_of`.

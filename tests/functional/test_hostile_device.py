@@ -63,7 +63,7 @@ esac
 
 
 class Fleet:
-    """Hosts on the local connection, of which some lie, and a directory that shows what was written."""
+    """Hosts on the local connection, some of them liars, and a directory that shows what was written."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

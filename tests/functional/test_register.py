@@ -85,7 +85,7 @@ def test_the_secret_of_a_stolen_device_is_not_had_by_another_device_of_the_old_s
     for accept in ((), ("boot_change", "tpm_change", "policy_change")):
         with pytest.raises(Refused, match=f"is the one of {HOST}"):
             SigningGate(controller.store, ATTACKER, accept).sign(claimed(controller))
-    # The same words for a host that nobody else knows are signed, so that it is the record that holds them back.
+    # For a host that nobody else knows the same claim is signed: only the record held it back.
     shutil.rmtree(controller.store.path / "hosts" / HOST)
     stolen = SigningGate(Store(str(controller.store.path), controller), ATTACKER).sign(claimed(controller))
     assert unseal(controller.tpm.client, token, parse_approval(stolen["proof"]))
