@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
+from ._declared_volume import Volume, label_of
 from ._enrolment import announce_change
 from ._errors import EdgesecError, Refused
 from ._luks2 import Header
 from ._luks2_check import check
 from ._luks_header import describe
-from ._plan import label_of
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
-from ._storage import Volume
 from ._upkeep import Upkeep, keep_up, retire
 from ._volume import compressed, header_backup, header_copy, require_header, require_recovery
 

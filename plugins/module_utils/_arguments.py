@@ -15,12 +15,12 @@ from typing import Any, Optional
 
 from ._at_rest import Wanted
 from ._credentials import Declared
+from ._declared_volume import Volume
 from ._errors import EdgesecError
 from ._file_access import parse_mode
 from ._greengrass_places import CLASSIC_ROOT
 from ._mountinfo import BOOT_PATHS
 from ._search import Search
-from ._storage import Volume
 from ._swap_device import Swap
 from ._systemd_creds import BY_TPM_ALONE, BY_TPM_AND_HOST, Sealing
 

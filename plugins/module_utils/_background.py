@@ -18,8 +18,7 @@ from contextlib import contextmanager, suppress
 
 from ._cli import SEARCH_PATH, WAIT_SECONDS, run
 from ._errors import EdgesecError, Refused
-
-DIRECTORY = "/run/edgesec/work"
+from ._places import WORK_DIRECTORY
 
 _START_SECONDS = WAIT_SECONDS
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
@@ -33,11 +32,11 @@ def start(name: str, argv: Sequence[str], secret: bytes) -> None:
     :param argv: the program reads C(secret) on its standard input, which is a pipe: nothing is written to a disk.
     :raises EdgesecError: it did not start.
     """
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
     if not os.path.isdir("/run/systemd/system"):
         _daemon(argv, secret)
         return
-    fifo = os.path.join(DIRECTORY, f"{name}.fifo")
+    fifo = os.path.join(WORK_DIRECTORY, f"{name}.fifo")
     if os.path.lexists(fifo):
         os.unlink(fifo)
     os.mkfifo(fifo, 0o600)
@@ -86,7 +85,7 @@ def only_one(name: str) -> Iterator[None]:
 
     :raises Refused: it goes on already.
     """
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
     with open(_lock(name), "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +112,7 @@ def _unit(name: str, properties: Sequence[str]) -> list[str]:
 
 
 def _lock(name: str) -> str:
-    return os.path.join(DIRECTORY, f"{name}.lock")
+    return os.path.join(WORK_DIRECTORY, f"{name}.lock")
 
 
 def _feed(name: str, fifo: str, secret: bytes) -> None:

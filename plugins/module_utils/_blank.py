@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ._luks_header import read_at
+from ._files import read_at
 
 # All of a small device is read. Of a larger one: its start, where nearly everything begins; its end, where RAID, GPT
 # and others keep copies; a block at each round place, where people tell a program to keep its data; and as many blocks

@@ -20,11 +20,12 @@ from ._boot_window_hooks import window_facts
 from ._command_line import without_secrets
 from ._efivars import GLOBAL, LOADER, flag, path_of, string
 from ._event_log import PATH as EVENT_LOG
+from ._fstab import FSTAB
 from ._fstab import parse as parse_fstab
-from ._mountinfo import BOOT_PATHS, Mount, mounted_at
+from ._mountinfo import BOOT_PATHS, MOUNTINFO, Mount, mounted_at, read_mounts
 from ._observe import is_directory, json_clean, read_line, read_text, resolve, under
 from ._secure_boot import variable
-from ._storage import FSTAB, MOUNTINFO, fstab_facts, read_mounts
+from ._storage import fstab_facts
 
 LOCKDOWN = "/sys/kernel/security/lockdown"
 CMDLINE = "/proc/cmdline"

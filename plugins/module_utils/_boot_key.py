@@ -12,6 +12,7 @@ import os
 from typing import Any, NamedTuple, Optional, Union
 
 from ._counter import counter_of, value_of
+from ._declared_volume import Volume
 from ._enrolment import enrolled_names, read_enrolment
 from ._errors import Refused
 from ._key_file import KeyFile
@@ -19,7 +20,6 @@ from ._key_source import FileSource
 from ._luks2 import Header
 from ._seal_status import token_of
 from ._sealing import luks_key, unseal
-from ._storage import Volume
 from ._token import BANK, Approval, Token
 from ._tpm2 import Tpm2
 

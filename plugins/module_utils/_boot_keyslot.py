@@ -13,22 +13,14 @@ from contextlib import suppress
 from typing import NamedTuple, Optional
 
 from . import _cryptsetup
-from ._enrolment import (
-    DIRECTORY,
-    BootToken,
-    Enrolment,
-    announce_change,
-    boot_slots,
-    boot_tokens,
-    read_enrolment,
-    write_enrolment,
-)
+from ._declared_volume import Volume
+from ._enrolment import BootToken, Enrolment, announce_change, boot_slots, boot_tokens, read_enrolment, write_enrolment
 from ._errors import EdgesecError, Malformed, Refused
 from ._files import sync_directory, write_atomic
 from ._luks2 import Header
 from ._luks2_check import Pins, pins_of
+from ._places import ENROLMENTS
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
-from ._storage import Volume
 from ._volume import require_bootable, require_header
 
 
@@ -128,7 +120,7 @@ def _enrolled_slot(place: Place, header: Header) -> Optional[str]:
 
 def _intent(place: Place) -> str:
     """Names the keyslot that is being added, so that after a power cut the next run knows it for its own."""
-    return os.path.join(place.root, DIRECTORY, f"{place.volume.name}.adding")
+    return os.path.join(place.root, ENROLMENTS, f"{place.volume.name}.adding")
 
 
 def _begin(place: Place, slot: str) -> None:

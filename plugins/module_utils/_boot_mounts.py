@@ -18,10 +18,9 @@ from ._fstab import Entry, Line, find, parse, put_entry, set_options
 from ._fstab_file import put_in_place, read_table
 from ._going_back import Step, cause, go_back
 from ._mount_units import require_fstab_to_hold
-from ._mountinfo import Mount, mounted_at, same_path
+from ._mountinfo import Mount, mounted_at, read_mounts, same_path
 from ._observe import json_clean
 from ._remount import FLAGS, RESTRICTIONS, is_shared, remount
-from ._storage import read_mounts
 from ._writers import writers_on
 
 # What an option of the running file system must keep when a line of fstab is made from it: who may read the files.

@@ -22,17 +22,18 @@ from contextlib import contextmanager, suppress
 from typing import Callable, Optional
 
 from . import _background
-from ._boot_window_state import DIRECTORY, GOVERNED, STATE, Holder, Opened, Refusal, State, parse, parse_governed
+from ._boot_window_state import GOVERNED, STATE, Holder, Opened, Refusal, State, parse, parse_governed
 from ._cli import run
 from ._errors import EdgesecError, Malformed
 from ._files import write_atomic
 from ._going_back import Step, cause, go_back
 from ._mountinfo import Mount, mounted_at, parse_mountinfo
+from ._places import BOOT_WINDOW
 from ._process import Process
 from ._remount import is_shared, remount
 from ._writers import writers_on
 
-WAKE = f"/{DIRECTORY}/wake"
+WAKE = f"/{BOOT_WINDOW}/wake"
 
 _LOCK_SECONDS = 90.0
 # The library that this runs from: the directory of its package.
@@ -247,10 +248,10 @@ def _locked() -> Iterator[None]:
     :raises EdgesecError: another one is at it for too long: nobody who installs packages is to wait for ever.
     """
     # One after the other: the mode is that of the last one only.
-    for directory in (os.path.dirname(DIRECTORY), DIRECTORY):
+    for directory in (os.path.dirname(BOOT_WINDOW), BOOT_WINDOW):
         os.makedirs(f"/{directory}", mode=0o700, exist_ok=True)
     deadline = time.monotonic() + _LOCK_SECONDS
-    with open(f"/{DIRECTORY}/lock", "w", encoding="ascii") as lock:
+    with open(f"/{BOOT_WINDOW}/lock", "w", encoding="ascii") as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -258,7 +259,7 @@ def _locked() -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise EdgesecError(
-                        f"/{DIRECTORY}/lock",
+                        f"/{BOOT_WINDOW}/lock",
                         f"has been held by another boot-window for {_LOCK_SECONDS:g} s",
                         "See whether the boot device still answers",
                     ) from None

@@ -19,9 +19,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
-from ._boot_window_state import DIRECTORY, GOVERNED, STATE, Holder, State, parse, parse_governed
+from ._boot_window_state import GOVERNED, STATE, Holder, State, parse, parse_governed
 from ._errors import Malformed
 from ._observe import read_bytes, read_text, under
+from ._places import BOOT_WINDOW
 
 _PROGRAM = "usr/lib/edgesec/boot-window"
 _MANAGED = "Managed by the edgesec.hardening collection: makes boot file systems writable while"
@@ -234,7 +235,7 @@ def window_facts(root: str) -> dict[str, Any]:
 
 def _is_for_us(root: str) -> bool:
     """Whether this user would see a window that is open."""
-    directory = under(root, os.path.dirname(DIRECTORY))
+    directory = under(root, os.path.dirname(BOOT_WINDOW))
     return not os.path.lexists(directory) or os.access(directory, os.X_OK)
 
 

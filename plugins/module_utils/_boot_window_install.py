@@ -16,11 +16,10 @@ from typing import NamedTuple
 from . import _boot_window_hooks as hooks
 from ._boot_window_state import GOVERNED, governed_text
 from ._files import sync_directory
-from ._fstab import find
+from ._fstab import FSTAB, find
 from ._fstab import parse as parse_fstab
-from ._mountinfo import mounted_at
+from ._mountinfo import mounted_at, read_mounts
 from ._observe import read_text, under
-from ._storage import FSTAB, read_mounts
 from ._systemd_reload import reloaded_after
 from ._unlock_service import install, missing_library
 from ._whole_files import Change, missing_files, writing

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
+from ._places import BOOT_WINDOW
 from ._process import Process
 
-DIRECTORY = "run/edgesec/boot-window"
-STATE = "run/edgesec/boot-window/state.json"
+STATE = f"{BOOT_WINDOW}/state.json"
 GOVERNED = "etc/edgesec/boot-mounts.json"
 
 _VERSION = 1

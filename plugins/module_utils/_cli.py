@@ -23,7 +23,7 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_SHOWN = 200
 
 # Debian package of each tool whose name does not tell it.
-_PACKAGES = {
+PACKAGES = {
     "blkid": "util-linux",
     "cryptsetup": "cryptsetup-bin",
     "findmnt": "util-linux",
@@ -87,7 +87,7 @@ def require_tool(name: str) -> str:
     """
     path = find_tool(name)
     if path is None:
-        package = "tpm2-tools" if name.startswith("tpm2_") else _PACKAGES.get(name, name)
+        package = "tpm2-tools" if name.startswith("tpm2_") else PACKAGES.get(name, name)
         raise ToolMissing(name, f"no such program in {SEARCH_PATH}", f"Install it (on Debian: apt install {package})")
     return path
 

@@ -159,8 +159,7 @@ class _Walk:
             if not is_file and not entry.is_dir(follow_symlinks=False):
                 continue
             name = entry.name
-            path = prefix + name
-            if excluded is not None and excluded(path):
+            if excluded is not None and excluded(prefix + name):
                 counts["excluded"] += 1
                 continue
             if not is_file:
@@ -171,11 +170,12 @@ class _Walk:
             _stem, dot, end = name.rpartition(".")
             if dot and end.lower() in unopened:
                 counts["by_name"] += 1
-            else:
-                try:
-                    self._look(level, name, path)
-                except OSError as error:
-                    self._cannot_read(path, error)
+                continue
+            path = prefix + name
+            try:
+                self._look(level, name, path)
+            except OSError as error:
+                self._cannot_read(path, error)
             self.last = path
         return None
 

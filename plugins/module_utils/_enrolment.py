@@ -19,10 +19,10 @@ from ._key_file import TYPE as KEY_FILE
 from ._key_file import KeyFile, parse_key_file
 from ._luks2 import Header
 from ._luks2_check import Pins
+from ._places import ENROLMENTS
 from ._token import TYPE as TPM
 from ._token import Token, parse_token
 
-DIRECTORY = "etc/edgesec/tpm"
 VERSION = 1
 
 # Who opens a volume at boot.
@@ -71,7 +71,7 @@ def boot_slots(header: Header) -> list[str]:
 
 def path_of(name: str, root: str = "/") -> str:
     """Where the enrolment of a volume is kept."""
-    return os.path.join(root, DIRECTORY, f"{name}.json")
+    return os.path.join(root, ENROLMENTS, f"{name}.json")
 
 
 def parse_enrolment(data: bytes) -> Enrolment:
@@ -152,7 +152,7 @@ def announce_change(name: str, root: str = "/") -> None:
 def enrolled_names(root: str = "/") -> list[str]:
     """The names of all volumes that have an enrolment."""
     try:
-        files = os.listdir(os.path.join(root, DIRECTORY))
+        files = os.listdir(os.path.join(root, ENROLMENTS))
     except OSError:
         return []
     return sorted(file[: -len(".json")] for file in files if file.endswith(".json"))

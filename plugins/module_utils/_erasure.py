@@ -20,6 +20,7 @@ from . import _cryptsetup
 from ._blocks import Blocks
 from ._cli import WAIT_SECONDS, run
 from ._crypttab import CRYPTTAB, without
+from ._declared_volume import Volume
 from ._discard import discard, left_to_a_person
 from ._errors import EdgesecError, Refused, ToolFailed
 from ._files import memory_directory, overwrite
@@ -27,8 +28,9 @@ from ._fstab import parse
 from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
 from ._luks2 import Header
 from ._luks_header import header_of
+from ._mountinfo import read_mounts
+from ._places import mapper_of
 from ._reencryption import describes_reencryption
-from ._storage import Volume, read_mounts
 from ._volume import label_of, observe
 
 DISCARD, OVERWRITE, KEEP = "discard", "overwrite", "keep"
@@ -107,7 +109,7 @@ def look(volume: Volume, data: str) -> Remains:
         mapping=mapping,
         mounts=_mounts_of(mapping) if mapping else (),
         fstab_before=fstab,
-        fstab_after=_without(fstab, {f"/dev/mapper/{volume.name}", device, *([mapping] if mapping else [])}),
+        fstab_after=_without(fstab, {mapper_of(volume.name), device, *([mapping] if mapping else [])}),
         crypttab_before=crypttab,
         crypttab_after=without(crypttab, [line["line"] for line in facts["crypttab"] if line["opens_it"]]),
     )

@@ -263,3 +263,17 @@ def file_type(mode: int) -> str:
         stat.S_IFIFO: "pipe",
     }
     return kinds.get(stat.S_IFMT(mode), "device")
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """What is at a place of a device or file, as far as that reaches.
+
+    :raises OSError: it cannot be read.
+    """
+    data = b""
+    while len(data) < size:
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data

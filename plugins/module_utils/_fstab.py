@@ -19,6 +19,8 @@ from typing import Callable, NamedTuple, Optional
 from ._errors import Malformed, Refused
 from ._mountinfo import decode_octal, same_path
 
+FSTAB = "/etc/fstab"
+
 _FIELD = re.compile(r"[^ \t]+")
 # A comma inside double quotes belongs to the option: context="system_u:object_r:boot_t:s0:c1,c2".
 _OPTION = re.compile(r'(?:"[^"]*"|[^,"]|")+')

@@ -13,9 +13,9 @@ import hashlib
 import json
 import os
 
+from ._files import read_at
 from ._luks2 import Header
 from ._luks2_check import Pins, check
-from ._luks_header import read_at
 
 
 def digest_of(header: Header, path: str) -> bytes:

@@ -15,15 +15,16 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
+from ._declared_volume import Volume
 from ._enrolment import Enrolment, announce_change, read_enrolment
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
 from ._files import memory_directory
 from ._luks2 import Header
 from ._luks2_check import check, pins_of
 from ._luks_header import header_of
+from ._places import mapper_of
 from ._signatures import probe
 from ._slots import RECOVERY_SLOT
-from ._storage import Volume
 from ._volume import require_header, require_recovery
 
 # More than a header and its keyslot areas ever have.
@@ -134,7 +135,7 @@ def _require_data(volume: Volume, path: str, recovery_key: bytes) -> None:
             volume.device, f"the escrowed header does not open it ({error.stderr})", "Nothing was changed"
         ) from None
     try:
-        found = probe(f"/dev/mapper/{name}")
+        found = probe(mapper_of(name))
     finally:
         _cryptsetup.close_volume(name)
     if not found.something:

@@ -25,6 +25,7 @@ from . import _background, _cryptsetup
 from ._background import launch, only_one
 from ._cipher import cipher_for_this_processor
 from ._cli import WAIT_SECONDS, run
+from ._declared_volume import Volume, label_of
 from ._enrolment import BY_CONTROLLER
 from ._errors import EdgesecError, Malformed, Refused, ToolFailed
 from ._files import alone
@@ -33,13 +34,12 @@ from ._fstab_file import FSTAB, put_in_place, read_fstab
 from ._going_back import Step, cause, go_back
 from ._libcryptsetup import begin_encryption
 from ._luks_header import header_of
-from ._mountinfo import Mount
-from ._plan import label_of
+from ._mountinfo import Mount, read_mounts
+from ._places import WORK_DIRECTORY, unlock_unit_of
 from ._relocation import place_header, put_back
-from ._resume import DIRECTORY, DONE, FAILED, PREPARING, Report, finish, report, work_of
+from ._resume import DONE, FAILED, PREPARING, Report, finish, report, work_of
 from ._shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
 from ._slots import RECOVERY_SLOT
-from ._storage import Volume, read_mounts
 from ._superblock import FileSystem
 from ._volume import header_backup, require_recovery
 from ._volume_mount import GUARD, Mounting, look
@@ -72,7 +72,7 @@ class Job(NamedTuple):
     @property
     def header(self) -> str:
         """The file with the prepared header, on tmpfs."""
-        return os.path.join(DIRECTORY, f"{self.volume.name}.header")
+        return os.path.join(WORK_DIRECTORY, f"{self.volume.name}.header")
 
 
 def parse_job(data: bytes) -> Job:
@@ -92,7 +92,7 @@ def prepare(job: Job, *, uuid: str, key: bytes) -> bytes:
     device = job.volume.device
     found = require_convertible(job)
     cipher, key_bits = cipher_for_this_processor()
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
     with open(job.header, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.truncate(SHIFT)
     _cryptsetup.format_device(
@@ -156,7 +156,7 @@ def start(job: Job, library: str, key: bytes) -> None:
 
     :param library: directory with this library as the package C(edgesec).
     """
-    path = os.path.join(DIRECTORY, f"{job.volume.name}.job")
+    path = os.path.join(WORK_DIRECTORY, f"{job.volume.name}.job")
     with open(path, "wb") as file:
         file.write(job.to_bytes())
     report(job.volume.name, Report(PREPARING))
@@ -303,7 +303,7 @@ def _guarded(text: str, job: Job, found: FileSystem) -> str:
     line = find(parse(text), path, os.path.realpath) if path else None
     if line is None or line.entry is None or any(option.startswith(GUARD) for option in line.entry.options):
         return text
-    guard = f"x-systemd.after=edgesec-unlock@{job.volume.name}.service" if job.unlock != BY_CONTROLLER else "noauto"
+    guard = f"x-systemd.after={unlock_unit_of(job.volume.name)}" if job.unlock != BY_CONTROLLER else "noauto"
     added = [option for option in ("nofail", guard) if option not in line.entry.options]
     options = (*line.entry.options, *added, f"{GUARD}{'+'.join(added)}")
     return put_entry(
@@ -361,7 +361,7 @@ def _mounted(device: str, volume: Volume) -> Iterator[str]:
     if mounts:
         yield mounts[0].mount_point
         return
-    path = os.path.join(DIRECTORY, f"{volume.name}.mount")
+    path = os.path.join(WORK_DIRECTORY, f"{volume.name}.mount")
     os.makedirs(path, mode=0o700, exist_ok=True)
     run(["mount", "-o", "nodev,nosuid,noexec", device, path])
     try:

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, Optional
 from . import _cryptsetup
 from ._blocks import Block, Blocks
 from ._boot_keyslot import Place, bind, free_slot
+from ._declared_volume import Volume
 from ._errors import Malformed, Refused
 from ._key_file import KeyFile, is_inside
 from ._key_token import FILE_SYSTEMS, KEY_BYTES, make_key, mounted, read_key
 from ._luks2 import Header
-from ._mountinfo import mounted_at
+from ._mountinfo import mounted_at, read_mounts
 from ._reencryption import is_under_way
 from ._signatures import probe
-from ._storage import Volume, read_mounts
 from ._unlock_facts import enrolled_key_file
 from ._volume import require_header, require_recovery
 

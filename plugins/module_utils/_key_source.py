@@ -20,6 +20,7 @@ from ._key_file import KeyFile
 from ._key_token import KEY_BYTES, mounted, read_key
 from ._latch import Latch
 from ._luks2 import Header
+from ._places import unlock_unit_of
 from ._sealing import Leaving, luks_key, unseal
 from ._tickets import Tickets
 from ._token import BANK, TYPE, Approval, Token, parse_token
@@ -154,7 +155,7 @@ class FileSource(NamedTuple):
             "token_missing",
             self.name,
             f"the token with its key file, {self.node}, did not appear within {seconds:g} s",
-            f"Insert it, and run systemctl start edgesec-unlock@{self.name}",
+            f"Insert it, and run systemctl start {unlock_unit_of(self.name)}",
         )
 
     def key(self, _header: Header, _copy: str) -> Key:

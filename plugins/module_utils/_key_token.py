@@ -17,18 +17,18 @@ from typing import Optional
 
 from ._cli import LOOK_SECONDS, run
 from ._files import sync_directory, write_atomic
+from ._places import RUN_DIRECTORY
 
 KEY_BYTES = 32
 # Whoever can insert a token has the kernel read its file system, so only these are.
 FILE_SYSTEMS = ("vfat", "ext4")
-DIRECTORY = "/run/edgesec"
 
 
 @contextmanager
 def mounted(device: str, *, options: str = "ro") -> Iterator[str]:
     """Mount a token where only root can reach it; C(options) beside those that keep its files from doing anything."""
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
-    path = tempfile.mkdtemp(prefix="token-", dir=DIRECTORY)
+    os.makedirs(RUN_DIRECTORY, mode=0o700, exist_ok=True)
+    path = tempfile.mkdtemp(prefix="token-", dir=RUN_DIRECTORY)
     try:
         run(
             ["mount", "-t", ",".join(FILE_SYSTEMS), "-o", f"{options},nodev,nosuid,noexec", device, path],

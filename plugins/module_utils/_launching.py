@@ -14,13 +14,14 @@ import time
 from importlib import import_module
 from typing import Any
 
-from ._background import DIRECTORY, is_running
+from ._background import is_running
 from ._errors import EdgesecError
 from ._files import write_atomic
+from ._places import WORK_DIRECTORY
 from ._resume import PREPARING, Report, last_report, work_of
 
 _BEGIN_SECONDS = 120.0
-_LIBRARY = os.path.join(DIRECTORY, "lib")
+_LIBRARY = os.path.join(WORK_DIRECTORY, "lib")
 
 
 def install_library() -> str:

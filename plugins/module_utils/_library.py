@@ -30,18 +30,8 @@ from typing import Any
 from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._errors import EdgesecError
 from ._files import sync_directory
-from ._runtime import (
-    CACHE,
-    DIRECTORY,
-    MODULES,
-    PACKAGE,
-    RELOAD_OWED,
-    digest_of,
-    launchers,
-    library_of,
-    strays,
-    superseded,
-)
+from ._places import LIBRARY, PACKAGE, RELOAD_OWED
+from ._runtime import CACHE, MODULES, digest_of, launchers, library_of, strays, superseded
 from ._whole_files import Change, File, missing_files, removals, write, writing
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
@@ -82,7 +72,7 @@ def install_library(root: str) -> None:
     """
     wanted = sources()
     library = _library_of(wanted)
-    directory = os.path.join(root, DIRECTORY)
+    directory = os.path.join(root, LIBRARY)
     with writing(directory):
         os.makedirs(directory, mode=0o755, exist_ok=True)
         # Before the wait for another run: a library that this one has superseded may still be imported from.
@@ -117,10 +107,10 @@ def _locked(directory: str) -> Iterator[None]:
 
 def _build(root: str, library: str, wanted: Mapping[str, str]) -> None:
     """Have a library complete, compiled and synced; what is damaged in one that runs is replaced file by file."""
-    unfinished = os.path.join(root, DIRECTORY, _UNFINISHED)
+    unfinished = os.path.join(root, LIBRARY, _UNFINISHED)
     _remove(unfinished)
     try:
-        write(missing_files(root, _files(f"{DIRECTORY}/{_UNFINISHED}/{PACKAGE}", wanted)))
+        write(missing_files(root, _files(f"{LIBRARY}/{_UNFINISHED}/{PACKAGE}", wanted)))
         package = os.path.join(unfinished, PACKAGE)
         # The unit may not write there, and compiling is a good part of a small board's boot.
         for name in wanted:
@@ -190,7 +180,7 @@ def _files(package: str, wanted: Mapping[str, str]) -> list[File]:
 
 
 def _launchers(directory: str) -> list[File]:
-    return [(f"{DIRECTORY}/{name}", text, 0o755) for name, text in launchers(directory).items()]
+    return [(f"{LIBRARY}/{name}", text, 0o755) for name, text in launchers(directory).items()]
 
 
 def _remove(path: str) -> None:

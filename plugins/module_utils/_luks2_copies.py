@@ -22,9 +22,9 @@ import struct
 from typing import NamedTuple, Optional
 
 from ._errors import Malformed
+from ._files import read_at
 from ._luks2 import LEGAL_HEADER_SIZES, MOST_HEADER_BYTES, Header
 from ._luks2_text import is_plain, parse, spelled
-from ._luks_header import read_at
 
 _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 _BINARY_BYTES = 4096

@@ -12,6 +12,7 @@ import os
 from typing import Any, NamedTuple, Optional
 
 from ._errors import Malformed
+from ._files import read_at
 from ._luks2 import HEADER_BYTES, LEGAL_HEADER_SIZES, Header, read_header
 
 # Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
@@ -90,20 +91,6 @@ def header_of(path: str) -> Optional[Header]:
 def is_unfinished(luks: dict[str, Any]) -> bool:
     """Whether a header, as facts, was written by a format that was interrupted before it made the first keyslot."""
     return luks.get("subsystem") == UNUSED and not luks["keyslots"]
-
-
-def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """What is at a place of a device or file, as far as that reaches.
-
-    :raises OSError: it cannot be read.
-    """
-    data = b""
-    while len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data
 
 
 def has_header(path: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Callable, NamedTuple
 from . import _cryptsetup
 from ._errors import ToolFailed
 from ._libcryptsetup import set_persistent_flags
+from ._places import mapper_of
 
 # In place of flags: those that are measured to be best.
 MEASURED = "measured"
@@ -85,7 +86,7 @@ def measure(device: str, mapping: str, key: bytes) -> Measured:
                 # The kernel may not know all of them.
                 with suppress(ToolFailed):
                     _cryptsetup.refresh(mapping, key, flags)
-                    for kind, rate in exercise(f"/dev/mapper/{mapping}").items():
+                    for kind, rate in exercise(mapper_of(mapping)).items():
                         rates.setdefault(flags, {}).setdefault(kind, []).append(rate)
     finally:
         _cryptsetup.close_volume(mapping)

@@ -15,8 +15,8 @@ from ._cli import run
 from ._errors import Refused
 from ._fstab import Entry, find, parse, put_entry
 from ._fstab_file import FSTAB, put_in_place, read_fstab
-from ._mountinfo import mounted_at
-from ._storage import place_of, read_mounts
+from ._mountinfo import mounted_at, read_mounts
+from ._storage import place_of
 
 WRITE, MOUNT = "write fstab", "mount"
 _FSTYPE = "tmpfs"

@@ -8,12 +8,16 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from ._errors import Malformed
+from ._errors import EdgesecError, Malformed
+from ._observe import read_whole, under
+
+MOUNTINFO = "/proc/self/mountinfo"
 
 # Where boot file systems may be mounted.
 BOOT_PATHS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
@@ -109,3 +113,14 @@ def _parse_line(number: int, line: str) -> Mount:
         source=decode_octal(after[1]),
         super_options=tuple(decode_octal(option) for option in after[2].split(",")),
     )
+
+
+def read_mounts(root: str) -> list[Mount]:
+    """The mounts of the device.
+
+    :raises EdgesecError: the kernel's mount table cannot be read, or breaks its own format.
+    """
+    text = read_whole(root, MOUNTINFO)
+    if not text and not os.path.exists(under(root, MOUNTINFO)):
+        raise EdgesecError(MOUNTINFO, "cannot be read", "Mount /proc")
+    return parse_mountinfo(text)

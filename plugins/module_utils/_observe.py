@@ -12,6 +12,10 @@ import os
 import stat
 from typing import Any, Optional
 
+from ._errors import EdgesecError
+
+_MOST_BYTES = 256 << 20
+
 
 def under(root: str, path: str) -> str:
     """The absolute path of the device, as it is reached from here."""
@@ -93,3 +97,14 @@ def json_clean(value: Any) -> Any:
     if isinstance(value, list):
         return [json_clean(each) for each in value]
     return value
+
+
+def read_whole(root: str, path: str) -> str:
+    """The whole text of a file, every byte kept (surrogateescape); empty where there is none to be read.
+
+    :raises EdgesecError: it is too large to be what its name says.
+    """
+    data = read_bytes(root, path, _MOST_BYTES + 1) or b""
+    if len(data) > _MOST_BYTES:
+        raise EdgesecError(path, f"has more than {_MOST_BYTES} bytes", "Find out what writes so much into it")
+    return data.decode("utf-8", "surrogateescape")

@@ -13,9 +13,9 @@ import json
 from typing import Any, NamedTuple, Optional
 
 from ._blank import DIGITS
+from ._declared_volume import Volume, label_of
 from ._errors import Refused
 from ._luks_header import is_unfinished
-from ._storage import Volume
 
 FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "erase", "adopt", "adjust"
 
@@ -30,11 +30,6 @@ class Plan(NamedTuple):
 
     intent: Optional[str]
     text: str = ""
-
-
-def label_of(name: str) -> str:
-    """The LUKS2 label of a volume that this collection made."""
-    return f"edgesec-{name}"
 
 
 def plan(facts: dict[str, Any], volume: Volume) -> Plan:

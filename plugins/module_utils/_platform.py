@@ -17,7 +17,8 @@ from ._cipher import cpu_has_aes
 from ._cli import SEARCH_PATH
 from ._hardware import collect as collect_hardware
 from ._observe import is_directory, is_executable, json_clean, read_line, read_text
-from ._runtime import DIRECTORY, digest
+from ._places import LIBRARY
+from ._runtime import digest
 from ._signed_code import collect as collect_code
 
 TOOLS = ("blkid", "cryptsetup", "findmnt", "mkfs.ext4", "tpm2_unseal", "wipefs")
@@ -38,7 +39,7 @@ def collect(root: str) -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "init": "systemd" if is_directory(root, "/run/systemd/system") else read_line(root, "/proc/1/comm"),
         "tools": {name: _tool(root, name) for name in TOOLS},
-        "unlocker": {"installed": installed is not None, "digest": installed, "source": f"/{DIRECTORY}"},
+        "unlocker": {"installed": installed is not None, "digest": installed, "source": f"/{LIBRARY}"},
         "hardware": collect_hardware(root),
         "code": collect_code(root),
         "source": [OS_RELEASE[0], "/proc", "/sys/class/dmi/id", "/proc/device-tree/model", SEARCH_PATH],

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Optional
 
 from . import _cryptsetup
+from ._declared_volume import Volume
 from ._errors import EdgesecError, Refused
 from ._luks2 import Header
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT
-from ._storage import Volume
 from ._volume import require_header, require_recovery
 
 

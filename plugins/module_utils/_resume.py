@@ -17,10 +17,9 @@ from . import _background, _cryptsetup
 from ._background import launch, only_one
 from ._errors import EdgesecError
 from ._luks_header import header_of
+from ._places import WORK_DIRECTORY
 from ._reencryption import Progress, is_under_way
 from ._volume_key import settle
-
-DIRECTORY = _background.DIRECTORY
 
 # Phases; between the first two are those of an encryption that is only about to begin (_in_place).
 PREPARING, ENCRYPTING, DONE, FAILED = "preparing", "encrypting", "done", "failed"
@@ -81,7 +80,7 @@ def work_of(name: str) -> str:
 
 def report(name: str, now: Report) -> None:
     """Say how far the work is."""
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
     path = _path(name)
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(now._asdict(), file)
@@ -99,4 +98,4 @@ def last_report(name: str) -> Optional[Report]:
 
 
 def _path(name: str) -> str:
-    return os.path.join(DIRECTORY, f"{work_of(name)}.json")
+    return os.path.join(WORK_DIRECTORY, f"{work_of(name)}.json")

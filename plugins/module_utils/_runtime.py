@@ -15,14 +15,9 @@ from collections.abc import Mapping
 from glob import iglob
 from typing import Optional
 
-DIRECTORY = "usr/lib/edgesec"
-# In the directory of a library. Release 1.0.0 had one library, in DIRECTORY itself.
-PACKAGE = "edgesec"
+from ._places import LIBRARY, PACKAGE, RELOAD_OWED
+
 CACHE = "__pycache__"
-# Is there while systemd has to read its units again and could not (_systemd_reload).
-RELOAD_OWED = "run/edgesec/reload-owed"
-UNITS = "etc/systemd/system"
-WANTS = "etc/systemd/system/multi-user.target.wants"
 
 # What the programs of the boot import, themselves included: a unit test holds this list against the imports.
 MODULES = (
@@ -68,6 +63,7 @@ MODULES = (
     "_observe",
     "_pcrs",
     "_pe",
+    "_places",
     "_prediction",
     "_process",
     "_public_key",
@@ -89,7 +85,7 @@ MODULES = (
     "_tpm_commands",
     "_tpm_policy",
     "_unlock",
-    "_unlock_facts",
+    "_unlock_unit",
     "_unlock_outcome",
     "_volume_key",
     "_writers",
@@ -107,7 +103,7 @@ from edgesec.{module} import main
 sys.exit(main(sys.argv[1:]))
 """
 _LIBRARY = re.compile(f"{PACKAGE}|[0-9a-f]{{16}}")
-_NAMED = re.compile(rf'^sys\.path\.insert\(0, "/({DIRECTORY}(?:/[0-9a-f]{{16}})?)"\)$', re.MULTILINE)
+_NAMED = re.compile(rf'^sys\.path\.insert\(0, "/({LIBRARY}(?:/[0-9a-f]{{16}})?)"\)$', re.MULTILINE)
 _ARGVS = ("/proc/[0-9]*/cmdline", "/run/systemd/transient/edgesec-*.service")
 
 # Not ordered before anything but the mount: a failure must not hold up the boot.
@@ -185,27 +181,6 @@ UNIT_TEXTS = {
 }
 
 
-def escaped(name: str) -> str:
-    """The name of a volume as a part of the name of a unit; of what it can hold, one character is escaped."""
-    return name.replace("-", r"\x2d")
-
-
-def systemd_unit_of(name: str) -> str:
-    """The unit that systemd makes of the line of a volume."""
-    return f"systemd-cryptsetup@{escaped(name)}.service"
-
-
-def links_of(unit: str) -> list[str]:
-    """The links, below the root of a device, that have a unit started at boot, as C(edgesec-unlock@data.service).
-
-    The check of a file system requires the unlocker of its volume too: where that fails, systemd gives up the check and
-    with it the wait for a mapping that will not come, which would keep the boot from ending.
-    """
-    program, _at, name = unit.removesuffix(".service").partition("@")
-    check = f"{UNITS}/systemd-fsck@dev-mapper-{escaped(name)}.service.requires/{unit}"
-    return [f"{WANTS}/{unit}", *([check] if program == "edgesec-unlock" else [])]
-
-
 def launchers(directory: str) -> dict[str, str]:
     """The text of each launcher by name.
 
@@ -219,14 +194,14 @@ def launchers(directory: str) -> dict[str, str]:
 
 def library_of(digest: str) -> str:
     """The directory of the library with a digest, below the root: launchers find the package there."""
-    return f"{DIRECTORY}/{digest[:16]}"
+    return f"{LIBRARY}/{digest[:16]}"
 
 
 def libraries_in_use(root: str) -> dict[str, Optional[str]]:
     """The directory, below the root, in which each launcher finds the package; None where a launcher names none."""
     found = {}
     for name in LAUNCHERS:
-        text = _read(os.path.join(root, DIRECTORY, name)).decode(errors="replace")
+        text = _read(os.path.join(root, LIBRARY, name)).decode(errors="replace")
         named = _NAMED.search(text)
         found[name] = named[1] if named else None
     return found
@@ -235,10 +210,10 @@ def libraries_in_use(root: str) -> dict[str, Optional[str]]:
 def superseded(root: str) -> list[str]:
     """Libraries, below the root, from which nothing starts any more, and nothing runs that would start again."""
     used = libraries_in_use(root).values()
-    found = {DIRECTORY if name == PACKAGE else f"{DIRECTORY}/{name}": name for name in _libraries(root)}
+    found = {LIBRARY if name == PACKAGE else f"{LIBRARY}/{name}": name for name in _libraries(root)}
     unused = {library: name for library, name in found.items() if library not in used}
     running = _running(root, tuple(unused))
-    return [f"{DIRECTORY}/{name}" for library, name in unused.items() if library not in running]
+    return [f"{LIBRARY}/{name}" for library, name in unused.items() if library not in running]
 
 
 def strays(root: str, library: str) -> list[str]:
@@ -250,7 +225,7 @@ def strays(root: str, library: str) -> list[str]:
     expected = {
         library: {PACKAGE},
         f"{library}/{PACKAGE}": {CACHE, *file_names()},
-        DIRECTORY: {*LAUNCHERS, *_libraries(root)},
+        LIBRARY: {*LAUNCHERS, *_libraries(root)},
     }
     for directory, names in expected.items():
         path = os.path.join(root, directory)
@@ -262,8 +237,8 @@ def strays(root: str, library: str) -> list[str]:
 
 
 def _libraries(root: str) -> list[str]:
-    """Names in DIRECTORY that are libraries, each a directory of its own."""
-    path = os.path.join(root, DIRECTORY)
+    """Names in LIBRARY that are libraries, each a directory of its own."""
+    path = os.path.join(root, LIBRARY)
     names = sorted(os.listdir(path)) if os.path.isdir(path) else []
     paths = {name: os.path.join(path, name) for name in names if _LIBRARY.fullmatch(name)}
     return [name for name, each in paths.items() if os.path.isdir(each) and not os.path.islink(each)]

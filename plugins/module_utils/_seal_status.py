@@ -15,16 +15,16 @@ from typing import Any, NamedTuple, Optional
 from . import _counter
 from ._boot_keyslot import Place, require_bindable
 from ._counter import Counter, counter_of
+from ._declared_volume import Volume
 from ._enrolment import read_enrolment, sealed_tokens
 from ._errors import Malformed, Refused
 from ._header_digest import is_as_recorded
 from ._luks2 import Header
 from ._luks2_check import check
+from ._pcr_selection import LATCH_CANDIDATES
 from ._reencryption import is_under_way
 from ._srk import require_fit
-from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
-from ._tpm import LATCH_CANDIDATES
 from ._tpm2 import Tpm2
 from ._tpm_public import SEALED, weaknesses
 from ._volume import not_bootable, require_header

@@ -98,7 +98,7 @@ def text_reader(head: bytes) -> Optional[Callable[[bytes], bytes]]:
 
 def is_binary(data: bytes) -> bool:
     """Whether a file, or its first bytes, are no text."""
-    return 0 in data[:HEAD] or data.startswith(BINARY_MAGICS)
+    return data.find(0, 0, HEAD) >= 0 or data.startswith(BINARY_MAGICS)
 
 
 def may_hold_secrets(path: str, data: bytes) -> bool:
@@ -130,8 +130,7 @@ def _is_marked(text: bytes) -> bool:
 
 
 def _is_json(data: bytes) -> bool:
-    head = data[:64]
-    return _BRACE in head and head.lstrip().startswith(b"{")
+    return data.find(_BRACE, 0, 64) >= 0 and data[:64].lstrip().startswith(b"{")
 
 
 def _configured(data: bytes) -> Iterator[Secret]:

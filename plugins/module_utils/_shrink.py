@@ -14,12 +14,9 @@ from typing import Optional
 from ._cli import run
 from ._errors import Refused, ToolFailed
 from ._files import sync_directory
+from ._places import UNDO_DIRECTORY
 from ._relocation import is_interrupted
 from ._superblock import SUPERBLOCK_BYTES, FileSystem, read_superblock
-
-# What resize2fs(8) overwrites is kept here meanwhile, to be put back by e2undo(8): below /etc, since that is there when
-# the unlocker runs, before other file systems are mounted.
-UNDO_DIRECTORY = "/etc/edgesec/undo"
 
 _HOURS = 24 * 3600.0
 _E2FSCK_CORRECTED = 1

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ._cli import LOOK_SECONDS, find_tool, run
+from ._declared_volume import Volume
 from ._errors import EdgesecError, Malformed
 from ._foreign_tokens import SYSTEMD, TPM2, ForeignToken, parse_foreign
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._observe import under
-from ._runtime import systemd_unit_of
-from ._storage import Volume
+from ._places import systemd_unit_of
 from ._token import BANK
 from ._token import TYPE as OURS
 from ._tpm_policy import policy_pcr

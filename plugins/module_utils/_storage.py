@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 from ._below import CLEAR, ENCRYPTED, MEMORY, UNKNOWN, Below
 from ._blocks import Block, Blocks
@@ -21,35 +21,16 @@ from ._crypttab import CRYPTTAB, links_of, path_of
 from ._crypttab import Line as CrypttabLine
 from ._crypttab import parse as parse_crypttab
 from ._crypttab_readers import INITRAMFS, Readers, ignored_options, installed, reader_of
-from ._errors import EdgesecError
-from ._fstab import Line, first_for
+from ._declared_volume import Volume
+from ._fstab import FSTAB, Line, first_for
 from ._fstab import parse as parse_fstab
-from ._mountinfo import Mount, decode_octal, mount_around, mounted_at, parse_mountinfo
-from ._observe import json_clean, read_bytes, resolve, under
+from ._mountinfo import MOUNTINFO, Mount, decode_octal, mount_around, mounted_at, read_mounts
+from ._observe import json_clean, read_whole, resolve, under
+from ._places import mapper_of
 
-MOUNTINFO = "/proc/self/mountinfo"
-FSTAB = "/etc/fstab"
 SWAPS = "/proc/swaps"
-_MOST_BYTES = 256 << 20
 _HOLDER_USES = (("md", "md"), ("bcache", "bcache"), ("drbd", "drbd"))
 _DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-verity"))
-
-
-class Volume(NamedTuple):
-    """A volume as the operator declared it.
-
-    :ivar mount: without one, it is opened and left at that.
-    :ivar on_existing_data: what may be done with what the device holds: C(refuse), C(encrypt_in_place) or C(erase).
-    :ivar consent: UUID or label of what is on the device, by which the operator says that it is meant.
-    :ivar services: systemd units that may be stopped for the seconds in which it is not mounted.
-    """
-
-    name: str
-    device: str
-    mount: Optional[str] = None
-    on_existing_data: str = "refuse"
-    consent: str = ""
-    services: tuple[str, ...] = ()
 
 
 class _Device:
@@ -103,28 +84,6 @@ class _Device:
                 below.update(block.slaves)
                 names.update([block.dm_name] if block.dm_name else [])
         return names
-
-
-def read_mounts(root: str) -> list[Mount]:
-    """The mounts of the device.
-
-    :raises EdgesecError: the kernel's mount table cannot be read, or breaks its own format.
-    """
-    text = read_whole(root, MOUNTINFO)
-    if not text and not os.path.exists(under(root, MOUNTINFO)):
-        raise EdgesecError(MOUNTINFO, "cannot be read", "Mount /proc")
-    return parse_mountinfo(text)
-
-
-def read_whole(root: str, path: str) -> str:
-    """The whole text of a file, every byte kept (surrogateescape); empty where there is none to be read.
-
-    :raises EdgesecError: it is too large to be what its name says.
-    """
-    data = read_bytes(root, path, _MOST_BYTES + 1) or b""
-    if len(data) > _MOST_BYTES:
-        raise EdgesecError(path, f"has more than {_MOST_BYTES} bytes", "Find out what writes so much into it")
-    return data.decode("utf-8", "surrogateescape")
 
 
 def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
@@ -305,7 +264,7 @@ def _mount_at(device: _Device, mount_point: Optional[str]) -> Optional[dict[str,
     block = device.blocks.numbered(mount.device)
     return {
         "path": mount.mount_point,
-        "source": f"/dev/mapper/{block.dm_name}" if block is not None and block.dm_name else mount.source,
+        "source": mapper_of(block.dm_name) if block is not None and block.dm_name else mount.source,
         "fstype": mount.fstype,
         "options": list(mount.effective_options),
     }

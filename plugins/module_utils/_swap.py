@@ -13,6 +13,7 @@ import re
 from typing import Any, NamedTuple
 
 from ._cli import run
+from ._declared_swap import declared_swap
 from ._errors import Refused, ToolFailed
 from ._files import write_atomic
 from ._fstab import parse as parse_fstab
@@ -22,7 +23,6 @@ from ._plan import contents as in_words
 from ._swap_boot import swap_on, wipe
 from ._swap_device import SWAPS, Swap, path_of
 from ._unlock_service import install, missing
-from ._volatile import declared_swap
 from ._whole_files import Change
 
 OFF, FSTAB_OUT, WIPE, INSTALL, START = (

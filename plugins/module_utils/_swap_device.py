@@ -15,8 +15,8 @@ from typing import NamedTuple, Optional
 
 from ._blocks import Block, Blocks
 from ._observe import read_text, resolve
+from ._places import SWAP_DIRECTORY, mapper_of
 
-DIRECTORY = "etc/edgesec/swap"
 SWAPS = "/proc/swaps"
 # In the first sector, which swap leaves to boot loaders, while plain swap is overwritten. A disk writes a sector as a
 # whole or not at all.
@@ -34,7 +34,7 @@ class Swap(NamedTuple):
     @property
     def mapper(self) -> str:
         """The device that is swapped to."""
-        return f"/dev/mapper/{self.name}"
+        return mapper_of(self.name)
 
     def to_bytes(self) -> bytes:
         """The content of the file that the boot reads."""
@@ -43,7 +43,7 @@ class Swap(NamedTuple):
 
 def path_of(name: str, root: str = "/") -> str:
     """Where it is kept what the boot is to swap to."""
-    return os.path.join(root, DIRECTORY, f"{name}.json")
+    return os.path.join(root, SWAP_DIRECTORY, f"{name}.json")
 
 
 def mapping_of(swap: Swap, root: str = "/") -> Optional[str]:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from ._crypttab import CRYPTTAB, NO_KEY, Line, append, parse, path_of, set_options
 from ._crypttab_readers import GENERATOR, Readers, ignored_options, installed, libraries
+from ._declared_volume import Volume
 from ._errors import Refused
 from ._observe import under
-from ._storage import Volume
 from ._tpm2 import RESOURCE_MANAGER
 
 PLUGIN = "cryptsetup/libcryptsetup-token-systemd-tpm2.so"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
 from ._crypttab import CRYPTTAB
+from ._declared_volume import Volume
 from ._enrolment import boot_slots, boot_tokens
 from ._enrolment import path_of as enrolment_of
 from ._errors import Refused
@@ -23,10 +24,9 @@ from ._foreign_tokens import ForeignToken
 from ._fstab_file import read_table, replace_table
 from ._luks2 import Header
 from ._observe import under
+from ._places import links_of, unlock_unit_of
 from ._reencryption import is_under_way
-from ._runtime import links_of
 from ._slots import RECOVERY_SLOT
-from ._storage import Volume
 from ._systemd_boot import Opening, crypttab_with, require_reader
 from ._systemd_token import Policy, enrol, opens, tokens_of_systemd
 from ._tpm2 import Tpm2
@@ -230,7 +230,7 @@ def _remove_others(status: Status, kept: str, recovery_key: bytes) -> None:
     for number in (*others, *boot_tokens(header)):
         if number in left:
             _cryptsetup.remove_token(device, number)
-    links = (under(status.root, name) for name in links_of(f"edgesec-unlock@{status.volume.name}.service"))
+    links = (under(status.root, name) for name in links_of(unlock_unit_of(status.volume.name)))
     for path in (enrolment_of(status.volume.name, status.root), *links):
         with suppress(FileNotFoundError):
             os.unlink(path)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ._cli import run
-from ._runtime import RELOAD_OWED
+from ._places import RELOAD_OWED
 
 _RUNNING = "/run/systemd/system"
 _MARK = f"/{RELOAD_OWED}"

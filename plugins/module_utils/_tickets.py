@@ -16,9 +16,9 @@ import os
 from contextlib import suppress
 from typing import NamedTuple, Optional
 
-from ._enrolment import DIRECTORY
 from ._files import write_atomic
 from ._observe import read_bytes
+from ._places import ENROLMENTS
 from ._token import Approval
 
 _LARGEST = 1024
@@ -43,7 +43,7 @@ class Tickets(NamedTuple):
 
     @property
     def _path(self) -> str:
-        return f"{DIRECTORY}/{self.name}.ticket"
+        return f"{ENROLMENTS}/{self.name}.ticket"
 
 
 def _line(approval: Approval) -> bytes:

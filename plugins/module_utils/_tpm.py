@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ._counter import counter_of, value_of
+from ._declared_volume import Volume
 from ._enrolment import Enrolment, read_enrolment
 from ._errors import EdgesecError, Malformed
 from ._event_log import PATH as EVENT_LOG
@@ -22,26 +23,18 @@ from ._header_digest import is_as_recorded
 from ._luks2 import Header
 from ._luks_header import header_of
 from ._next_boot_record import recorded
-from ._observe import names_in, read_line, under
+from ._observe import read_line, under
+from ._pcr_selection import DEFAULT_PCRS, boot_type_of
 from ._pcrs import PCRS, is_measured, shown_banks, shown_pcrs, why_missing
 from ._stock_facts import stock_facts
-from ._storage import Volume
 from ._token import BANK, TYPE, UNEXTENDED, Token, parse_token
 from ._tpm2 import RESOURCE_MANAGER, SRK_HANDLE, Tpm2, TpmError
 from ._tpm_policy import key_name
 from ._tpm_public import STORAGE, weaknesses
-from ._unlock_facts import last_unlock, unit_enabled
-
-# PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
-# (UEFI PC Client Platform Firmware Profile, table 1; systemd-stub(7); shim README.tpm; GRUB manual "Measured Boot").
-DEFAULT_PCRS: Mapping[str, tuple[int, ...]] = {"uki": (4, 7), "shim-grub": (4, 7, 8, 9, 14), "other": (4, 7, 9)}
-# Never 16 or 23, which software can reset.
-LATCH_CANDIDATES = (15, 14, 13)
+from ._unlock_facts import last_unlock
+from ._unlock_unit import unit_enabled
 
 _TPM = "/sys/class/tpm/tpm0"
-_EFIVARS = "/sys/firmware/efi/efivars"
-_LOADER_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-_SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
 
 
 def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[str, Any]:
@@ -61,7 +54,7 @@ def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[s
 def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
     tcti = tpm.tcti
     by_kernel = tcti.startswith("device:")
-    boot_type = _boot_type(root)
+    boot_type = boot_type_of(root)
     facts: dict[str, Any] = {
         "schema": 1,
         "present": os.path.exists(under(root, _TPM)) or not by_kernel,
@@ -117,18 +110,6 @@ def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
 def _version(root: str) -> Optional[str]:
     major = read_line(root, f"{_TPM}/tpm_version_major")
     return {"1": "1.2", "2": "2.0"}.get(major or "")
-
-
-def default_pcrs(root: str) -> tuple[int, ...]:
-    """The PCRs to seal to, by how the device booted."""
-    return DEFAULT_PCRS[_boot_type(root)]
-
-
-def _boot_type(root: str) -> str:
-    names = names_in(root, _EFIVARS)
-    if f"StubInfo-{_LOADER_VENDOR}" in names:
-        return "uki"
-    return "shim-grub" if any(name.endswith(f"-{_SHIM_VENDOR}") for name in names) else "other"
 
 
 def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> dict[str, Any]:

@@ -31,16 +31,15 @@ from ._latch import Latch
 from ._luks2 import Header
 from ._luks2_check import check
 from ._luks2_copies import write_copies
+from ._places import OUTCOME_DIRECTORY, RUN_DIRECTORY, mapper_of
 from ._reencryption import is_under_way
 from ._relocation import put_back
 from ._resume import start_at_boot
 from ._shrink import file_system_of, undo_shrink
 from ._token import Token
 from ._tpm2 import RESOURCE_MANAGER, Tpm2, TpmError
-from ._unlock_facts import unit_enabled, unit_masked
-from ._unlock_outcome import OUTCOME_DIRECTORY, Outcome, read_outcome, record
-
-RUN_DIRECTORY = "/run/edgesec"
+from ._unlock_outcome import Outcome, read_outcome, record
+from ._unlock_unit import unit_enabled, unit_masked
 
 _WAIT_SECONDS = 30.0
 # Outcomes that set the latch though no secret has left the TPM: somebody was at the disk.
@@ -255,7 +254,7 @@ def _is_open(name: str) -> bool:
 
 
 def _mapper(name: str) -> str:
-    return f"/dev/mapper/{name}"
+    return mapper_of(name)
 
 
 def checked_header(enrolment: Enrolment, copy: str) -> Header:

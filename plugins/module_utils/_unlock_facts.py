@@ -8,25 +8,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Optional
 
 from ._enrolment import read_enrolment
 from ._errors import EdgesecError, Malformed
 from ._key_file import TYPE, KeyFile, parse_key_file
 from ._luks2 import Header
-from ._observe import under
 from ._unlock_outcome import read_outcome
-
-
-def unit_enabled(root: str, name: str) -> bool:
-    """Whether the unit that opens a volume is started at boot."""
-    return os.path.lexists(under(root, f"/etc/systemd/system/multi-user.target.wants/edgesec-unlock@{name}.service"))
-
-
-def unit_masked(root: str, name: str) -> bool:
-    """Whether somebody has seen to it that the unit is not started: systemctl mask."""
-    return os.path.realpath(under(root, f"/etc/systemd/system/edgesec-unlock@{name}.service")) == os.devnull
+from ._unlock_unit import unit_enabled
 
 
 def last_unlock(root: str, name: str) -> Optional[dict[str, Any]]:

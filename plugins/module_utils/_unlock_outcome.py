@@ -13,8 +13,7 @@ import os
 from typing import Any, NamedTuple, Optional
 
 from ._files import write_atomic
-
-OUTCOME_DIRECTORY = "/run/edgesec/unlock"
+from ._places import OUTCOME_DIRECTORY
 
 
 class Outcome(NamedTuple):

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from ._library import install_library, missing_library, sources
-from ._runtime import DIRECTORY, HOOKS, UNIT_TEXTS, UNITS, links_of
+from ._places import LIBRARY, UNITS, links_of
+from ._runtime import HOOKS, UNIT_TEXTS
 from ._systemd_reload import reloaded_after
 from ._whole_files import Change, missing_files, write
 
@@ -41,7 +42,7 @@ def install(root: str, changes: Sequence[Change]) -> None:
     if not changes:
         return
     with reloaded_after() if root == "/" else nullcontext():
-        library = os.path.join(root, DIRECTORY, "")
+        library = os.path.join(root, LIBRARY, "")
         if any(change.path.startswith(library) for change in changes):
             install_library(root)
         write([change for change in changes if not change.gone and not change.path.startswith(library)])

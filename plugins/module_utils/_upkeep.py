@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
 from . import _cryptsetup
+from ._declared_volume import Volume
 from ._enrolment import TOKEN_TYPES, announce_change
 from ._libcryptsetup import set_persistent_flags
 from ._luks_header import describe
 from ._plan import ADJUST, Plan
 from ._slots import RECOVERY_SLOT
-from ._storage import Volume
 from ._volume import observe, require_header, require_recovery
 
 

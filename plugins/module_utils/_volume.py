@@ -18,17 +18,17 @@ from typing import Any, Optional
 from . import _cryptsetup
 from ._cipher import cipher_for_this_processor
 from ._cli import run
+from ._declared_volume import Volume, label_of
 from ._errors import EdgesecError, Refused
 from ._files import alone, memory_directory
 from ._libcryptsetup import set_persistent_flags
 from ._luks2 import HEADER_BYTES, Header, read_header
 from ._luks2_check import Pins, check
 from ._luks_header import UNUSED, header_of
-from ._plan import ERASE, FORMAT, label_of, plan
+from ._plan import ERASE, FORMAT, plan
 from ._reencryption import is_rekeyed
 from ._signatures import probe
 from ._slots import RECOVERY_SLOT
-from ._storage import Volume
 from ._storage import collect as collect_storage
 from ._writers import writers_of
 

@@ -19,16 +19,17 @@ from typing import Any, NamedTuple, Optional
 from . import _background, _cryptsetup
 from ._background import is_running, launch
 from ._boot_key import BootKey
+from ._declared_volume import Volume
 from ._enrolment import boot_slots
 from ._errors import EdgesecError, Refused
 from ._going_back import Step, cause, go_back
 from ._launching import install_library, wait_until_begun
 from ._libcryptsetup import add_next_volume_key, begin_reencryption
 from ._luks2 import Header, fingerprint
+from ._places import mapper_of
 from ._reencryption import Progress, is_rekeyed, is_under_way, progress_of
 from ._resume import FAILED, PREPARING, Report, last_report, report, work_of
 from ._slots import BOOT_SLOTS, RECOVERY_SLOT, ROTATION_SLOTS
-from ._storage import Volume
 from ._volume import require_header, require_recovery
 from ._volume_key import announce
 
@@ -155,7 +156,7 @@ def take_back(volume: Volume, recovery_key: bytes, root: str = "/") -> None:
 
 
 def _is_open(volume: Volume) -> bool:
-    return os.path.exists(f"/dev/mapper/{volume.name}")
+    return os.path.exists(mapper_of(volume.name))
 
 
 def _set_aside(volume: Volume, recovery_key: bytes, root: str) -> None:

@@ -16,16 +16,16 @@ from . import _cryptsetup
 from ._checked_copy import checked_copy
 from ._cli import run
 from ._crypttab import CRYPTTAB, path_of, without
+from ._declared_volume import Volume
 from ._enrolment import BY_CONTROLLER, BY_SYSTEMD, BY_TPM
 from ._errors import Refused
 from ._fstab import Entry, find, parse, put_entry, set_options
 from ._fstab_file import FSTAB, put_in_place, read_fstab, read_table, replace_table
 from ._luks2 import Header
 from ._luks_header import UNUSED, header_of
+from ._places import mapper_of, systemd_unit_of, unlock_unit_of
 from ._plan import ADOPT, ENCRYPT_IN_PLACE, plan
-from ._runtime import systemd_unit_of
 from ._signatures import probe
-from ._storage import Volume
 from ._volume import observe, recovery_slot, require_recovery
 
 # Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
@@ -51,7 +51,7 @@ class Mounting(NamedTuple):
     @property
     def mapper(self) -> str:
         """The device that is mounted."""
-        return f"/dev/mapper/{self.volume.name}"
+        return mapper_of(self.volume.name)
 
     @property
     def path(self) -> str:
@@ -72,7 +72,7 @@ class Mounting(NamedTuple):
 
 def opener_of(name: str, unlock: str) -> str:
     """The unit that opens a volume at boot."""
-    return systemd_unit_of(name) if unlock == BY_SYSTEMD else f"edgesec-unlock@{name}.service"
+    return systemd_unit_of(name) if unlock == BY_SYSTEMD else unlock_unit_of(name)
 
 
 class State(NamedTuple):

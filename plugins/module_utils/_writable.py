@@ -12,9 +12,8 @@ import os
 
 from ._errors import EdgesecError, Refused
 from ._files import write_atomic
-from ._mountinfo import Mount, mount_around
+from ._mountinfo import Mount, mount_around, read_mounts
 from ._remount import remount
-from ._storage import read_mounts
 
 _FAT = ("vfat", "msdos", "exfat")
 

@@ -151,6 +151,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     volume_of,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume, label_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
 from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup import PERSISTENT_FLAGS
@@ -163,10 +164,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
     FORMAT,
     Plan,
     contents,
-    label_of,
     plan,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep, keep_up, plan_upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup, make, observe
 

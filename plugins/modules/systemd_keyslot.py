@@ -126,6 +126,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
+from ansible_collections.edgesec.hardening.plugins.module_utils._pcr_selection import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_keyslot import (
     apply,
     look,
@@ -133,7 +134,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_keyslot
     write_crypttab,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_token import Policy
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup

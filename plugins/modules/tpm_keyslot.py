@@ -192,10 +192,10 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
 from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, POLICY_KEY
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
+from ansible_collections.edgesec.hardening.plugins.module_utils._pcr_selection import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, look, preview
 from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import default_pcrs
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_KEY_FILE
+from ansible_collections.edgesec.hardening.plugins.module_utils._places import unlock_unit_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Check,
     Control,
@@ -50,7 +51,7 @@ def _enrolled(volume: View, facts: View, policy: View) -> Finding:
     if wanted.has("path") and wanted.text("path") != path:
         return failed(f"opened by {path}")
     if not key_file.flag("unlock_unit_enabled"):
-        return failed(f"edgesec-unlock@{volume.text('name')} is not enabled")
+        return failed(f"{unlock_unit_of(volume.text('name'))} is not enabled")
     problem = unlocker_problem(facts, policy)
     if problem is not None:
         return failed(f"unlocker: {problem}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import label_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._measure import MEASURED, TUNING
-from ansible_collections.edgesec.hardening.plugins.module_utils._plan import label_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Check,
     Control,

@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import Optional
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_CONTROLLER
-from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import systemd_unit_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._places import (
+    mapper_of,
+    systemd_unit_of,
+    unlock_unit_of,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._plan import contents
+from ansible_collections.edgesec.hardening.plugins.module_utils._slots import RECOVERY_SLOT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     UNKNOWN,
     Control,
@@ -26,33 +32,21 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     passed,
     unlock_of,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 AREA = "edgesec_storage"
 ROLE = "encrypted_storage"
-RECOVERY_SLOT = "0"
 
 
-def contents(volume: View) -> str:
-    """What a device that is not blank holds, in words."""
-    seen = [
-        " ".join(
-            [signature.text("type")]
-            + [f"{what} {value}" for what in ("label", "uuid") if (value := signature.maybe_text(what))]
-        )
-        for signature in volume.children("signatures")
-    ]
-    sample = volume.maybe_child("sample")
-    if sample is not None and not seen and not sample.flag("erased"):
-        seen.append("data that no tool recognises")
-    seen += [f"named by {place}" for place in volume.texts("named_by")]
-    seen += [f"mounted at {path}" for path in volume.texts("mounted_at")]
-    seen += [f"in use as {use}" for use in volume.texts("in_use_as")]
-    if volume.flag("partition_table") and not seen:
-        seen.append("a partition table")
-    if not seen:
-        seen += [f"held by {holder}" for holder in volume.texts("holders")]
-    return ", ".join(dict.fromkeys(seen)) or "something that could not be named"
+def contents_of(volume: View) -> str:
+    """What a device that is not blank holds, in the words in which the device would refuse it.
+
+    :raises Unseen: the facts are not whole.
+    """
+    try:
+        return contents(volume.raw())
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise Unseen(f"what {volume.text('device')} holds is not whole in {AREA}") from None
 
 
 def _without_luks2(volume: View) -> Optional[Finding]:
@@ -67,7 +61,7 @@ def _without_luks2(volume: View) -> Optional[Finding]:
         return None
     if luks is not None:
         return failed(f"LUKS{luks.number('version')}", "Set on_existing_data: adopt for it, which converts it to LUKS2")
-    return failed("blank, not encrypted" if volume.flag("blank") else f"not encrypted, holds {contents(volume)}")
+    return failed("blank, not encrypted" if volume.flag("blank") else f"not encrypted, holds {contents_of(volume)}")
 
 
 def _luks2(volume: View) -> View:
@@ -90,7 +84,7 @@ def _encrypted(facts: View, policy: View) -> Finding:
             return failed("LUKS2, but closed")
         if mapping is None:
             return failed("LUKS2, but closed", "Reboot, so that the unlocker opens it; its mounting is left to you")
-        wanted = f"/dev/mapper/{volume.text('name')}"
+        wanted = mapper_of(volume.text("name"))
         if mapping.text("path") != wanted:
             return failed(f"mapped as {mapping.text('path')}", f"Close that mapping; it should be {wanted}")
         if not declared.has("mount"):
@@ -199,9 +193,9 @@ def _fstab(facts: View, policy: View) -> Finding:
         if line is None:
             return failed("no line in fstab")
         name = volume.text("name")
-        mapper = f"/dev/mapper/{name}"
+        mapper = mapper_of(name)
         # A volume that stays closed must hold up neither the boot nor the way in by SSH.
-        unit = systemd_unit_of(name) if systemd else f"edgesec-unlock@{name}.service"
+        unit = systemd_unit_of(name) if systemd else unlock_unit_of(name)
         opener = [f"x-systemd.requires={unit}"] if unattended else []
         wanted = [*_wanted_options(declared, policy), "nofail", *opener]
         if line.text("source") != mapper:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._places import unlock_unit_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _sealed_by_systemd as systemd
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     Control,
@@ -33,7 +34,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Vie
 def _unit(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
         if not volume.flag("unlock_unit_enabled"):
-            return failed(f"edgesec-unlock@{volume.text('name')} is not enabled")
+            return failed(f"{unlock_unit_of(volume.text('name'))} is not enabled")
         return passed("enabled")
 
     return sealed_volumes(facts, policy, check, lambda volume: systemd.enabled(volume, facts))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._cli import PACKAGES
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import BY_KEY_FILE, BY_TPM
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ENCRYPT_IN_PLACE, plan
@@ -29,12 +30,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import fa
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import Unseen, View
 
 Problems = list[EdgesecError]
-_TOOLS = {
-    "blkid": "util-linux",
-    "cryptsetup": "cryptsetup-bin",
-    "mkfs.ext4": "e2fsprogs",
-    "wipefs": "util-linux",
-}
+_TOOLS = ("blkid", "cryptsetup", "mkfs.ext4", "wipefs")
 
 
 def preflight(facts: Any, policy: Any) -> list[str]:
@@ -94,8 +90,8 @@ def _distribution(facts: View, policy: View) -> Problems:
 def _tools(facts: View, _policy: View) -> Problems:
     tools = facts.child("edgesec_platform").child("tools")
     return [
-        EdgesecError(tool, "is not installed on the device", f"Install it (on Debian: apt install {package})")
-        for tool, package in _TOOLS.items()
+        EdgesecError(tool, "is not installed on the device", f"Install it (on Debian: apt install {PACKAGES[tool]})")
+        for tool in _TOOLS
         if tools.maybe_text(tool) is None
     ]
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import DEFAULT_PCRS, LATCH_CANDIDATES
+from ansible_collections.edgesec.hardening.plugins.module_utils._pcr_selection import DEFAULT_PCRS, LATCH_CANDIDATES
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._claim import Claim
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._register import (
     OTHER_KEY,

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import find_tool
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import BANK_BYTES, Tpm2
 from tests.functional.namespace import Namespace
 from tests.functional.soft_token import MODULE, SoftToken

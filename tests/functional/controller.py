@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import UnlockError
 from ansible_collections.edgesec.hardening.plugins.module_utils._header_digest import digest_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_source import Key, TpmSource
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Status, Wish, look
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply

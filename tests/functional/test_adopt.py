@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _adopt, _cryptsetup, _upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import announce_change, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import Header
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import describe
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import apply
 from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header

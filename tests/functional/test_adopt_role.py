@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import read_header
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
 from tests.functional.conftest import UUID
 from tests.functional.test_adopt import THEIRS, digest, luks_format, slots_of

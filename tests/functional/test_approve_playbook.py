@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import Token, parse_token
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
 from tests.functional.namespace import Namespace

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import header_key, luks_key, unseal
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
 from tests.functional.controller import Controller
 

@@ -22,14 +22,14 @@ WORK = "import sys, time; key = sys.stdin.read(); time.sleep(1); open(sys.argv[1
 BEGIN = """
 import sys
 from ansible_collections.edgesec.hardening.plugins.module_utils import _background
-_background.DIRECTORY = sys.argv[1]
+_background.WORK_DIRECTORY = sys.argv[1]
 _background._daemon([sys.executable, "-c", sys.argv[2], sys.argv[3]], b"a secret")
 """
 
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_background, "DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_background, "WORK_DIRECTORY", str(tmp_path))
     return tmp_path
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._checked_copy import checked_copy
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import read_primary
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_recovery
 from tests.forged_header import FORGED_PRIMARIES, assemble, text_of
 from tests.functional.conftest import RECOVERY_KEY

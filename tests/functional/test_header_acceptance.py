@@ -20,9 +20,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils import _header_r
 from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt, rehearse
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_keyslot import Place, free_slot
 from ansible_collections.edgesec.hardening.plugins.module_utils._checked_copy import checked_copy
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import check
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
 from tests.functional.conftest import RECOVERY_KEY, SoftwareTpm

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import MOST_HEADER_BYTES
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import altered_escrow
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_certificate

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import run
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import Enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed, UnlockError
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_file import KeyFile
@@ -25,7 +26,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import He
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins, pins_of, violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_copies import read_copies, write_copies
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_text import spelled
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import checked_header
 from tests.forged_header import FORGED_PRIMARIES, assemble, text_of
 from tests.functional.conftest import RECOVERY_KEY, UUID

@@ -30,6 +30,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils import (
     _relocation,
     _shrink,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
 from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import PREPARE, START, look
@@ -40,7 +41,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ide
 from ansible_collections.edgesec.hardening.plugins.module_utils._reencryption import Progress, is_under_way, progress
 from ansible_collections.edgesec.hardening.plugins.module_utils._relocation import place_header, put_back
 from ansible_collections.edgesec.hardening.plugins.module_utils._shrink import file_system_of, shrink, undo_shrink
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import observe
 from tests.functional.conftest import RECOVERY_KEY, format_volume
 

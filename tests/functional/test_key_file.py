@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._key_file import KeyFile
@@ -33,7 +34,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._key_token impor
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import Header
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm
 from tests.functional.test_tpm_keyslot import Controller
 from tests.module_runner import run_module

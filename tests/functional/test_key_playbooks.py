@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import EscrowSettings, new_certificate
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
 from tests.functional.conftest import RECOVERY_KEY, UUID

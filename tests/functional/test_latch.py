@@ -26,9 +26,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils import (
     _unlock,
     _unlock_outcome,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import ToolFailed, UnlockError
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_outcome import Outcome
 from tests.functional.conftest import RECOVERY_KEY, VOLUME_BYTES, SoftwareTpm, boot, format_volume
 from tests.functional.controller import HOST, Controller

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import (
     HEADER_BYTES,
@@ -28,7 +29,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import (
     read_secondary,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check import Pins, pins_of, violations
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from tests.forged_header import Forgery, forge
 from tests.functional.conftest import RECOVERY_KEY, UUID
 

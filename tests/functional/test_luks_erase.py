@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup, _erasure
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
 from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup import begin_encryption
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup
 from tests.functional.conftest import RECOVERY_KEY, UUID, VOLUME_BYTES, Budget, format_volume
 from tests.functional.test_adopt import digest

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup, _volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from tests.functional.conftest import RECOVERY_KEY, UUID, format_volume
 from tests.module_runner import Result, run_module
 

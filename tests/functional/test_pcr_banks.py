@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, preview
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.plugin_utils import _controls_tpm, _preflight
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._view import View
 from tests.functional.conftest import SoftwareTpm, boot

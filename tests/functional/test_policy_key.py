@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pkcs11 import Attribute, KeyType
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._authorization import Authorization, verify
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy_key import PolicyKey, PolicyKeySettings
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore

@@ -15,8 +15,8 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from cryptography.hazmat.primitives import serialization
 from pkcs11 import KeyType
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_token
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm
 from tests.functional.namespace import Namespace

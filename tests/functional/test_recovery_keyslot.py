@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cli, _cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._recovery_slot import rotate
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from tests.functional.conftest import RECOVERY_KEY, UUID
 from tests.module_runner import Result, run_module
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import remove
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import announce_change
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup

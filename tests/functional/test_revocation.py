@@ -19,13 +19,13 @@ from ansible_collections.edgesec.hardening.plugins.module_utils import (
     _tpm_keyslot,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin, counter_of, increment, value_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
     announce_change,
     read_enrolment,
     write_enrolment,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._approval import begin_counter, move_counter

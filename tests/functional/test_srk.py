@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _seal_status
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import SEAL, Wish, preview
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import SRK_HANDLE, TpmError
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_public import SEALED, STORAGE, weaknesses
 from tests.functional.conftest import SoftwareTpm, boot

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import collect
 from tests.functional.conftest import SoftwareTpm
 from tests.functional.test_adopt import by_clevis, by_cryptsetup, by_systemd

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
 
 MIB = 1 << 20
 

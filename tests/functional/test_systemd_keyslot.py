@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._crypttab import parse
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._foreign_tokens import parse_foreign
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import Header
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_keyslot import (
     Status,
     apply,

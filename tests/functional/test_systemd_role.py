@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._crypttab_readers import installed
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_header
 from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm
 from tests.functional.test_key_playbooks import HOST, Fleet, words

@@ -17,12 +17,12 @@ import pytest
 from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import Argument, Completed
 from ansible_collections.edgesec.hardening.plugins.module_utils._counter import Counter, begin, counter_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import path_of, read_enrolment
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._header_digest import digest_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._sealing import unseal
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._tickets import Tickets
 from ansible_collections.edgesec.hardening.plugins.module_utils._token import COUNTERS, Approval, parse_token
 from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2, TpmError

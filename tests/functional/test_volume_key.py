@@ -23,6 +23,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils import (
     _volume_key_rotation,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot_key import BootKey
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
     Enrolment,
     path_of,
@@ -36,7 +37,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks2_check imp
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import header_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._recovery_slot import rotate
 from ansible_collections.edgesec.hardening.plugins.module_utils._reencryption import is_rekeyed
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import require_recovery
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_key import announce, settle
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume_key_rotation import (

@@ -24,10 +24,10 @@ from ansible_collections.edgesec.hardening.plugins.module_utils import (
     _shrink,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import SEARCH_PATH
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Malformed, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._going_back import Step, cause, go_back
 from ansible_collections.edgesec.hardening.plugins.module_utils._mountinfo import Mount
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 
 SOURCES = Path(_going_back.__file__).parent
 FAULTS = [EdgesecError("x", "broke"), OSError(5, "Input/output error"), Malformed("y", "is damaged"), ValueError("odd")]

@@ -18,11 +18,10 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _library, _runtime
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._places import LIBRARY, PACKAGE
 from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import (
     CACHE,
-    DIRECTORY,
     LAUNCHERS,
-    PACKAGE,
     digest,
     digest_of,
     launchers,
@@ -75,8 +74,8 @@ def package(root: Path) -> Path:
 
 def run(root: Path) -> set[str]:
     """What the launchers print, as they stand on the device."""
-    there = str(root / DIRECTORY)
-    texts = [(root / DIRECTORY / name).read_text().replace("/usr/lib/edgesec", there) for name in LAUNCHERS]
+    there = str(root / LIBRARY)
+    texts = [(root / LIBRARY / name).read_text().replace("/usr/lib/edgesec", there) for name in LAUNCHERS]
     done = subprocess.run([sys.executable, "-IS", "-c", EACH, *texts], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(LAUNCHERS)
@@ -85,7 +84,7 @@ def run(root: Path) -> set[str]:
 
 def written(root: Path) -> dict[tuple[int, int], Path]:
     """The files there, each by what tells it from all that were written before."""
-    paths = [path for path in (root / DIRECTORY).rglob("*") if path.is_file() and not path.is_symlink()]
+    paths = [path for path in (root / LIBRARY).rglob("*") if path.is_file() and not path.is_symlink()]
     return {(path.stat().st_ino, path.stat().st_mtime_ns): path for path in paths}
 
 
@@ -139,7 +138,7 @@ def upgrade(root: Path, steps: int | None = None) -> bool:
 
 
 def listed(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in (root / DIRECTORY).rglob("*") if CACHE not in path.parts}
+    return {str(path.relative_to(root)) for path in (root / LIBRARY).rglob("*") if CACHE not in path.parts}
 
 
 def copied(root: Path, to: Path) -> Path:
@@ -149,12 +148,12 @@ def copied(root: Path, to: Path) -> Path:
 
 def first_release(root: Path) -> None:
     """The files as release 1.0.0 has put them there, in one place for all releases."""
-    there = root / DIRECTORY / PACKAGE
+    there = root / LIBRARY / PACKAGE
     there.mkdir(parents=True)
     for name, text in _library.sources().items():
         (there / name).write_text(text)
-    for name, text in launchers(DIRECTORY).items():
-        (root / DIRECTORY / name).write_text(text)
+    for name, text in launchers(LIBRARY).items():
+        (root / LIBRARY / name).write_text(text)
 
 
 def former_release(root: Path) -> None:
@@ -174,7 +173,7 @@ def assert_whole(root: Path) -> None:
     assert listed(root) == {
         library,
         f"{library}/{PACKAGE}",
-        *(f"{DIRECTORY}/{name}" for name in LAUNCHERS),
+        *(f"{LIBRARY}/{name}" for name in LAUNCHERS),
         *(f"{library}/{PACKAGE}/{name}" for name in _library.sources()),
     }
     compiled = {path.name.partition(".")[0] for path in (package(root) / CACHE).iterdir()}
@@ -292,7 +291,7 @@ exec(_import + after)
 
 
 def slow_start(root: Path, name: str) -> subprocess.Popen[str]:
-    text = (root / DIRECTORY / name).read_text().replace("/usr/lib/edgesec", str(root / DIRECTORY))
+    text = (root / LIBRARY / name).read_text().replace("/usr/lib/edgesec", str(root / LIBRARY))
     started = subprocess.Popen(
         [sys.executable, "-IS", "-c", f"import sys\n{SLOW}"],
         stdin=subprocess.PIPE,
@@ -403,8 +402,8 @@ def test_what_an_older_release_left_is_told_and_removed(
         "module": there / "_dropped.py",
         "package": there / "_floor" / "_module.py",
         "bytecode": there / "_dropped.pyc",
-        "launcher": tmp_path / DIRECTORY / "dropped",
-        "unfinished": tmp_path / DIRECTORY / "._cli.py.abc",
+        "launcher": tmp_path / LIBRARY / "dropped",
+        "unfinished": tmp_path / LIBRARY / "._cli.py.abc",
         "link": there / "_link",
     }[kind]
     left.parent.mkdir(exist_ok=True)

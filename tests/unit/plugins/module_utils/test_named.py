@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._blocks import Blocks
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
 from ansible_collections.edgesec.hardening.plugins.module_utils._named import named_by
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
 
 DATA = Volume("data", "/dev/disk/by-partlabel/data")
 LINKS = {

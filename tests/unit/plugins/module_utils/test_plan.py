@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume, label_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import UNUSED, is_unfinished
 from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
@@ -19,10 +20,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
     ERASE,
     FORMAT,
     identifiers,
-    label_of,
     plan,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume
 
 WORDS = st.sampled_from(["alpha", "beta", "gamma", "edgesec-data"])
 SIGNATURES = st.fixed_dictionaries(

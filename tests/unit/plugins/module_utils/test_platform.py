@@ -14,12 +14,13 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
 from ansible_collections.edgesec.hardening.plugins.module_utils._cipher import cpu_has_aes
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import Declared
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._places import LIBRARY
 from ansible_collections.edgesec.hardening.plugins.module_utils._platform import (
     collect,
     memory_bytes,
     parse_os_release,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import DIRECTORY, launchers
+from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import launchers
 
 RASPBIAN = """PRETTY_NAME="Raspbian GNU/Linux 12 (bookworm)"
 ID=raspbian
@@ -52,7 +53,7 @@ def test_distribution_and_tools(tree: Any) -> None:
 def test_an_installed_unlocker_has_a_digest(tree: Any) -> None:
     tree.write("/usr/lib/edgesec/edgesec/_unlock.py", "one")
     assert collect(tree.root)["unlocker"]["installed"] is False, "nothing runs it"
-    for name, text in launchers(DIRECTORY).items():
+    for name, text in launchers(LIBRARY).items():
         tree.write(f"/usr/lib/edgesec/{name}", text)
     first = collect(tree.root)["unlocker"]
     tree.write("/usr/lib/edgesec/edgesec/_unlock.py", "two")

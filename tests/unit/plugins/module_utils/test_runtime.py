@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils import _runtime, _unlock
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import UNITS
+from ansible_collections.edgesec.hardening.plugins.module_utils._places import LIBRARY, PACKAGE, UNITS, WANTS
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing, sources
 
 SOURCES = Path(_unlock.__file__).parent
@@ -70,7 +70,7 @@ def test_install_check_install_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("there", ["a file", "a directory"])
 def test_what_stands_in_the_place_of_a_link_is_replaced_or_named(tmp_path: Path, there: str) -> None:
     root, unit = str(tmp_path), "edgesec-unlock@data.service"
-    link = tmp_path / _runtime.WANTS / unit
+    link = tmp_path / WANTS / unit
     link.parent.mkdir(parents=True)
     if there == "a file":
         link.write_text("")
@@ -86,8 +86,8 @@ def test_what_stands_in_the_place_of_a_link_is_replaced_or_named(tmp_path: Path,
 def test_what_was_changed_on_the_device_is_put_right(tmp_path: Path) -> None:
     root = str(tmp_path)
     install(root, missing(root, []))
-    (tmp_path / _runtime.DIRECTORY / "unlock").chmod(0o777)
-    (library(tmp_path) / _runtime.PACKAGE / "_cli.py").write_text("evil")
+    (tmp_path / LIBRARY / "unlock").chmod(0o777)
+    (library(tmp_path) / PACKAGE / "_cli.py").write_text("evil")
     changed = missing(root, [])
     assert sorted(Path(change.path).name for change in changed) == ["_cli.py", "unlock"]
     install(root, changed)

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._storage import Volume, collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage import collect
 
 DATA = Volume("data", "/dev/disk/by-partlabel/data", "/data")
 METADATA = {

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
+from ansible_collections.edgesec.hardening.plugins.module_utils._declared_swap import declared_swap
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._swap import (
     FSTAB_OUT,
@@ -22,7 +23,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._swap import (
     require_room,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._swap_device import WIPING, Swap, is_active, path_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import declared_swap
 
 SWAP = Swap("scratch", "/dev/disk/by-partlabel/swap")
 UUID = "5c1f2d0e-8a3b-4c6d-9e7f-000000000001"
