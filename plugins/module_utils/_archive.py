@@ -24,19 +24,21 @@ from zipimport import ZipImportError, zipimporter
 
 
 class _Library(MetaPathFinder, InspectLoader):
-    """The modules of one package in an archive; what else there is, is for others to find."""
+    """The modules of one package, and of those below it, in an archive; all else is for others to find."""
 
-    def __init__(self, archive: zipimporter, package: str) -> None:
-        self._archive = archive
+    def __init__(self, directory: str, package: str) -> None:
+        self._directory = directory
         self._package = package
-        self._directory = os.path.join(archive.archive, archive.prefix)
+        self._archives: dict[str, zipimporter] = {}
 
     def find_spec(
         self, fullname: str, _path: Optional[Sequence[str]], _target: Optional[ModuleType] = None
     ) -> Optional[ModuleSpec]:
-        """How a module of the package is loaded; None where there is no such module."""
+        """How a module is loaded; None where there is no such module."""
+        if not fullname.startswith(f"{self._package}."):
+            return None
         try:
-            if fullname.rpartition(".")[0] != self._package or self._archive.is_package(fullname):
+            if self._archive_of(fullname).is_package(fullname):
                 return None
         except ZipImportError:
             return None
@@ -44,7 +46,7 @@ class _Library(MetaPathFinder, InspectLoader):
 
     def get_source(self, fullname: str) -> Optional[str]:
         """The source of a module, or None where it has none."""
-        return self._archive.get_source(fullname)
+        return self._archive_of(fullname).get_source(fullname)
 
     def get_code(self, fullname: str) -> Optional[CodeType]:
         """The compiled module."""
@@ -55,12 +57,20 @@ class _Library(MetaPathFinder, InspectLoader):
         """Never: packages are for others to find."""
         return False
 
+    def _archive_of(self, fullname: str) -> zipimporter:
+        """An importer looks in one directory of an archive."""
+        directory = os.path.dirname(self._path_of(fullname))
+        if directory not in self._archives:
+            self._archives[directory] = zipimporter(directory)
+        return self._archives[directory]
+
     def _path_of(self, fullname: str) -> str:
-        return os.path.join(self._directory, f"{fullname.rpartition('.')[2]}.py")
+        return os.path.join(self._directory, *fullname[len(self._package) + 1 :].split(".")) + ".py"
 
 
 def compile_once() -> None:
     """Have whatever is imported of this library from now on compiled once, where it comes out of an archive."""
     loader = __spec__.loader if __spec__ else None
     if isinstance(loader, zipimporter):
-        sys.meta_path.insert(0, _Library(loader, str(__package__)))
+        directory = os.path.join(loader.archive, loader.prefix.rstrip(os.sep))
+        sys.meta_path.insert(0, _Library(directory, str(__package__)))

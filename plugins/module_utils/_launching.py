@@ -28,13 +28,15 @@ def install_library() -> str:
     """Put the modules of this library that are loaded now below the directory that is returned, on tmpfs."""
     package = str(__package__)
     directory = os.path.join(_LIBRARY, "edgesec")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    sources = {"__init__": ""}
-    for name in [name for name in sys.modules if name.startswith(package + ".")]:
+    sources = {"__init__.py": ""}
+    for name, module in [(name, module) for name, module in sys.modules.items() if name.startswith(package + ".")]:
         loader: Any = import_module(name).__loader__
-        sources[name.rpartition(".")[2]] = loader.get_source(name) or ""
-    for name, source in sources.items():
-        write_atomic(os.path.join(directory, f"{name}.py"), source.encode(), 0o600, os.geteuid(), os.getegid())
+        path = name[len(package) + 1 :].replace(".", "/")
+        sources[f"{path}/__init__.py" if hasattr(module, "__path__") else f"{path}.py"] = loader.get_source(name) or ""
+    for path, source in sources.items():
+        full = os.path.join(directory, path)
+        os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
+        write_atomic(full, source.encode(), 0o600, os.geteuid(), os.getegid())
     return _LIBRARY
 
 

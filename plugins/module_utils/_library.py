@@ -31,7 +31,7 @@ from . import _boot_window_program, _next_boot_check, _swap_boot, _unlock
 from ._errors import EdgesecError
 from ._files import sync_directory
 from ._places import LIBRARY, PACKAGE, RELOAD_OWED
-from ._runtime import CACHE, MODULES, digest_of, launchers, library_of, strays, superseded
+from ._runtime import CACHE, MODULES, digest_of, file_names, launchers, library_of, strays, superseded
 from ._whole_files import Change, File, missing_files, removals, write, writing
 
 # They are imported here so that Ansible sends them, with all that they import, to the device.
@@ -40,18 +40,18 @@ _UNFINISHED = ".unfinished"
 
 
 def sources() -> dict[str, str]:
-    """The sources that run here and now, by file name: from files, or from the archive that Ansible sent.
+    """The sources that run here and now, by path in the library: from files, or from the archive that Ansible sent.
 
     :raises EdgesecError: one of them cannot be found.
     """
-    package = str(_PROGRAMS[0].__package__)
-    found = {"__init__.py": ""}
+    package = str(__package__)
+    found = dict.fromkeys(file_names(), "")
     for name in MODULES:
         loader: Any = import_module(f"{package}.{name}").__loader__
         source = loader.get_source(f"{package}.{name}")
         if source is None:
             raise EdgesecError(f"the module {name}", "has no source to install")
-        found[f"{name}.py"] = source
+        found[f"{name.replace('.', '/')}.py"] = source
     return found
 
 
@@ -164,7 +164,8 @@ def _is_whole(source: str, compiled: str) -> bool:
 
 
 def _compiled(package: str, name: str) -> str:
-    return os.path.join(package, CACHE, f"{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc")
+    directory, last = os.path.split(os.path.join(package, name))
+    return os.path.join(directory, CACHE, f"{last.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc")
 
 
 def _put(root: str, files: Sequence[File]) -> None:

@@ -222,11 +222,13 @@ def strays(root: str, library: str) -> list[str]:
     :param library: its files are looked at too, and those of other releases are told.
     """
     found = [RELOAD_OWED] if os.path.exists(os.path.join(root, RELOAD_OWED)) else []
-    expected = {
-        library: {PACKAGE},
-        f"{library}/{PACKAGE}": {CACHE, *file_names()},
-        LIBRARY: {*LAUNCHERS, *_libraries(root)},
-    }
+    expected = {LIBRARY: {*LAUNCHERS, *_libraries(root)}, library: {PACKAGE}}
+    for name in file_names():
+        directory, _slash, last = f"{library}/{PACKAGE}/{name}".rpartition("/")
+        expected.setdefault(directory, {CACHE}).add(last)
+        if last == "__init__.py" and directory != f"{library}/{PACKAGE}":
+            outer, _slash, package = directory.rpartition("/")
+            expected.setdefault(outer, {CACHE}).add(package)
     for directory, names in expected.items():
         path = os.path.join(root, directory)
         if os.path.islink(path):
@@ -262,12 +264,16 @@ def _read(path: str) -> bytes:
 
 
 def file_names() -> list[str]:
-    """The files of the package on the device."""
-    return ["__init__.py", *(f"{module}.py" for module in MODULES)]
+    """The files of the library on the device, by their paths in it."""
+    packages = sorted({module.rpartition(".")[0] for module in MODULES} - {""})
+    return [
+        *("__init__.py", *(f"{package}/__init__.py" for package in packages)),
+        *(f"{module.replace('.', '/')}.py" for module in MODULES),
+    ]
 
 
 def digest_of(sources: Mapping[str, bytes]) -> str:
-    """One SHA-256 over sources by file name."""
+    """One SHA-256 over sources by their paths in the library."""
     total = hashlib.sha256()
     for name in sorted(sources):
         total.update(name.encode() + b"\0" + hashlib.sha256(sources[name]).digest())
@@ -286,13 +292,17 @@ def digest(root: str = "/") -> Optional[str]:
         return None
     package = os.path.join(root, libraries[0], PACKAGE)
     try:
-        names = [name for name in os.listdir(package) if name.endswith(".py")]
         sources = {}
-        for name in names:
-            with open(os.path.join(package, name), "rb") as file:
-                sources[name] = file.read()
+        for directory, _directories, names in os.walk(package, onerror=_cannot_list):
+            for path in (os.path.join(directory, name) for name in names if name.endswith(".py")):
+                with open(path, "rb") as file:
+                    sources[os.path.relpath(path, package)] = file.read()
         wrong = [*libraries[1:], *(name for name, library in used.items() if library is None)]
         sources.update((name, b"") for name in (*wrong, *strays(root, libraries[0])))
     except OSError:
         return None
     return digest_of(sources)
+
+
+def _cannot_list(error: OSError) -> None:
+    raise error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import MODULES, digest_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._runtime import digest_of, file_names
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import SITE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls_platform import ACCEPT
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._site_policy import DECLARED, declarations, site_policy
@@ -93,5 +93,7 @@ def policy(overrides: Mapping[str, Any], host: str = "", groups: Collection[str]
 def unlocker_digest() -> str:
     """The digest of the unlocker that this version of the collection installs."""
     sources = _COLLECTION / "plugins" / "module_utils"
-    # On the device the package file is empty.
-    return digest_of({"__init__.py": b"", **{f"{name}.py": (sources / f"{name}.py").read_bytes() for name in MODULES}})
+    # On the device the files that make packages are empty.
+    return digest_of(
+        {name: b"" if name.endswith("__init__.py") else (sources / name).read_bytes() for name in file_names()}
+    )

@@ -26,6 +26,7 @@ VALUE = third.VALUE + 1
 def fail():
     raise ValueError("here")
 """
+MISSING = ["pkg.absent", "pkg.sub.absent", "pkg.absent.deep"]
 PROGRAM = """\
 import importlib, json, sys, traceback
 sys.dont_write_bytecode = True
@@ -35,19 +36,21 @@ sys.path.insert(0, sys.argv[1])
 from pkg._archive import compile_once
 compile_once()
 from pkg import other
+from pkg.sub import inner
 try:
     other.fail()
 except ValueError:
     told = traceback.format_exc()
 missing = []
-for name in ("pkg.absent", "pkg.sub", "pkg.sub.deep"):
+for name in ("pkg.absent", "pkg.sub.absent", "pkg.absent.deep"):
     try:
         importlib.import_module(name)
     except ImportError:
         missing.append(name)
 print(json.dumps({
-    "times": {name: sum(path.endswith(name) for path in compiled) for name in ("other.py", "third.py")},
-    "value": other.VALUE, "file": other.__file__, "source": other.__loader__.get_source("pkg.other"),
+    "times": {name: sum(path.endswith(name) for path in compiled) for name in ("other.py", "third.py", "inner.py")},
+    "value": other.VALUE, "inner": inner.VALUE, "file": other.__file__,
+    "source": other.__loader__.get_source("pkg.other"),
     "told": told, "missing": missing, "finders": [type(each).__name__ for each in sys.meta_path],
 }))
 """
@@ -70,7 +73,7 @@ def files() -> dict[str, str]:
         "pkg/other.py": OTHER,
         "pkg/third.py": "VALUE = 41\n",
         "pkg/sub/__init__.py": "",
-        "pkg/sub/deep.py": "",
+        "pkg/sub/inner.py": "from .. import third\n\nVALUE = third.VALUE\n",
     }
 
 
@@ -80,10 +83,11 @@ def test_each_file_of_an_archive_is_compiled_once(tmp_path: Path, files: dict[st
         for name, text in files.items():
             archive.writestr(name, text)
     seen = run(path)
-    assert seen["times"] == {"other.py": 1, "third.py": 1}
-    assert (seen["value"], seen["file"], seen["source"]) == (42, f"{path}/pkg/other.py", OTHER)
+    assert seen["times"] == {"other.py": 1, "third.py": 1, "inner.py": 1}
+    assert (seen["value"], seen["inner"]) == (42, 41)
+    assert (seen["file"], seen["source"]) == (f"{path}/pkg/other.py", OTHER)
     assert f'File "{path}/pkg/other.py", line 7, in fail' in seen["told"]
-    assert seen["missing"] == ["pkg.absent"]
+    assert seen["missing"] == MISSING
 
 
 def test_files_of_a_directory_are_left_to_python(tmp_path: Path, files: dict[str, str]) -> None:
@@ -92,5 +96,5 @@ def test_files_of_a_directory_are_left_to_python(tmp_path: Path, files: dict[str
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     seen = run(tmp_path)
-    assert (seen["value"], seen["missing"]) == (42, ["pkg.absent"])
+    assert (seen["value"], seen["missing"]) == (42, MISSING)
     assert "_Library" not in seen["finders"]
