@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import INTERNAL, Field
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped, indented
 
 REMEDY = "Its answers cannot be trusted: find out what runs on it before you go on"
 

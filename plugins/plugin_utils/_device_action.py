@@ -19,7 +19,6 @@ from ansible.errors import AnsibleActionSkip, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._answer import REMEDY, shown, taken
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import Field, answer_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import (
@@ -27,6 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import
     require_own_variables,
     settings_of,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped, escaped_json, indented
 
 COLLECTION = "edgesec.hardening."
 # What decoders raise over data that means harm.

@@ -14,7 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
 
 _MIB = 1 << 20

@@ -27,8 +27,8 @@ from ansible.plugins.loader import become_loader, connection_loader, fragment_lo
 from ansible.utils.plugin_docs import get_docstring
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped
 
 # Names of facts that nobody gives a variable: those of this collection, of ansible-core's own modules (setup,
 # package_facts, service_facts, mount_facts, getent), and of the programs that setup runs.

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import FAIL, PASSED, UNKNOWN
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped
 
 JUDGED = "judged"
 UNREACHABLE = "unreachable"

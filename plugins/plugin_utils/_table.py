@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any, TypeVar
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import (
     FAIL,
     NOT_APPLICABLE,
@@ -21,6 +20,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._control import 
     VERDICTS,
     WAIVED,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped
 
 WIDTH = 100
 _SHORT = {PASSED: "pass", FAIL: "FAIL", UNKNOWN: "unknown", NOT_APPLICABLE: "n/a", WAIVED: "waived"}

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._printable import escaped, escaped_json, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._answer import shown, taken
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS, MODULES, Field, answer_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import (
@@ -27,6 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._injected import
     require_own_variables,
     settings_of,
 )
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped, escaped_json, indented
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import ROLES, defaults_of, options_of
 
 SUBJECT = "gw-001: a module"
