@@ -26,7 +26,7 @@ test: lint  ## Lint and sanity, then all tests but those of the campaign in one 
 
 campaign: setup  ## All device tests, with those that take too long for every change, and twenty power cuts; then Debian 12
 	EDGESEC_POWER_CUTS=20 $(PYTEST) -m '' $(PYTEST_ARGS) tests/device
-	EDGESEC_HEADER_MUTATIONS=6000 $(PYTEST) $(PYTEST_ARGS) tests/functional/test_header_copies.py
+	EDGESEC_HEADER_MUTATIONS=6000 $(PYTEST) $(PYTEST_ARGS) tests/functional/volumes/test_header_copies.py
 	EDGESEC_LAB_SUITE=bookworm $(PYTEST) -m '' $(PYTEST_ARGS) tests/device/test_lifecycle.py tests/device/test_approval.py
 
 bench: setup  ## Measure on a virtual device and on this host: build/bench.json and docs/performance.md

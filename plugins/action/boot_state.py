@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import Malformed, Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, POLICY_KEY
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_policy import DIGEST_BYTES
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._boot_state import BootState, boot_state
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import take_store
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import ESCROW, POLICY_KEY
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.policy import DIGEST_BYTES
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_option import take_store
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing.boot_state import BootState, boot_state
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate.gate import SigningGate
 
 _OPTIONS = {
     **ESCROW,

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import check
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.role_variables import check
 
 
 class ActionModule(DeviceAction):

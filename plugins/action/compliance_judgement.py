@@ -8,16 +8,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import answer_of
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._envelope_digests import altered_escrow
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._observation import arguments
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import KEYS, policy
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import obstacles
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import table
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._variables import check
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._written import write_files
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.documented import answer_of
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.judge import failing_roles, judge
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.observation import arguments
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.policy import KEYS, policy
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.preflight import obstacles
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.role_variables import check
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.table import table
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.write import write_files
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.envelope_digests import altered_escrow
 
 FACTS = "edgesec.hardening.compliance_facts"
 TCTI = "tpm_sealing_tcti"

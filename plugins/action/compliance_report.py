@@ -7,14 +7,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet import fleet_report, saved_report
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet_table import fleet_table, summary
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports import AWS, FORMATS, written
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import now
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import WIDTH
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._written import write_files
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.fleet import fleet_report, saved_report
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.fleet_table import fleet_table, summary
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.formats import AWS, FORMATS, written
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.table import WIDTH
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.write import write_files
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.files import now
 
 
 class ActionModule(DeviceAction):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import take_store
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_option import take_store
 
 
 class ActionModule(DeviceAction):

@@ -11,14 +11,12 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ISSUER
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._aws_provisioning import (
-    FleetProvisioning,
-    issued_by_aws,
-)
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import read_file
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import ISSUER
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_option import read_file
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuing.aws import FleetProvisioning, issued_by_aws
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuing.issuer import (
     IssuerSettings,
     issue,
     issued_by_command,
@@ -26,9 +24,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuer import (
     new_ca,
     require_longer_than_renewal,
 )
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store_files import StoreFiles
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.files import StoreFiles
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
 
 # As many hexadecimal digits as OpenSSL's pkcs11-provider reads from a file, which are 31 at the most.
 PIN_BYTES = 15

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_recovery_key
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.following_action import FollowingAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.envelope import new_recovery_key
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_backups import keep_header
 
 
 class ActionModule(FollowingAction):

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._consent import require_consent
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._printable import escaped
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.consent import require_consent
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.printable import escaped
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
 
 ERASED = "volume erased"
 

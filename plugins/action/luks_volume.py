@@ -9,13 +9,13 @@ from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._plan import ADJUST, ADOPT
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow import new_recovery_key
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._escrow_option import read_file
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.plan import ADJUST, ADOPT
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_option import read_file
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.envelope import new_recovery_key
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_backups import keep_header
 
 # What fits into a pipe, by which a key reaches cryptsetup.
 _LARGEST_KEY = 4096

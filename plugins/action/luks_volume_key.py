@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._following_action import FollowingAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.following_action import FollowingAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate.gate import SigningGate
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_backups import keep_header
 
 _IDLE, _RUNNING = "idle", "running"
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
 
 
 class ActionModule(DeviceAction):

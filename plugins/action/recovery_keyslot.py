@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
 
 
 class ActionModule(SecretAction):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import DeviceAction, GatedBase
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction, GatedBase
 
 MODULES = ("apt", "command", "copy", "file", "shell", "systemd_service", "wait_for_connection")
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import KeyslotAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.secret_action import KeyslotAction
 
 
 class ActionModule(KeyslotAction):

@@ -8,10 +8,10 @@ from typing import Any
 
 from ansible.module_utils.common.validation import check_type_list
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._header_backups import keep_header
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._secret_action import SecretAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate import SigningGate
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.secret_action import SecretAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing_gate.gate import SigningGate
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_backups import keep_header
 
 
 class ActionModule(SecretAction):

@@ -30,7 +30,12 @@ from typing import Any
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._fleet_table import BAD, DOUBTFUL, GOOD, fleet_table
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.fleet_table import (
+    BAD,
+    DOUBTFUL,
+    GOOD,
+    fleet_table,
+)
 
 REPORT = "edgesec.hardening.compliance_report"
 

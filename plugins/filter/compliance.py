@@ -9,14 +9,14 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._credential_sets import files_of_sets
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._fail_on import violations
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._judge import failing_roles, judge
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._on_device import local_facts, metrics
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._policy import policy
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._preflight import preflight
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare, table
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.credential_sets import files_of_sets
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.fail_on import violations
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.judge import failing_roles, judge
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.policy import policy
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.preflight import preflight
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.on_device import local_facts, metrics
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.table import compare, table
 
 
 def _policy(overrides: Any, host: str = "", groups: Collection[str] = ()) -> dict[str, Any]:

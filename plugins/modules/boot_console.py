@@ -105,10 +105,10 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import BOOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot import collect
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot_console import KEEP, Wanted, look
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._boot.close_console import KEEP, Wanted, look
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.boot import collect
 
 _USER = re.compile(r"[A-Za-z0-9_-]+")
 _HASH = re.compile(r"grub\.pbkdf2\.sha512\.[1-9][0-9]{3,6}\.[0-9A-Fa-f]+\.[0-9A-Fa-f]{128}")

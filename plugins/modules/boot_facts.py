@@ -357,9 +357,9 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import BOOT, ROOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot import collect
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT, ROOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.boot import collect
 
 
 def main() -> None:

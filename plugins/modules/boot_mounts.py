@@ -127,10 +127,13 @@ boot_separate:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot_hardware import make_emmc_read_only, writable_emmc
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot_mounts import RESTRICTIONS, look
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._observe import json_clean
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.tree import json_clean
+from ansible_collections.edgesec.hardening.plugins.module_utils._boot.mounts import RESTRICTIONS, look
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.boot_write_protection import (
+    make_emmc_read_only,
+    writable_emmc,
+)
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

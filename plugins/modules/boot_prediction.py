@@ -125,10 +125,10 @@ kernel:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import BOOT, ROOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Unforeseen
-from ansible_collections.edgesec.hardening.plugins.module_utils._next_boot import look
-from ansible_collections.edgesec.hardening.plugins.module_utils._pcr_selection import default_pcrs
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT, ROOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Unforeseen
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.pcr_selection import default_pcrs
+from ansible_collections.edgesec.hardening.plugins.module_utils._measured_boot.next_boot import look
 
 
 def main() -> None:

@@ -73,9 +73,9 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import BOOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot_window_install import look
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.boot_window import look
 
 
 def main() -> None:

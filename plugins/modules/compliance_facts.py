@@ -89,11 +89,11 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._archive import compile_once
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.compile_once import compile_once
 
 compile_once()
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import (
     BOOT,
     CREDENTIAL_FILES,
     DISCOVER,
@@ -104,8 +104,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     TCTI,
     VOLUMES,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._compliance import collect
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.every_area import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
 
 
 def main() -> None:

@@ -234,7 +234,7 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import (
     CREDENTIAL_FILES,
     DISCOVER,
     ROOT,
@@ -243,8 +243,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._arguments impor
     search_of,
     wanted_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import collect
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.credentials import collect
 
 
 def main() -> None:

@@ -120,9 +120,9 @@ refused:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._declared_files import declare, look
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._observe import json_clean
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.tree import json_clean
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.permissions import declare, look
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

@@ -71,10 +71,10 @@ record:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, POLICY_KEY
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
-from ansible_collections.edgesec.hardening.plugins.module_utils._traces import find, remove
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import ESCROW, POLICY_KEY
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.tpm_module import TCTI, run_with_tpm
+from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.traces import find, remove
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.tools import Tpm2
 
 
 def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:

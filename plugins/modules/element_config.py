@@ -156,14 +156,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._element_config import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.managed_files import missing_files, write
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.vendor_config import (
     ELEMENT,
     LIBRARIES,
     environment,
     files,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._whole_files import missing_files, write
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

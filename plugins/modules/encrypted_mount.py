@@ -84,16 +84,16 @@ uuid:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import EXISTING_DATA, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME, UNLOCK
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.enrolment import (
     BY_CONTROLLER,
     BY_KEY_FILE,
     BY_SYSTEMD,
     BY_TPM,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, UNLOCK
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume_mount import Mounting, look
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.mount import Mounting, look
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

@@ -61,9 +61,9 @@ steps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import SWAP, swap_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._swap import look
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import SWAP, swap_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.swap import look
 
 
 def main() -> None:

@@ -206,28 +206,21 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError
-from ansible_collections.edgesec.hardening.plugins.module_utils._element import named, opened, place_of, read_pin
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass import CLASSIC, LITE
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_apply import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.managed_files import missing_files, write
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass.apply import (
     apply,
     command_of,
     require_applicable,
     restart_classic,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_copies import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass.copies import (
     Copies,
     find_copies,
     remove_copies,
     require_removable,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_nucleus import (
-    CLASSIC_ROOT,
-    Nucleus,
-    nuclei,
-)
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_setup import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass.files import (
     Wanted,
     choose,
     files_of,
@@ -235,14 +228,22 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_setu
     shown,
     uris_in,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass_token import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass.nucleus import CLASSIC_ROOT, Nucleus, nuclei
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass.settings import CLASSIC, LITE
+from ansible_collections.edgesec.hardening.plugins.module_utils._greengrass.token import (
     has_certificate,
     put_certificate,
     read_certificate,
     require_key,
     resolve,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._whole_files import missing_files, write
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.key_pair import (
+    named,
+    opened,
+    place_of,
+    read_pin,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.pkcs11 import TokenError
 
 
 def chosen(params: dict[str, Any]) -> tuple[Wanted, Optional[Nucleus]]:

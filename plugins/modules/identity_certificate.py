@@ -261,11 +261,17 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._cryptoki import TokenError, require_label
-from ansible_collections.edgesec.hardening.plugins.module_utils._element import KEY_TYPES, named, opened, place_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._handshake import Endpoint
-from ansible_collections.edgesec.hardening.plugins.module_utils._identity import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import ESCROW, ISSUER
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.handshake import Endpoint
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.key_pair import (
+    KEY_TYPES,
+    named,
+    opened,
+    place_of,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.pkcs11 import TokenError, require_label
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.renewal import (
     Identity,
     ask,
     begin,
@@ -275,8 +281,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._identity import
     prove_to_server,
     record,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import ESCROW, ISSUER
-from ansible_collections.edgesec.hardening.plugins.module_utils._x509 import require_common_name
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity.x509 import require_common_name
 
 
 def identity_of(params: dict[str, Any]) -> Identity:

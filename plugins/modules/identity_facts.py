@@ -102,8 +102,8 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import IDENTITY, ROOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._identity_facts import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import IDENTITY, ROOT
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.identity import collect
 
 
 def main() -> None:

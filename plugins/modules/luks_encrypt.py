@@ -148,16 +148,16 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import EXISTING_DATA, volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._in_place import Job
-from ansible_collections.edgesec.hardening.plugins.module_utils._in_place_state import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import EXISTING_DATA, volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME, UNLOCK
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.encrypt_in_place import Job
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.in_place_state import (
     PREPARE,
     RUNNING,
     START,
     look,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, UNLOCK
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

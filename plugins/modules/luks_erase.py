@@ -112,10 +112,16 @@ escrow_destroyed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._erasure import DISCARD, KEEP, OVERWRITE, erase, look
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, POLICY_KEY
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME, POLICY_KEY
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.erase import (
+    DISCARD,
+    KEEP,
+    OVERWRITE,
+    erase,
+    look,
+)
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

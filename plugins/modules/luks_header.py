@@ -73,10 +73,10 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._header_restore import look, restore
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.restore_header import look, restore
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

@@ -144,19 +144,21 @@ from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._adopt import Keys, adopt, rehearse
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import (
     EXISTING_DATA,
     RETIRE_KEYSLOTS,
     volume_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._cli import require_tool
-from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume, label_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError, Refused
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
-from ansible_collections.edgesec.hardening.plugins.module_utils._libcryptsetup import PERSISTENT_FLAGS
-from ansible_collections.edgesec.hardening.plugins.module_utils._measure import MEASURED, TUNING, tune
-from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.tools import require_tool
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks.libcryptsetup import PERSISTENT_FLAGS
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage.volume import Volume, label_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.adjust import Upkeep, keep_up, plan_upkeep
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.adopt import Keys, adopt, rehearse
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import header_backup, make, observe
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.measure_flags import MEASURED, TUNING, tune
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.plan import (
     ADJUST,
     ADOPT,
     ENCRYPT_IN_PLACE,
@@ -166,8 +168,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._plan import (
     contents,
     plan,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._upkeep import Upkeep, keep_up, plan_upkeep
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import header_backup, make, observe
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

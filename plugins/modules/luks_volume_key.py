@@ -126,14 +126,11 @@ header_backup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._boot_key import boot_key, to_be_signed
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, POLICY_KEY
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup, require_recovery
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume_key_rotation import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME, POLICY_KEY
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.tpm_module import TCTI, run_with_tpm
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.boot_key import boot_key, to_be_signed
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.rotate_volume_key import (
     IDLE,
     RUNNING,
     begin,
@@ -141,6 +138,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._volume_key_rota
     require_rotatable,
     start,
 )
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.luks_token import parse_approval
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.tools import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import encoded_backup, require_recovery
 
 
 def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:

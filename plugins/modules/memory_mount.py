@@ -61,8 +61,8 @@ waits:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._memory_mount import look
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.memory_mount import look
 
 
 def main() -> None:

@@ -92,12 +92,12 @@ header_backup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._enrolment import announce_change
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
-from ansible_collections.edgesec.hardening.plugins.module_utils._recovery_slot import look, rotate, test
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.recovery import look, rotate, test
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.enrolment import announce_change
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import encoded_backup
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

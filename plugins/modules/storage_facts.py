@@ -292,15 +292,15 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import (
     ROOT,
     SWAP,
     VOLUMES,
     swaps_of,
     volumes_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._volatile import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.storage import collect
 
 
 def main() -> None:

@@ -118,9 +118,9 @@ removed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import AT_REST, wanted_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._at_rest import apply, look
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import AT_REST, wanted_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.at_rest import apply, look
 
 
 def run(module: AnsibleModule) -> dict[str, object]:

@@ -123,20 +123,20 @@ header_backup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
-from ansible_collections.edgesec.hardening.plugins.module_utils._pcr_selection import default_pcrs
-from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_keyslot import (
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.tpm_module import TCTI, run_with_tpm
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.pcr_selection import default_pcrs
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.systemd import (
     apply,
     look,
     preview,
     write_crypttab,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._systemd_token import Policy
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.systemd_cryptenroll import Policy
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks.on_device import has_header
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.tools import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import encoded_backup
 
 
 def _policy(module: AnsibleModule) -> Policy:

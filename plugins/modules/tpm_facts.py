@@ -188,9 +188,14 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import ROOT, TCTI, VOLUMES, volumes_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm import collect
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import (
+    ROOT,
+    TCTI,
+    VOLUMES,
+    volumes_of,
+)
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._facts.tpm import collect
 
 
 def main() -> None:

@@ -188,18 +188,18 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._arguments import volume_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._counter import begin
-from ansible_collections.edgesec.hardening.plugins.module_utils._keyed_arguments import KEYED_VOLUME, POLICY_KEY
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks_header import has_header
-from ansible_collections.edgesec.hardening.plugins.module_utils._pcr_selection import default_pcrs
-from ansible_collections.edgesec.hardening.plugins.module_utils._seal_status import Wish, look, preview
-from ansible_collections.edgesec.hardening.plugins.module_utils._srk import make_srk
-from ansible_collections.edgesec.hardening.plugins.module_utils._token import parse_approval
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import Tpm2
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_keyslot import Signed, apply
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm_module import TCTI, run_with_tpm
-from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encoded_backup
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME, POLICY_KEY
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.tpm_module import TCTI, run_with_tpm
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.pcr_selection import default_pcrs
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.tpm import Signed, apply
+from ansible_collections.edgesec.hardening.plugins.module_utils._keys.tpm_status import Wish, look, preview
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks.on_device import has_header
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.counter import begin
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.luks_token import parse_approval
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.storage_root_key import make_srk
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.tools import Tpm2
+from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import encoded_backup
 
 
 def run(module: AnsibleModule, tpm: Tpm2) -> dict[str, object]:

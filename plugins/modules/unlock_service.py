@@ -56,8 +56,8 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._errors import EdgesecError
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock_service import install, missing
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.install import install, missing
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from tests.bench.figures import Figure, Goal, amount, in_turn, not_measured, rat
 from tests.bench.plays import environment, pinging, program
 from tests.bench.timed import timed
 from tests.lab import Device
-from tests.playbook import play_on
 from tests.setup.collection import ROOT
+from tests.support.playbook import play_on
 
 LYNIS_SECONDS = 60
 FACTS = {

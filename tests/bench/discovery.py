@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._discovery import discover
-from ansible_collections.edgesec.hardening.plugins.module_utils._search import Search
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.discovery import discover
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.search import Search
 from tests.bench.figures import Figure, Goal, Work, in_turn, ratio
-from tests.forest import plant
+from tests.support.forest import plant
 
 FILES, SECRETS, LOOK_ALIKES = 50_000, 200, 200
 

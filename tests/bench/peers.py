@@ -18,8 +18,8 @@ from pathlib import Path
 from tests.bench.figures import Figure, in_turn, not_measured, ratio, seconds
 from tests.bench.plays import environment, program
 from tests.lab import Device
-from tests.playbook import play_on
 from tests.setup.collection import ROOT, place
+from tests.support.playbook import play_on
 
 BEFORE = "before"
 SPARE = "/dev/disk/by-partlabel/spare"

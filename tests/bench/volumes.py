@@ -16,8 +16,8 @@ from typing import NamedTuple
 from tests.bench.figures import Figure, Goal, in_turn, ratio
 from tests.bench.timed import timed
 from tests.lab import Device
-from tests.playbook import play_on
 from tests.setup.collection import ROOT
+from tests.support.playbook import play_on
 
 SPARE = "/dev/disk/by-partlabel/spare"
 FORMAT = "cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /root/key"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import molecule
+from tests.support import molecule
 
 
 def test_harden_on_containers(capfd: pytest.CaptureFixture[str]) -> None:

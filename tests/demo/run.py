@@ -23,9 +23,9 @@ from tests.setup.collection import place
 
 sys.path.insert(0, str(place()))
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._table import compare
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.table import compare
 from tests.lab import Device, LabError
-from tests.playbook import play_on
+from tests.support.playbook import play_on
 
 DEVICE = "demo"
 OUTPUT = ROOT / "build" / "demo"

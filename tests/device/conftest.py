@@ -19,7 +19,7 @@ import pytest
 
 from tests.lab import Device, cache, rootfs
 from tests.lab.booted import CLEAN, boot
-from tests.playbook import Played, play_on
+from tests.support.playbook import Played, play_on
 
 Play = Callable[..., Played]
 

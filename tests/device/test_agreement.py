@@ -14,8 +14,8 @@ import pytest
 import testinfra
 
 from tests.device.conftest import Play
-from tests.device.looks import LOOKS
-from tests.device.prompt import Prompt
+from tests.device.support.looks import LOOKS
+from tests.device.support.prompt import Prompt
 from tests.lab import Device
 
 pytestmark = [pytest.mark.minutes(10), pytest.mark.campaign]

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import HEADER_BYTES, read_primary
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks.header import HEADER_BYTES, read_primary
 from tests.device.conftest import Play, on, succeed
-from tests.forged_header import forge
 from tests.lab import Device, kernel_image
-from tests.playbook import Played
+from tests.support.forged_header import forge
+from tests.support.playbook import Played
 
 pytestmark = [pytest.mark.minutes(20), pytest.mark.campaign]
 

@@ -13,8 +13,8 @@ import zlib
 import pytest
 
 from tests.device.conftest import IMPORT_INSTALLED, Play, on, succeed
-from tests.forged_header import FORGED_PRIMARIES
 from tests.lab import Device
+from tests.support.forged_header import FORGED_PRIMARIES
 
 pytestmark = [pytest.mark.minutes(8), pytest.mark.campaign]
 
@@ -39,8 +39,8 @@ print(json.dumps(ends))
 MAPPING = (
     IMPORT_INSTALLED
     + """
-from edgesec._dm_table import differences, read_table
-from edgesec._enrolment import read_enrolment
+from edgesec._unlock.dm_table import differences, read_table
+from edgesec._unlock.enrolment import read_enrolment
 enrolment, table = read_enrolment("data"), read_table("data")
 assert differences(table, "data", enrolment.pins, enrolment.device) == []
 for changed in ({"cipher": "x"}, {"data_offset": 0}, {"sector_size": 512}, {"uuid": "x"}):

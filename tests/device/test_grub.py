@@ -14,7 +14,7 @@ import pytest
 from tests.device.conftest import IMPORT_INSTALLED, Play, claimed, on, succeed
 from tests.lab import Device
 from tests.lab.grub import UPDATE
-from tests.playbook import Played
+from tests.support.playbook import Played
 
 pytestmark = [pytest.mark.minutes(25), pytest.mark.campaign]
 
@@ -28,7 +28,7 @@ SEALED_TO = (
     IMPORT_INSTALLED
     + """
 import json
-from edgesec._enrolment import read_enrolment
+from edgesec._unlock.enrolment import read_enrolment
 print(json.dumps(read_enrolment("data").token.pcrs))
 """
 )

@@ -21,7 +21,7 @@ import pytest
 
 from tests.device.conftest import Play, on
 from tests.lab import Device
-from tests.server_certificate import server_certificate
+from tests.support.server_certificate import server_certificate
 
 pytestmark = [pytest.mark.minutes(6), pytest.mark.campaign]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._luks2 import HEADER_BYTES, Malformed, read_header
-from ansible_collections.edgesec.hardening.plugins.module_utils._reencryption import Progress, progress
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks.header import HEADER_BYTES, Malformed, read_header
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks.reencryption import Progress, progress
 from tests.device.conftest import Play, on, wait_until
 from tests.lab import Device
-from tests.playbook import play_on
+from tests.support.playbook import play_on
 
 pytestmark = pytest.mark.minutes(9)
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.minutes(9)
 CUTS = int(os.environ.get("EDGESEC_POWER_CUTS", "4"))
 SEED = int(os.environ.get("EDGESEC_SEED", "2026"))
 
-BEGIN = Path(__file__).with_name("begin_in_place.yml")
+BEGIN = Path(__file__).with_name("support") / "begin_in_place.yml"
 PARTITION = "/dev/disk/by-partlabel/spare"
 VOLUME = {
     "name": "data",

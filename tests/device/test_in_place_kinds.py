@@ -16,8 +16,8 @@ from tests.lab import Device
 
 pytestmark = [pytest.mark.minutes(8), pytest.mark.campaign]
 
-ROLE = str(Path(__file__).with_name("encrypted_storage.yml"))
-BEGIN = str(Path(__file__).with_name("begin_in_place.yml"))
+ROLE = str(Path(__file__).with_name("support") / "encrypted_storage.yml")
+BEGIN = str(Path(__file__).with_name("support") / "begin_in_place.yml")
 BTRFS: dict[str, object] = {
     "name": "data",
     "device": "/dev/disk/by-partlabel/data",

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.minutes(13), pytest.mark.usefixtures("secrets")]
 
 MESSAGE = "kept over everything that follows"
 OUTCOME = "/run/edgesec/unlock/data.json"
-ONE_ROLE = Path(__file__).with_name("one_role.yml")
+ONE_ROLE = Path(__file__).with_name("support") / "one_role.yml"
 # Commands sent to a device on which the role has nothing to do: one for each thing that it can change.
 ROUND_TRIPS = {
     "boot_console": 2,
@@ -36,9 +36,9 @@ REVEAL = (
     IMPORT_INSTALLED
     + """
 import json, tempfile
-from edgesec._enrolment import read_enrolment
-from edgesec._sealing import luks_key, unseal
-from edgesec._tpm2 import RESOURCE_MANAGER, Tpm2
+from edgesec._unlock.enrolment import read_enrolment
+from edgesec._tpm.sealing import luks_key, unseal
+from edgesec._tpm.tools import RESOURCE_MANAGER, Tpm2
 enrolment = read_enrolment("data")
 with tempfile.TemporaryDirectory(dir="/run") as directory:
     tpm = Tpm2(RESOURCE_MANAGER, directory)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import molecule
+from tests.support import molecule
 
 pytestmark = [pytest.mark.minutes(4), pytest.mark.campaign]
 

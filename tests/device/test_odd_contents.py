@@ -19,7 +19,7 @@ import pytest
 
 from tests.device.conftest import Play, on
 from tests.lab import Device
-from tests.odd_contents import BY_HAND, LUKS, OLD, OVER_LUKS, SIZE, TOOLS, fill, lay_over, tool
+from tests.support.odd_contents import BY_HAND, LUKS, OLD, OVER_LUKS, SIZE, TOOLS, fill, lay_over, tool
 
 pytestmark = [pytest.mark.minutes(15), pytest.mark.campaign]
 
@@ -82,7 +82,7 @@ def test_none_is_formatted_but_the_blank_one(device: Device, run: Play, names: l
     ]
     volumes[-1].update(ASKED[0])
     variables = {"encrypted_storage_volumes": volumes}
-    played = run(str(Path(__file__).with_name("encrypted_storage.yml")), "-e", json.dumps(variables))
+    played = run(str(Path(__file__).with_name("support") / "encrypted_storage.yml"), "-e", json.dumps(variables))
     assert played.rc != 0
     assert "Traceback" not in played.output
     items = re.findall(r"^failed: \[.*\] \(item=(\S+)\) => (\{.*\})$", played.output, re.MULTILINE)

@@ -134,7 +134,7 @@ def filled(device: Device) -> Device:
 def refusals(filled: Device, run: Play) -> Refusals:
     before = digests(filled)
     variables = {"encrypted_storage_volumes": [declared(case) for case in (*CASES, BLANK)]}
-    played = run(str(Path(__file__).with_name("encrypted_storage.yml")), "-e", json.dumps(variables))
+    played = run(str(Path(__file__).with_name("support") / "encrypted_storage.yml"), "-e", json.dumps(variables))
     assert played.rc != 0
     assert "Traceback" not in played.output
     items = re.findall(r"^failed: \[.*\] \(item=(\S+)\) => (\{.*\})$", played.output, re.MULTILINE)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.device.conftest import Play, on, recovery_key, wait_until
 from tests.lab import Device
-from tests.playbook import Played
+from tests.support.playbook import Played
 
 pytestmark = [pytest.mark.minutes(6), pytest.mark.campaign]
 

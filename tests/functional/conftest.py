@@ -17,12 +17,12 @@ from typing import Any
 import pkcs11
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptsetup
-from ansible_collections.edgesec.hardening.plugins.module_utils._cli import find_tool
-from ansible_collections.edgesec.hardening.plugins.module_utils._declared_volume import Volume
-from ansible_collections.edgesec.hardening.plugins.module_utils._tpm2 import BANK_BYTES, Tpm2
-from tests.functional.namespace import Namespace
-from tests.functional.soft_token import MODULE, SoftToken
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.tools import find_tool
+from ansible_collections.edgesec.hardening.plugins.module_utils._luks import cryptsetup
+from ansible_collections.edgesec.hardening.plugins.module_utils._storage.volume import Volume
+from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.tools import BANK_BYTES, Tpm2
+from tests.support.namespace import Namespace
+from tests.support.soft_token import MODULE, SoftToken
 
 VOLUME_BYTES = 32 * 1024 * 1024
 RECOVERY_KEY = b"0badc0de-recovery"
@@ -156,7 +156,7 @@ def format_volume(device: str, key: bytes = RECOVERY_KEY, **changes: Any) -> Non
         "key_bits": 512,
         "sector_size": 4096,
     }
-    _cryptsetup.format_device(device, key, **{**as_the_role, **changes})
+    cryptsetup.format_device(device, key, **{**as_the_role, **changes})
 
 
 class Budget:

@@ -64,7 +64,7 @@ def _thresholds(numbers: Mapping[str, int]) -> str:
 def page() -> str:
     """The text of the page."""
     sys.path.insert(0, os.fspath(place()))
-    from ansible_collections.edgesec.hardening.plugins.plugin_utils._catalogue import CONTROLS, mapping_of
+    from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.catalogue import CONTROLS, mapping_of
 
     parts = [_HEAD]
     for control in CONTROLS:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._device_action import COLLECTION, DeviceAction
-from ansible_collections.edgesec.hardening.plugins.plugin_utils._documented import FACTS
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import COLLECTION, DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.documented import FACTS
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -90,7 +90,7 @@ def test_every_module_has_the_gate_in_its_controller_half(name: str) -> None:
     # What these do, no subclass may leave out.
     for method in ("run", "_execute_module", "_parse_returned_data"):
         owner = next(each for each in action.__mro__ if method in vars(each))
-        assert owner.__module__.endswith("._device_action")
+        assert owner.__module__.endswith("._actions.device_action")
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from tests.playbook import play
+from tests.support.playbook import play
 from tests.setup.collection import ROOT
 
 INVENTORIES = [Path(__file__).parents[2] / "inventory" / "hosts.yml", ROOT / "build" / "container" / "inventory.json"]

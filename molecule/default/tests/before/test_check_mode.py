@@ -10,7 +10,7 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-from tests.playbook import Played, play
+from tests.support.playbook import Played, play
 from tests.setup.collection import ROOT
 
 INVENTORIES = [Path(__file__).parents[2] / "inventory" / "hosts.yml", ROOT / "build" / "container" / "inventory.json"]

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Writing to a file system that is mounted read-only: writable for that moment, and read-only again after it."""
+
+from __future__ import annotations
+
+import os
+
+from .._base.errors import EdgesecError, Refused
+from .._base.files import write_atomic
+from .._disk.mountinfo import Mount, mount_around, read_mounts
+from .._disk.remount import remount
+
+_FAT = ("vfat", "msdos", "exfat")
+
+
+def put(path: str, data: bytes, mode: int) -> None:
+    """Write a file whole, on a file system that may be mounted read-only; that of C(/) must be writable.
+
+    :param mode: not on FAT, where the mount says who may read what.
+    :raises EdgesecError: it cannot be made writable, written, or made read-only again.
+    """
+    path = os.path.realpath(path)
+    mount = _mount_of(path)
+    read_only = "ro" in mount.effective_options
+    # Where the file system itself is writable, only the mount is read-only.
+    alone = "ro" not in mount.super_options
+    if read_only and mount.mount_point == "/":
+        raise Refused(path, "lies on a root file system that is mounted read-only", "Change it in the image")
+    if read_only:
+        remount(mount, ["rw"], bind=alone)
+    try:
+        _write(path, data, _mode_on(mount, mode))
+    finally:
+        if read_only:
+            remount(mount, ["ro"], bind=alone)
+
+
+def _write(path: str, data: bytes, mode: int) -> None:
+    try:
+        write_atomic(path, data, mode, os.geteuid(), os.getegid())
+    except OSError as error:
+        raise EdgesecError(
+            path, f"cannot be written: {error.strerror}", "See that its file system has room and is writable"
+        ) from None
+
+
+def _mount_of(path: str) -> Mount:
+    mount = mount_around(read_mounts("/"), path)
+    if mount is None:
+        raise Refused(path, "lies on no file system that the kernel lists", "See /proc/self/mountinfo")
+    return mount
+
+
+def _mode_on(mount: Mount, mode: int) -> int:
+    if mount.fstype not in _FAT:
+        return mode
+    # FAT refuses any other mode than the one that its mount gives to all files.
+    masks = [each for each in mount.super_options if each.startswith("fmask=")]
+    return 0o777 & ~int(masks[-1][len("fmask=") :], 8) if masks else mode

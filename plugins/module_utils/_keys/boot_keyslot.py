@@ -1,0 +1,155 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The keyslot that opens a volume at boot: one at a time, added and proven before the one from before is removed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import NamedTuple, Optional
+
+from .._base.errors import EdgesecError, Malformed, Refused
+from .._base.files import sync_directory, write_atomic
+from .._base.places import ENROLMENTS
+from .._luks import cryptsetup
+from .._luks.allow_list import Pins, pins_of
+from .._luks.header import Header
+from .._luks.slots import BOOT_SLOTS, RECOVERY_SLOT
+from .._storage.volume import Volume
+from .._unlock.enrolment import (
+    BootToken,
+    Enrolment,
+    announce_change,
+    boot_slots,
+    boot_tokens,
+    read_enrolment,
+    write_enrolment,
+)
+from .._volume.make import require_bootable, require_header
+
+
+class Place(NamedTuple):
+    """Where a keyslot is added.
+
+    :ivar metadata: the volume's device, or a file with the header that it will get.
+    :ivar root: prefix of the enrolment's path.
+    """
+
+    volume: Volume
+    metadata: str
+    root: str = "/"
+
+
+def free_slot(place: Place, recovery_key: bytes) -> str:
+    """The keyslot for a new key. What a power cut left half done is removed.
+
+    :raises Refused: keyslots of others are in the way, or the boot would not take the header. Nothing was changed.
+    """
+    device = place.metadata
+    require_bindable(place)
+    _remove_unfinished(place, recovery_key)
+    header = require_header(device)
+    slot = next((slot for slot in BOOT_SLOTS if slot not in header.keyslots), None)
+    if slot is not None:
+        return slot
+    stale = [slot for slot in boot_slots(header) if slot in BOOT_SLOTS and slot != _enrolled_slot(place, header)]
+    if not stale:
+        raise Refused(
+            device,
+            f"the keyslots {', '.join(BOOT_SLOTS)} are in use, and not to open it at boot",
+            f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
+        )
+    announce_change(place.volume.name, place.root)
+    cryptsetup.kill_slot(device, stale[0], recovery_key)
+    return stale[0]
+
+
+def require_bindable(place: Place) -> None:
+    """Refuse a header that the boot would not take, whatever keyslot it gets.
+
+    :raises Refused: with the rules that it breaks.
+    """
+    require_bootable(place.volume.device, place.metadata, _pins(place, require_header(place.metadata)))
+
+
+def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> None:
+    """Add a key to the keyslot that its token names, have the boot open the volume with it, and remove the one before.
+
+    :raises EdgesecError: the proof failed; the ways in that worked before still do.
+    """
+    device, slot = place.metadata, token.keyslot
+    _begin(place, slot)
+    cryptsetup.add_key(device, recovery_key, key, slot=slot)
+    if not cryptsetup.opens(device, key, slot=slot):
+        raise EdgesecError(
+            device, f"the new key does not open keyslot {slot}", "The recovery key still opens keyslot 0"
+        )
+    current = token_id(require_header(device), slot)
+    cryptsetup.import_token(device, current, token.to_json())
+    header = require_header(device)
+    write_enrolment(Enrolment(place.volume.name, place.volume.device, _pins(place, header), token), place.root)
+    for stale in boot_slots(header):
+        if stale not in (slot, RECOVERY_SLOT) and stale in header.keyslots:
+            cryptsetup.kill_slot(device, stale, recovery_key)
+    for number in boot_tokens(require_header(device)):
+        if number != current:
+            cryptsetup.remove_token(device, number)
+    _end(place)
+
+
+def _pins(place: Place, header: Header) -> Pins:
+    # Both keyslots: while one replaces the other, a power cut must not make the header look foreign.
+    return pins_of(header)._replace(
+        keyslots=tuple(sorted({RECOVERY_SLOT, *BOOT_SLOTS, *header.keyslots})),
+        in_place=place.metadata != place.volume.device,
+    )
+
+
+def token_id(header: Header, slot: str) -> str:
+    """Where the token of a keyslot goes: where one of ours is already, or else where there is none."""
+    for number, data in boot_tokens(header).items():
+        if [str(each) for each in data.get("keyslots") or []] == [slot]:
+            return number
+    return next(number for number in (slot, *map(str, range(32))) if number not in header.tokens)
+
+
+def _enrolled_slot(place: Place, header: Header) -> Optional[str]:
+    """The keyslot that the boot uses."""
+    with suppress(Malformed):
+        enrolment = read_enrolment(place.volume.name, place.root)
+        if enrolment.pins.uuid == header.uuid:
+            return enrolment.token.keyslot
+    return None
+
+
+def _intent(place: Place) -> str:
+    """Names the keyslot that is being added, so that after a power cut the next run knows it for its own."""
+    return os.path.join(place.root, ENROLMENTS, f"{place.volume.name}.adding")
+
+
+def _begin(place: Place, slot: str) -> None:
+    announce_change(place.volume.name, place.root)
+    os.makedirs(os.path.dirname(_intent(place)), mode=0o755, exist_ok=True)
+    write_atomic(_intent(place), slot.encode(), 0o644, os.geteuid(), os.getegid())
+
+
+def _end(place: Place) -> None:
+    os.unlink(_intent(place))
+    sync_directory(os.path.dirname(_intent(place)))
+
+
+def _remove_unfinished(place: Place, recovery_key: bytes) -> None:
+    try:
+        with open(_intent(place), encoding="ascii") as file:
+            slot = file.read().strip()
+    except FileNotFoundError:
+        return
+    header = require_header(place.metadata)
+    if slot in BOOT_SLOTS and slot in header.keyslots and slot not in boot_slots(header):
+        announce_change(place.volume.name, place.root)
+        cryptsetup.kill_slot(place.metadata, slot, recovery_key)
+    _end(place)

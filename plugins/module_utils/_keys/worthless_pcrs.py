@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What is refused when a key is sealed to PCRs, whoever seals it, unless the operator accepts it by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .._base.errors import Refused
+from .._tpm.luks_token import BANK
+from .._tpm.pcrs import is_measured, why_missing
+from .._tpm.tools import Tpm2
+
+
+def values_of(tpm: Tpm2, pcrs: Sequence[int]) -> dict[int, bytes]:
+    """The values of PCRs to seal to.
+
+    :raises Refused: the TPM has none, as with its SHA-256 bank turned off.
+    """
+    values = tpm.read_pcrs(BANK, pcrs) if pcrs else {}
+    missing = [pcr for pcr in pcrs if pcr not in values]
+    if missing:
+        seen, remedy = why_missing(tpm.active_banks(), missing)
+        raise Refused("the TPM", seen, f"Nothing was changed. {remedy}")
+    return values
+
+
+def refuse_worthless(pcrs: Sequence[int], values: Mapping[int, bytes], accept: Sequence[str]) -> None:
+    """Refuse PCRs that bind to nothing.
+
+    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
+    """
+    unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
+    if not pcrs or unmeasured:
+        raise Refused(
+            f"the PCRs {list(pcrs)}",
+            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
+            "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
+        )
+    if list(pcrs) == [7] and "pcr7_only" not in accept:
+        raise Refused(
+            "PCR 7 alone",
+            "any kernel that the same Secure Boot keys signed could unseal the volume",
+            "Add PCR 4 (tpm_sealing_pcrs), or accept it with tpm_sealing_accept: [pcr7_only]",
+        )
+
+
+def need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
+    """Refuse to go on without a person's word.
+
+    :raises Refused: the risk is not accepted by name.
+    """
+    if risk not in accept:
+        raise Refused(
+            subject,
+            seen,
+            f"Find out why. If the change is yours, run once with tpm_sealing_accept: [{risk}]. Nothing was changed",
+        )

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""The cipher that suits the processor."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .._base.tree import read_text
+
+# Cipher and volume key size in bits: with AES instructions, and without (Adiantum is five times faster there).
+_WITH_AES = ("aes-xts-plain64", 512)
+_WITHOUT_AES = ("xchacha12,aes-adiantum-plain64", 256)
+
+
+def cipher_for_this_processor() -> tuple[str, int]:
+    """Cipher and size of the volume key, in bits, for what is newly encrypted."""
+    return _WITHOUT_AES if cpu_has_aes(read_text("/", "/proc/cpuinfo") or "") is False else _WITH_AES
+
+
+def cpu_has_aes(cpuinfo: str) -> Optional[bool]:
+    """Whether the processor has AES instructions; None where /proc/cpuinfo lists no features."""
+    for line in cpuinfo.splitlines():
+        name, _colon, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return "aes" in value.split()
+    return None

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Reading the PCRs as the kernel shows them, which takes no tool and no privilege.
+
+Linux 5.12 and newer, Documentation/ABI/stable/sysfs-class-tpm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Optional
+
+from .._base.tree import names_in, read_line
+
+PCRS = range(24)
+_BANK = "pcr-"
+_HEX = frozenset("0123456789abcdef")
+# Hexadecimal digits of a digest in each kind of bank.
+_DIGITS = (40, 64, 96, 128)
+_SEALED_TO = "sha256"
+# What firmware extends once it is done with a PCR, even if it measured nothing into it: zeros or ones, and 1 after an
+# error (TCG PC Client Platform Firmware Profile 1.06, EV_SEPARATOR). Some firmware does so more than once.
+_SEPARATORS = (bytes(4), b"\xff" * 4, (1).to_bytes(4, "little"))
+_MOST_SEPARATORS = 3
+
+
+def shown_pcrs(root: str, pcrs: Iterable[int] = PCRS, *, number: int = 0, bank: str = "sha256") -> dict[int, bytes]:
+    """The values of some PCRs, by their number; without those that the kernel does not show.
+
+    The kernel asks the TPM for each of them.
+
+    :param number: of the TPM.
+    """
+    values = {}
+    for pcr in pcrs:
+        line = (read_line(root, f"{_directory(number)}/{_BANK}{bank}/{pcr}") or "").lower()
+        if len(line) in _DIGITS and set(line) <= _HEX:
+            values[pcr] = bytes.fromhex(line)
+    return values
+
+
+def shown_banks(root: str, number: int = 0) -> list[str]:
+    """The banks of PCRs, by name; empty where the kernel shows none."""
+    return [name[len(_BANK) :] for name in names_in(root, _directory(number)) if name.startswith(_BANK)]
+
+
+def is_measured(value: Optional[bytes]) -> bool:
+    """Whether a value of the SHA-256 bank says anything of the boot.
+
+    Not so where it is missing, all zeros or all ones, or comes of nothing but separators.
+    """
+    return value is not None and value not in _EMPTY
+
+
+def why_missing(banks: Sequence[str], pcrs: Sequence[int]) -> tuple[str, str]:
+    """Why a TPM that answers has no values for PCRs of the SHA-256 bank, and what a person can do, in words.
+
+    :param banks: the banks that are active.
+    :param pcrs: those without a value.
+    """
+    if not banks:
+        seen = "no bank of its PCRs is active"
+    elif _SEALED_TO not in banks:
+        seen = f"the SHA-256 bank of its PCRs is off (active: {', '.join(banks)})"
+    else:
+        seen = f"its SHA-256 bank has no PCR {', '.join(map(str, pcrs))} (active banks: {', '.join(banks)})"
+    return seen, (
+        "Turn the SHA-256 bank of the TPM on in the firmware's setup, or run tpm2_pcrallocate sha256:all where the"
+        " firmware allows it, and reboot"
+    )
+
+
+def _of_separators_alone() -> Iterable[bytes]:
+    for count in range(_MOST_SEPARATORS + 1):
+        for separators in product(_SEPARATORS, repeat=count):
+            value = bytes(32)
+            for each in separators:
+                value = hashlib.sha256(value + hashlib.sha256(each).digest()).digest()
+            yield value
+
+
+_EMPTY = frozenset((b"\xff" * 32, *_of_separators_alone()))
+
+
+def _directory(number: int) -> str:
+    return f"/sys/class/tpm/tpm{number}"

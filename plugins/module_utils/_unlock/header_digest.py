@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+
+"""The part of a LUKS header that the MAC covers, and whether a header is the one that was recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from .._base.files import read_at
+from .._luks.allow_list import Pins, check
+from .._luks.header import Header
+
+
+def digest_of(header: Header, path: str) -> bytes:
+    """SHA-256 of all that the MAC covers.
+
+    :param header: passed the allow-list, so that its areas lie within the header.
+    :param path: the device, or the copy of header and keyslot areas that it was read from.
+    :raises OSError: that cannot be read.
+    """
+    covered = {name: value for name, value in header.metadata.items() if name != "tokens"}
+    total = hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode())
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for _name, slot in sorted(header.keyslots.items()):
+            total.update(read_at(descriptor, int(slot["area"]["offset"]), int(slot["area"]["size"])))
+    finally:
+        os.close(descriptor)
+    return total.digest()
+
+
+def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
+    """Whether the boot would take a header: every byte of it is accounted for, and it is the one that was pinned.
+
+    :param path: as for :func:`digest_of`.
+    """
+    found = check(path, pins)
+    if found.refusals or header != found.copies[0]:
+        return False
+    return digest_of(header, path).hex() == pins.header_digest

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Mounting memory on a directory for temporary files, now or at the next boot."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from .._base.errors import Refused
+from .._base.tools import run
+from .._disk.mountinfo import mounted_at, read_mounts
+from .._mount_tables.fstab import Entry, find, parse, put_entry
+from .._mount_tables.write import FSTAB, put_in_place, read_fstab
+from .._storage.observe import place_of
+
+WRITE, MOUNT = "write fstab", "mount"
+_FSTYPE = "tmpfs"
+
+
+class State(NamedTuple):
+    """What was found, and the steps from there to a directory in memory; C(waits) says why it takes a reboot."""
+
+    path: str
+    steps: list[str]
+    waits: str
+    fstab_before: str
+    fstab_after: str
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """As Ansible shows differences."""
+        return {
+            "before_header": FSTAB,
+            "after_header": FSTAB,
+            "before": self.fstab_before,
+            "after": self.fstab_after,
+        }
+
+    def apply(self) -> None:
+        """Take the steps."""
+        if WRITE in self.steps:
+            put_in_place(self.fstab_before, self.fstab_after)
+        if MOUNT in self.steps:
+            run(["mount", self.path])
+
+
+def look(path: str, size: str) -> State:
+    """Find out what is to be done.
+
+    :raises Refused: something else is mounted there, or is to be.
+    """
+    fstab = read_fstab()
+    steps, waits, wanted = [], "", fstab
+    if not place_of("/", path)["memory"]:
+        mount = mounted_at(read_mounts("/"), path)
+        if mount is not None:
+            raise Refused(path, f"{mount.source} ({mount.fstype}) is mounted there", "Unmount it, or keep it so")
+        wanted = with_line(fstab, path, size)
+        if wanted != fstab:
+            steps.append(WRITE)
+        if not os.path.isdir(path):
+            raise Refused(path, "is no directory", "Make it")
+        if os.listdir(path):
+            waits = (
+                f"{path} is not empty: what is in it stays on the disk, hidden once the next boot has mounted memory"
+            )
+        else:
+            steps.append(MOUNT)
+    return State(path, steps, waits, fstab, wanted)
+
+
+def with_line(fstab: str, path: str, size: str) -> str:
+    """An fstab that mounts memory on a directory; a line that does so already stays as it is.
+
+    :raises Refused: it mounts something else there.
+    """
+    line = find(parse(fstab), path, os.path.realpath)
+    if line is not None and line.entry is not None:
+        if line.entry.fstype != _FSTYPE:
+            raise Refused(
+                FSTAB, f"line {line.number} mounts {line.entry.source} on {path}", "Remove the line, or keep it so"
+            )
+        return fstab
+    options = ("nodev", "nosuid", "mode=1777", f"size={size}")
+    return put_entry(fstab, Entry(_FSTYPE, path, _FSTYPE, options), os.path.realpath)

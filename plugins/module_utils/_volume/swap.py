@@ -1,0 +1,195 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""From plain swap, or none, to swap that is encrypted with a random key at each boot."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, NamedTuple
+
+from .._base.errors import Refused, ToolFailed
+from .._base.files import write_atomic
+from .._base.managed_files import Change
+from .._base.tools import run
+from .._base.tree import read_text, resolve
+from .._mount_tables.fstab import parse as parse_fstab
+from .._mount_tables.write import FSTAB, put_in_place, read_fstab
+from .._on_device.install import install, missing
+from .._storage.swap import declared_swap
+from .._unlock.swap_device import SWAPS, Swap, path_of
+from .._unlock.swap_main import swap_on, wipe
+from .plan import contents as in_words
+
+OFF, FSTAB_OUT, WIPE, INSTALL, START = (
+    "switch the plain swap off",
+    "take it out of fstab",
+    "overwrite what was swapped out",
+    "install what runs at boot",
+    "swap to it with a random key",
+)
+_STABLE = re.compile(r"/dev/disk/by-(id|partlabel|partuuid|path)/[^/]+")
+# The kernel gives up, or is killed, where memory runs out; with much memory to fill, it takes its time.
+_SWAPOFF_SECONDS = 3600.0
+
+
+class State(NamedTuple):
+    """What was found, and the steps from there to encrypted swap."""
+
+    swap: Swap
+    steps: list[str]
+    size: int
+    fstab_before: str
+    fstab_after: str
+    programs: list[Change]
+
+    @property
+    def diff(self) -> list[dict[str, str]]:
+        """As Ansible shows differences."""
+        device = self.swap.device
+        steps = {"before_header": device, "after_header": device, "before": "", "after": ""}
+        steps["after"] = "".join(f"{step}\n" for step in self.steps)
+        fstab = {"before_header": FSTAB, "after_header": FSTAB, "before": self.fstab_before, "after": self.fstab_after}
+        return [steps, fstab, *(change.diff for change in self.programs)] if self.steps else []
+
+    def apply(self) -> None:
+        """Take the steps; each leaves a state that boots, and that the next run goes on from."""
+        swap = self.swap
+        if OFF in self.steps:
+            _switch_off(swap.device)
+        if FSTAB_OUT in self.steps:
+            put_in_place(self.fstab_before, self.fstab_after)
+        if WIPE in self.steps:
+            wipe(os.path.realpath(swap.device), self.size)
+        if INSTALL in self.steps:
+            path = path_of(swap.name)
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            write_atomic(path, swap.to_bytes(), 0o644)
+            install("/", self.programs)
+        if START in self.steps:
+            swap_on(swap)
+
+
+def look(swap: Swap) -> State:
+    """Find out what is to be done.
+
+    :raises Refused: the device is not one that can become swap, or is needed as it is.
+    """
+    facts = declared_swap("/", [swap])[0]
+    steps = plan(facts)
+    fstab = read_fstab()
+    programs = missing("/", [f"edgesec-swap@{swap.name}.service"])
+    if programs and INSTALL not in steps:
+        steps.append(INSTALL)
+    if OFF in steps:
+        require_room(resolve("/", swap.device), read_text("/", SWAPS) or "", read_text("/", "/proc/meminfo") or "")
+    return State(
+        swap=swap,
+        steps=steps,
+        size=facts["contents"]["size_bytes"] if facts["contents"] is not None else 0,
+        fstab_before=fstab,
+        fstab_after="".join(line.raw for line in parse_fstab(fstab) if line.number not in facts["fstab"]),
+        programs=programs,
+    )
+
+
+def plan(facts: dict[str, Any]) -> list[str]:
+    """What is to be done with a swap device of which these facts were found.
+
+    :raises Refused: the device is not there, has no stable name, is needed for hibernation, or holds anything but swap.
+    """
+    device, contents = facts["device"], facts["contents"]
+    steps = []
+    if contents is not None:
+        _require_swap(facts, contents)
+        if contents["in_use_as"]:
+            steps.append(OFF)
+        if facts["fstab"]:
+            steps.append(FSTAB_OUT)
+        if contents["signatures"] or facts.get("wiping"):
+            steps.append(WIPE)
+    if not _STABLE.fullmatch(device):
+        raise Refused(
+            device,
+            "it is not a name that stays with the device, whatever it holds",
+            "Name it below /dev/disk/by-partlabel, by-partuuid, by-id or by-path",
+        )
+    if not facts["at_boot"]:
+        steps.append(INSTALL)
+    if not facts["active"]:
+        steps.append(START)
+    return steps
+
+
+def _require_swap(facts: dict[str, Any], contents: dict[str, Any]) -> None:
+    device, nothing = facts["device"], "Nothing was changed"
+    if not contents["exists"]:
+        raise Refused(
+            device, "there is no such device", f"See that the device of the swap {facts['name']} is right: lsblk"
+        )
+    if facts["resume"] is not None:
+        raise Refused(
+            device,
+            f"the system resumes from it after hibernation (resume={facts['resume']}), which a random key forbids",
+            f"{nothing}. Take it out of the kernel's command line and /etc/initramfs-tools/conf.d/resume first",
+        )
+    seen = in_words(contents)
+    if contents["mounted_at"] or contents["holders"] or set(contents["in_use_as"]) - {"swap"}:
+        raise Refused(device, f"it is in use: {seen}", f"{nothing}. Take it out of use first")
+    own = {f"line {number} of {FSTAB}" for number in facts["fstab"]} | {f"line 1 of {path_of(facts['name'])}"}
+    others = [place for place in contents["named_by"] if place not in own]
+    if others:
+        raise Refused(
+            device,
+            f"it is named by {', '.join(others)}",
+            f"{nothing}. Take it out there first, for both would have it at boot",
+        )
+    types = {signature["type"] for signature in contents["signatures"] or [] if signature["live"] is not False}
+    if contents["partition_table"] or not (types == {"swap"} or (not types and _is_erased(facts, contents))):
+        raise Refused(
+            device,
+            f"it holds something other than swap: {seen}",
+            f"{nothing}. Wipe it if that may go (wipefs --all, and blkdiscard --zeroout for what no tool recognises)",
+        )
+
+
+def _is_erased(facts: dict[str, Any], contents: dict[str, Any]) -> bool:
+    """Whether a device holds nothing of use.
+
+    That is plain swap that is half overwritten, or what was swapped out in an earlier boot with a key that is gone.
+    """
+    if contents["signatures"] or contents["sample"] is None:
+        return False
+    if facts.get("wiping"):
+        return True
+    return bool(contents["sample"]["start_erased" if facts["at_boot"] else "erased"])
+
+
+def require_room(real: str, swaps: str, meminfo: str) -> None:
+    """See that what is swapped out fits into the memory.
+
+    :param real: the device, as /proc/swaps names it.
+    :raises Refused: it does not, and nothing was changed.
+    """
+    words = next((line.split() for line in swaps.splitlines() if line.split()[:1] == [real]), [])
+    used = int(words[3]) if len(words) > 3 and words[3].isdecimal() else 0
+    found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo, re.MULTILINE)
+    if found is None or used > int(found.group(1)):
+        raise _no_room(real, f"{used} KiB are swapped out, {found.group(1) if found else 'no'} KiB of memory are free")
+
+
+def _switch_off(device: str) -> None:
+    try:
+        run(["swapoff", device], timeout=_SWAPOFF_SECONDS)
+    except ToolFailed as error:
+        raise _no_room(device, error.stderr or f"swapoff ended with {error.rc}") from None
+
+
+def _no_room(device: str, seen: str) -> Refused:
+    return Refused(
+        device, f"what is swapped out cannot be taken back ({seen})", "It is swapped to as before. Stop something first"
+    )

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, the edgesec.hardening contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What the action plugins share: probe a host first, and let a secret travel only to one that needs it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection
+from typing import Any
+
+from ansible import constants as C  # noqa: N812
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_action import DeviceAction
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_option import take_store
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_backups import keep_header
+
+ROTATION = "edgesec.hardening.recovery_keyslot"
+
+
+class SecretAction(DeviceAction):
+    """The controller half of a module that may need a secret.
+
+    The module is called without the secret first. It says what it would change, and in C(needs_key) whether that
+    takes the secret; only then, and never in check mode, it is called again with it.
+    """
+
+    def act(self) -> dict[str, Any]:
+        """Called by the gate, see :class:`DeviceAction`."""
+        arguments, store = take_store(self._task.args, self._loader)
+        arguments = {name: value for name, value in arguments.items() if name not in self.kept_here}
+        arguments = {**arguments, **self.public_arguments(store)}
+        probed = self._execute_module(module_args=arguments, task_vars=self._variables)
+        if probed.get("failed") or not probed.get("needs_key"):
+            return probed
+        if self.escrows:
+            store.require_usable_certificates()
+        if self._task.check_mode and not self.has_use_in_check_mode():
+            return probed
+        self.probed = probed
+        return self.with_secret(arguments, store)
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        """Call the module again, through :meth:`call`, with what C(self.probed) says it needs."""
+        raise NotImplementedError
+
+    def public_arguments(self, _store: FleetStore) -> dict[str, Any]:
+        """What of the store the module is told from the first call on; nothing of it is secret."""
+        return {}
+
+    @property
+    def kept_here(self) -> Collection[str]:
+        """Options that are for the controller half alone."""
+        return ()
+
+    @property
+    def escrows(self) -> bool:
+        """Whether something is encrypted to the certificates, so that they must be usable."""
+        return True
+
+    def has_use_in_check_mode(self) -> bool:
+        """Whether the module does with the secret what changes nothing, so that it is sent in check mode too."""
+        return False
+
+    def recovery_key(self, arguments: dict[str, Any], store: FleetStore) -> bytes:
+        """The recovery key of the volume; a rotation that was interrupted is brought to its end before.
+
+        :raises EdgesecError: it is not escrowed, or cannot be decrypted.
+        """
+        uuid = self.probed["uuid"]
+        if store.next_recovery_key(self.host, uuid) is not None:
+            self.rotate(arguments, store)
+        return store.recovery_key(self.host, uuid)
+
+    def rotate(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        """Give the volume another recovery key, or the one that an interrupted rotation had escrowed for it.
+
+        Whenever this ends early, the volume opens with the present key or with the next one, and both are escrowed.
+
+        :raises EdgesecError: it could not be brought to its end.
+        """
+        store.require_usable_certificates()
+        uuid = self.probed["uuid"]
+        old = store.recovery_key(self.host, uuid)
+        new = store.next_recovery_key(self.host, uuid) or store.begin_rotation(self.host, uuid)
+        rotation = {name: arguments[name] for name in ("name", "device", "store")}
+        rotation.update(state="rotated", recovery_key=old.decode(), next_recovery_key=new.decode())
+        result, backup = self.call(rotation, module=ROTATION)
+        if backup is None:
+            raise EdgesecError(
+                f"the rotation of the recovery key of {arguments['name']}",
+                str(result.get("msg") or "it returned no header backup").rstrip("."),
+                "The volume opens with the present key or with the next one, and both are escrowed. Run again",
+            )
+        keep_header(store, self.host, uuid, backup)
+        store.end_rotation(self.host, uuid)
+        return result
+
+    def call(self, arguments: dict[str, Any], module: str | None = None) -> tuple[dict[str, Any], bytes | None]:
+        """Run the module (or another one) with secrets among its arguments; returns its result, and the header backup.
+
+        :raises AnsibleActionFail: the arguments would be printed, or written to the device's disk.
+        """
+        if C.DEFAULT_DEBUG:
+            # ansible-core prints the arguments of every module that has run; no_log does not reach that line.
+            raise AnsibleActionFail(
+                f"{self.host}: a secret would be printed on the controller, and logged, since debugging is on. "
+                "Unset ANSIBLE_DEBUG. Use -vvv in its place, which shows no secret."
+            )
+        if not self._is_pipelining_enabled("new"):
+            raise AnsibleActionFail(
+                f"{self.host}: a recovery key would be written to the device's disk, since pipelining is off. "
+                "Set ansible_pipelining to true for this host, and unset ANSIBLE_KEEP_REMOTE_FILES."
+            )
+        # Connections print what a module returns from -vvv on, unless the task is one that must not be logged.
+        context = self._connection._play_context
+        logged, context.no_log = context.no_log, True
+        try:
+            result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._variables)
+        finally:
+            context.no_log = logged
+        backup = result.pop("header_backup", None)
+        return result, base64.b64decode(backup) if backup else None
+
+
+class KeyslotAction(SecretAction):
+    """The controller half of a module that adds a keyslot with the escrowed recovery key, and needs nothing else."""
+
+    def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
+        key = self.recovery_key(arguments, store)
+        result, backup = self.call({**arguments, "recovery_key": key.decode()})
+        if backup is not None:
+            keep_header(store, self.host, self.probed["uuid"], backup)
+        return result
