@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: storage_facts
 short_description: Observe the volumes of a device
@@ -299,8 +301,18 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.argumen
     swaps_of,
     volumes_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.storage import collect
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {
+        "ansible_facts": {
+            "edgesec_storage": collect(
+                module.params["root"], volumes_of(module.params["volumes"]), swaps_of(module.params["swap"])
+            )
+        }
+    }
 
 
 def main() -> None:
@@ -312,11 +324,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(module.params["root"], volumes_of(module.params["volumes"]), swaps_of(module.params["swap"]))
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts={"edgesec_storage": observed})
+    run_module(module, run)
 
 
 if __name__ == "__main__":
