@@ -199,7 +199,6 @@ ansible_facts:
                 options: {type: list, elements: str, description: "Options."}
                 opens_it: {type: bool, description: "Whether it opens this device."}
                 early: {type: bool, description: "Whether the initramfs reads it."}
-            recovery_escrowed: {type: bool, description: "Always V(none), as only the controller knows."}
             reason: {type: str, description: "Why something could not be determined."}
             source: {type: list, elements: str, description: "Where it was read."}
         crypttab:
