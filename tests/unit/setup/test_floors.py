@@ -20,8 +20,8 @@ ABSOLUTE = "ansible_collections.edgesec.hardening.plugins."
 FLOORS = {
     "module_utils": (
         ("_base",),
-        ("_disk", "_identity", "_luks", "_tpm"),
-        ("_boot_window", "_measured_boot", "_mount_tables"),
+        ("_disk", "_identity", "_tpm"),
+        ("_boot_window", "_luks", "_measured_boot", "_mount_tables"),
         ("_unlock",),
         ("_storage",),
         ("_boot", "_credentials"),
