@@ -59,11 +59,12 @@ files:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.places import unlock_unit_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.install import install, missing
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    changes = missing("/", [f"edgesec-unlock@{name}.service" for name in module.params["volumes"]])
+    changes = missing("/", [unlock_unit_of(name) for name in module.params["volumes"]])
     if not module.check_mode:
         install("/", changes)
     return {
