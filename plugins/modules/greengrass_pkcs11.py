@@ -195,8 +195,8 @@ removed:
 reason:
   description:
     - Reason of the failure in one word, such as V(pin_wrong), V(pin_missing), V(pin_locked), V(token_missing),
-      V(library),
-      V(key), V(key_extractable), V(certificate_wrong), V(certificate_missing), V(unresolved) or V(tool_missing).
+      V(library), V(key), V(key_extractable), V(certificate_wrong), V(certificate_missing), V(unresolved) or
+      V(tool_missing).
   returned: failure of the token
   type: str
   sample: pin_wrong
