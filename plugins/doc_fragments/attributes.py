@@ -6,21 +6,21 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What every module says of how it may be run."""
+    """Attributes that every module declares."""
 
     DOCUMENTATION = r"""
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and tell what would change, without changing the target.
+    description: Can run in C(check_mode) and report what would change, without changing the target.
   diff_mode:
-    description: Shows what was changed, or would be in C(check_mode), when in diff mode.
+    description: Shows in diff mode what was changed, or would be changed in C(check_mode).
   idempotent:
     description:
       - A second run with the same arguments changes nothing, unless the target changed in between.
     support: full
   platform:
-    description: What the target may be.
+    description: Platforms that the target may run.
     platforms: linux
     support: full
 """
@@ -31,11 +31,11 @@ attributes:
   check_mode:
     support: full
     details:
-      - This module observes, and never changes the target.
+      - This module only observes; it never changes the target.
   diff_mode:
     support: N/A
     details:
-      - This module observes, and never changes the target.
+      - This module only observes; it never changes the target.
   facts:
     description: Returns facts of the host in C(ansible_facts).
     support: full

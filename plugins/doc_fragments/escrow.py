@@ -6,34 +6,35 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where recovery keys are kept, and whom they are encrypted to. Private to the collection."""
+    """Options for the fleet store and the escrow of recovery keys. Private to the collection."""
 
     DOCUMENTATION = r"""
 options:
   store:
     description:
-      - Directory on the controller with the recovery keys and approvals of the fleet. It is made where it is missing.
-      - Used on the controller alone.
+      - Directory on the controller with the recovery keys and approvals of the fleet. It is created if it is missing.
+      - Used only on the controller.
     type: path
     required: true
   escrow:
     description:
-      - Whom recovery keys and header backups are encrypted to, and how they are decrypted.
-      - Used on the controller alone, and never sent to a device.
+      - Certificates that recovery keys and header backups are encrypted to, and the key that decrypts them.
+      - Used only on the controller, and never sent to a device.
     type: dict
     suboptions:
       certificates:
         description:
-          - X.509 certificates in PEM, with RSA keys, on the controller. Each of their private keys opens the escrow.
-          - Without any, the store's own certificate, which is made on first use.
+          - X.509 certificates in PEM, with RSA keys, on the controller. The private key of any one of them opens the
+            escrow.
+          - Without certificates, the store's own certificate is used. It is made on first use.
         type: list
         elements: path
         default: []
       key:
         description:
-          - Private key in PEM that opens the escrow, on the controller. It may be protected by a passphrase, and the
-            file may be encrypted with ansible-vault.
-          - The private key in the store is tried as well, where there is one.
+          - Private key in PEM, on the controller, that opens the escrow. It may have a passphrase, and the file may be
+            encrypted with ansible-vault.
+          - If the store has a private key, that key is tried as well.
         type: path
       key_passphrase:
         description:

@@ -6,29 +6,29 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What may become of the data that is on a device already. Private to the collection."""
+    """Options for data that is already on a device. Private to the collection."""
 
     DOCUMENTATION = r"""
 options:
   on_existing_data:
     description:
-      - What may be done when the device holds something.
+      - What to do with data that is already on the device.
       - V(refuse) changes nothing. V(encrypt_in_place) keeps an ext4, XFS or btrfs file system, and encrypts it where it
-        is. V(adopt) keeps a LUKS volume, and brings its header to policy. V(erase) destroys what is there.
-      - All but the first need the O(consent).
+        is. V(adopt) keeps a LUKS volume, and makes its header conform to policy. V(erase) destroys the data.
+      - All but V(refuse) need O(consent).
     type: str
     choices: [refuse, encrypt_in_place, adopt, erase]
     default: refuse
   consent:
     description:
-      - UUID or label of what is on the device, as the plan prints it. It says that this, and nothing else, is meant.
-        For data that no tool recognises it is the digest of what was sampled of it.
+      - UUID or label of the data on the device, as the plan prints it. The action applies to this data and to nothing
+        else. For data that no tool recognises it is the digest of a sample.
     type: str
     default: ""
   services:
     description:
-      - Units of systemd that use the file system, and may be stopped for the seconds in which it is not mounted while
-        it is encrypted in place.
+      - Systemd units that use the file system. Encryption in place unmounts it for some seconds, and may stop these
+        units meanwhile.
     type: list
     elements: str
     default: []

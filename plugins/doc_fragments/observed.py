@@ -6,13 +6,13 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the facts modules are told of the device. Private to the collection."""
+    """Options of the facts modules. Private to the collection."""
 
     ROOT = r"""
 options:
   root:
     description:
-      - Directory that is taken for the root of the device, so that a captured tree can be looked at.
+      - Directory to read as the root of the device. Use it for a captured tree.
     type: path
     default: /
 """
@@ -21,7 +21,7 @@ options:
 options:
   volumes:
     description:
-      - The volumes that are, or are to be, encrypted.
+      - The encrypted volumes, existing or planned.
     type: list
     elements: dict
     default: []
@@ -31,35 +31,35 @@ options:
         type: str
         required: true
       device:
-        description: Path of the block device or file that holds it.
+        description: Path of the block device or file that holds the volume.
         type: path
         required: true
       mount:
-        description: Directory that it is mounted on. Without one, the volume is opened and left at that.
+        description: Directory to mount the volume on. Without one, the volume is opened but not mounted.
         type: path
       mount_options:
-        description: Mount options that it is to have. It is not looked at.
+        description: Mount options of the volume. Not used here.
         type: list
         elements: str
       on_existing_data:
-        description: What may be done when the device holds something, as in M(edgesec.hardening.luks_volume).
+        description: What to do with data that is already on the device, as in M(edgesec.hardening.luks_volume).
         type: str
         choices: [refuse, encrypt_in_place, adopt, erase]
         default: refuse
       consent:
-        description: UUID or label of what is on the device.
+        description: UUID or label of the data on the device.
         type: str
         default: ""
       services:
-        description: Units that may be stopped while the device is not mounted.
+        description: Systemd units that may be stopped while the device is not mounted.
         type: list
         elements: str
         default: []
       adopt_key_file:
-        description: File on the controller with a key that opens a volume which is to be adopted. It is not looked at.
+        description: File on the controller with a key that opens a volume to adopt. Not used here.
         type: str
       retire_keyslots:
-        description: Keyslots of others that nobody needs any more, by their numbers.
+        description: Numbers of foreign keyslots that are no longer needed.
         type: list
         elements: str
         default: []
@@ -69,13 +69,13 @@ options:
 options:
   swap:
     description:
-      - The swap devices that are, or are to be, encrypted with a random key.
+      - The swap devices encrypted with a random key, existing or planned.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: Name of its device-mapper device.
+        description: Name of the device-mapper device.
         type: str
         required: true
       device:
@@ -94,23 +94,23 @@ options:
     default: []
     suboptions:
       path:
-        description: Absolute path, or shell pattern of such paths. Where several match a file, the last one holds.
+        description: Absolute path, or shell pattern of absolute paths. If several match a file, the last one applies.
         type: str
         required: true
       owner:
-        description: Name or number of the user that the file is to belong to.
+        description: Name or number of the user who must own the file.
         type: str
         default: root
       group:
-        description: Name or number of the group that the file is to belong to.
+        description: Name or number of the group that must own the file.
         type: str
         default: root
       mode:
-        description: Permissions that the file is to have, as a quoted string of a zero and three octal digits.
+        description: Permissions that the file must have, as a quoted string of a zero and three octal digits.
         type: raw
         default: "0600"
       required:
-        description: Whether the device is at fault when there is no such file.
+        description: Whether the device fails if no such file exists.
         type: bool
         default: false
 """
@@ -119,12 +119,13 @@ options:
 options:
   discover:
     description:
-      - Search for private keys, passwords and tokens that nobody declared. That takes time, and is done on request.
-      - The kernel's own file systems (C(proc), C(sysfs) and the like) are never entered, and files with the names of
-        programs, pictures, archives and packages never opened.
-      - A text is read to its end, in UTF-16 as well. What is encoded in it (base64, escapes of JSON, entities of XML)
-        is decoded, as often as formats in use need it. Of another binary file only the beginning tells what it is, so
-        keys inside of programs, archives and images of disks are not found.
+      - Search for private keys, passwords and tokens that nobody declared. The search takes time, and runs only on
+        request.
+      - It never enters the kernel's own file systems (C(proc), C(sysfs) and the like), and never opens files with the
+        names of programs, pictures, archives and packages.
+      - It reads text files to the end, also in UTF-16, and decodes base64, JSON escapes and XML entities as many times
+        as formats in use need it. It recognises other binary files by their beginning only, so it does not find keys
+        inside programs, archives and disk images.
     type: dict
     suboptions:
       paths:
@@ -133,41 +134,41 @@ options:
         elements: str
         default: [/]
       exclude:
-        description: Shell patterns of absolute paths to leave out, with all that is below them. V(*) matches V(/), too.
+        description: Shell patterns of absolute paths to leave out, with everything below. V(*) also matches V(/).
         type: list
         elements: str
         default: []
       exclude_file_systems:
-        description: Types of file systems that are not entered.
+        description: Types of file systems not to enter.
         type: list
         elements: str
         default: [9p, ceph, cifs, fuse.sshfs, glusterfs, nfs, nfs4, smb3]
       cross_file_systems:
-        description: Whether file systems that are mounted below the paths are entered. Those left out are listed.
+        description: Whether to enter file systems that are mounted below the paths. Skipped ones are listed.
         type: bool
         default: false
       thorough:
         description:
-          - Whether sources of programs and documents are opened, too. They are most of the text on a device, and seldom
-            a place of secrets.
+          - Whether to open sources of programs and documents, too. They are most of the text on a device, and seldom
+            contain secrets.
         type: bool
         default: false
       max_seconds:
-        description: After so many seconds the search stops, with a cursor.
+        description: Number of seconds after which the search stops and returns a cursor.
         type: int
         default: 60
       max_files:
-        description: After so many files the search stops, with a cursor.
+        description: Number of files after which the search stops and returns a cursor.
         type: int
         default: 1000000
       max_size:
         description:
-          - Files with more bytes are not searched. They are counted, and the search is not complete.
-          - Large files are read in pieces, so that this costs time and not memory.
+          - Size in bytes above which files are not searched. They are counted, and the search is then not complete.
+          - Large files are read in pieces, so a higher limit costs time but not memory.
         type: int
         default: 268435456
       cursor:
-        description: Where to go on, as an earlier search of the same paths returned it.
+        description: Where to continue, as returned by an earlier search of the same paths.
         type: str
 """
 
@@ -175,13 +176,13 @@ options:
 options:
   sealed:
     description:
-      - Secrets of services that are, or are to be, sealed to the TPM, as for M(edgesec.hardening.systemd_credential).
+      - Service secrets sealed to the TPM, existing or planned, as for M(edgesec.hardening.systemd_credential).
     type: list
     elements: dict
     default: []
     suboptions:
       unit:
-        description: The service, with C(.service) at its end.
+        description: Name of the service, including C(.service).
         type: str
         required: true
       name:
@@ -189,29 +190,29 @@ options:
         type: str
         required: true
       source:
-        description: The plaintext file.
+        description: Path of the plaintext file.
         type: str
         required: true
       link:
-        description: Whether a symbolic link to the credential takes the place of the file.
+        description: Whether a symbolic link to the credential replaces the file.
         type: bool
         default: false
       environment:
-        description: Variable of the service that is set to the path of the credential. Empty for none.
+        description: Environment variable of the service that is set to the path of the credential. Empty for none.
         type: str
         default: ""
       proof:
-        description: Program and arguments that end with 0 when the service works.
+        description: Program and arguments that exit with 0 if the service works.
         type: list
         elements: str
         default: []
       with_key:
-        description: Whether the key of the TPM alone encrypts it, or together with a key on the disk.
+        description: Whether the TPM's key encrypts the credential alone, or together with a key on the disk.
         type: str
         choices: [tpm2, host+tpm2]
         default: tpm2
       pcrs:
-        description: PCRs that must have the values of now. With none, it is bound to the TPM alone.
+        description: PCRs that must keep their present values. If empty, the credential is bound to the TPM alone.
         type: list
         elements: int
         default: []
@@ -221,12 +222,12 @@ options:
 options:
   identity:
     description:
-      - Where the key and the certificate of the device are, as in M(edgesec.hardening.identity_certificate).
+      - Location of the device's key and certificate, as in M(edgesec.hardening.identity_certificate).
     type: dict
     default: {}
     suboptions:
       library:
-        description: Absolute path of the PKCS#11 library. Empty where the device is to have no identity.
+        description: Absolute path of the PKCS#11 library. Empty if the device needs no identity.
         type: str
         default: ""
       environment:
@@ -246,17 +247,17 @@ options:
         type: path
         default: /etc/edgesec/identity/device.pem
       pin_file:
-        description: Path of the PIN, for O(identity.probe).
+        description: Path of the file with the PIN, for O(identity.probe).
         type: str
         default: /etc/edgesec/identity/pin
       probe:
         description:
-          - Whether to log in to the token, read the attributes of the key, and have it sign. A wrong PIN is tried once
+          - Whether to log in to the token, read the attributes of the key, and make it sign. A wrong PIN is tried once
             each time.
         type: bool
         default: false
       greengrass_root:
-        description: The root of AWS IoT Greengrass, where it is the classic nucleus.
+        description: Root directory of AWS IoT Greengrass, for the classic nucleus.
         type: path
         default: /greengrass/v2
 """
@@ -265,7 +266,7 @@ options:
 options:
   boot_paths:
     description:
-      - Where boot file systems may be mounted. The places of the default are looked at in any case.
+      - Directories where boot file systems may be mounted. The default directories are always checked as well.
     type: list
     elements: path
     default:
@@ -279,7 +280,7 @@ options:
 options:
   tcti:
     description:
-      - How tpm2-tools reach the TPM, as E(TPM2TOOLS_TCTI) has it.
-      - Where it is left out, the resource manager of the kernel is used.
+      - How tpm2-tools reach the TPM, as in E(TPM2TOOLS_TCTI).
+      - By default the resource manager of the kernel.
     type: str
 """

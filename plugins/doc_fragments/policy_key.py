@@ -6,23 +6,23 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The key that signs approvals and records. Private to the collection."""
+    """Options for the key that signs approvals and records. Private to the collection."""
 
     DOCUMENTATION = r"""
 options:
   policy_key:
     description:
       - The key that signs boot states and records.
-      - Used on the controller alone, and never sent to a device.
+      - Used only on the controller, and never sent to a device.
     type: dict
     suboptions:
       key:
         description:
-          - Private key in PEM, ECDSA P-256 or RSA of 2048 or 3072 bits, on the controller. It may be protected by a
-            passphrase, and the file may be encrypted with ansible-vault.
-          - Or the PKCS#11 URI (RFC 7512) of such a key on a token, which it never leaves. It needs C(module-path), and
-            the Python package C(python-pkcs11) on the controller.
-          - Without one, the key of the store, which is made on first use.
+          - Private key in PEM on the controller, ECDSA P-256 or RSA of 2048 or 3072 bits. It may have a passphrase, and
+            the file may be encrypted with ansible-vault.
+          - Alternatively the PKCS#11 URI (RFC 7512) of such a key on a token; the key never leaves the token. The URI
+            needs C(module-path), and the controller needs the Python package C(python-pkcs11).
+          - Without a key, the store's own key is used. It is made on first use.
         type: path
       passphrase:
         description:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that change a volume have in common. Private to the collection."""
+    """Options that all modules that change a volume share. Private to the collection."""
 
     DOCUMENTATION = r"""
 options:
@@ -18,13 +18,12 @@ options:
     required: true
   device:
     description:
-      - Absolute path of the device, best one that stays the same, such as C(/dev/disk/by-partlabel/data).
+      - Absolute path of the device. Prefer a persistent name, such as C(/dev/disk/by-partlabel/data).
     type: path
     required: true
   recovery_key:
     description:
-      - The recovery key of the volume. It comes from the fleet store on the controller, and is not for playbooks to
-        set.
+      - The recovery key of the volume. The controller takes it from the fleet store; do not set it in a playbook.
       - It is sent only to a device that needs it, and only when pipelining keeps it off the device's disk.
     type: str
 """

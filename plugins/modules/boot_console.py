@@ -9,15 +9,15 @@ from typing import Any
 
 DOCUMENTATION = r"""
 module: boot_console
-short_description: Close what the console gives to whoever stands before the device
+short_description: Lock the boot console against a person at the device
 version_added: 1.0.0
 description:
-  - Locks the editors of systemd-boot and GRUB, has a boot that fails reboot in place of giving a shell, masks
-    C(debug-shell.service), takes its effect from Ctrl-Alt-Del, and has a kernel that panics reboot.
-  - Every entry of GRUB keeps starting without a password. A menu in which one would ask is refused, and nothing is
-    changed then.
-  - A boot file system that is mounted read-only is made writable for the moment of the write, and read-only again.
-  - The command line of a unified kernel image is signed with it, and is not changed.
+  - Locks the editors of systemd-boot and GRUB, makes a failed boot reboot instead of giving a shell, masks
+    C(debug-shell.service), ignores repeated Ctrl-Alt-Del, and makes a kernel that panics reboot.
+  - Every GRUB entry still starts without a password. A menu in which an entry would ask for one is refused, and nothing
+    is changed.
+  - A boot file system that is mounted read-only is made writable for the write only.
+  - The command line of a unified kernel image is part of the signed image, and is not changed.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -27,57 +27,57 @@ attributes:
   check_mode:
     support: full
     details:
-      - What C(grub-mkconfig) makes of changed settings is seen, and checked, only when it is run.
+      - The output of C(grub-mkconfig) for changed settings is known, and checked, only when it runs.
   diff_mode:
     support: full
     details:
-      - The script with the hash of GRUB's password, and C(grub.cfg), are not shown.
+      - C(grub.cfg) and the script with the hash of GRUB's password are not shown.
   idempotent:
     support: full
 options:
   editor:
     description:
-      - Whether to lock the editors of loader menus. C(editor no) goes into C(loader.conf). GRUB (that of Debian, with
-        C(/boot/grub/grub.cfg)) gets a list of superusers, and C(--unrestricted) in every entry.
-      - With V(false) GRUB's script is removed, and C(loader.conf) is left as it is.
+      - Whether to lock the editors of loader menus. C(loader.conf) gets C(editor no). Debian's GRUB
+        (C(/boot/grub/grub.cfg)) gets a list of superusers, and C(--unrestricted) in every entry.
+      - V(false) removes GRUB's script and leaves C(loader.conf) as it is.
     type: bool
     default: true
   grub_user:
     description:
-      - Name of the one who may edit GRUB's entries, with O(grub_password_hash).
+      - Name of the GRUB user who may edit entries, with O(grub_password_hash).
     type: str
     default: root
   grub_password_hash:
     description:
-      - PBKDF2 hash of that one's password, as C(grub-mkpasswd-pbkdf2) or the filter
-        P(edgesec.hardening.grub_password_hash#filter) make it. Without it, nobody may edit.
+      - PBKDF2 hash of the password of O(grub_user), made by C(grub-mkpasswd-pbkdf2) or by the filter
+        P(edgesec.hardening.grub_password_hash#filter). Without a hash nobody may edit.
     type: str
   emergency:
     description:
-      - What C(emergency.service) and C(rescue.service) do in place of giving a shell. With V(keep) they give one.
+      - What C(emergency.service) and C(rescue.service) do instead of giving a shell. V(keep) gives the shell.
     type: str
     choices: [reboot, poweroff, keep]
     default: reboot
   emergency_delay:
     description:
-      - Seconds before they do so.
+      - Seconds that C(emergency.service) and C(rescue.service) wait before they reboot or power off.
     type: int
     default: 300
   debug_shell:
     description:
-      - Whether C(debug-shell.service) is to be masked. With V(false) it is left as it is.
+      - Whether to mask C(debug-shell.service). V(false) leaves it as it is.
     type: bool
     default: true
   ctrl_alt_del:
     description:
-      - Whether pressing Ctrl-Alt-Del more than seven times in two seconds is to have no effect, from the next boot on.
+      - Whether to ignore Ctrl-Alt-Del pressed more than seven times in two seconds, from the next boot on.
     type: bool
     default: true
   panic:
     description:
-      - Seconds after which a kernel that panics, or oopses, reboots. With GRUB it goes into the command line as well,
-        by which the initramfs reboots where it would give a shell.
-      - With V(0) it is left alone, and what this module has written for it is removed.
+      - Seconds after which a kernel that panics or oopses reboots. With GRUB the value also goes on the kernel command
+        line, which makes the initramfs reboot instead of giving a shell.
+      - V(0) leaves the kernel's own setting and removes this module's.
     type: int
     default: 30
 seealso:
@@ -85,10 +85,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Close the console
+- name: Lock the boot console
   edgesec.hardening.boot_console:
 
-- name: Leave GRUB's editor to those who know a password
+- name: Open GRUB's editor only to those who know a password
   edgesec.hardening.boot_console:
     grub_user: field
     grub_password_hash: "{{ vault_grub_password | edgesec.hardening.grub_password_hash(inventory_hostname) }}"
@@ -96,7 +96,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is to be done, or was done, in order.
+  description: The changes, in order. In check mode, the changes that a run would make.
   returned: success
   type: list
   elements: str
@@ -122,8 +122,8 @@ def wanted_of(params: dict[str, object]) -> Wanted:
     if digest is not None and not (_USER.fullmatch(user) and _HASH.fullmatch(str(digest))):
         raise Refused(
             "grub_password_hash",
-            "is no PBKDF2 hash of GRUB, or grub_user has other characters than letters, digits, _ and -",
-            "Make it by the filter grub_password_hash",
+            "is not a PBKDF2 hash of GRUB, or grub_user has characters other than letters, digits, _ and -",
+            "Make the hash with the filter grub_password_hash",
         )
     return Wanted(
         editor=bool(params["editor"]),

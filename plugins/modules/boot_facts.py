@@ -12,11 +12,10 @@ module: boot_facts
 short_description: Observe how a device boots
 version_added: 1.0.0
 description:
-  - Reads the boot mounts as they are and as fstab has them, who may make them writable and does so now, the loader,
-    the firmware and the keys that it trusts,
-    whether the boot was measured, what can write to boot files, how the root file system is verified, and what the
-    console gives to whoever stands before the device.
-  - No program is run, and of images only the headers are read.
+  - Reads the boot mounts and their lines in fstab, the programs that may make them writable or do so now, the loader,
+    the firmware and its trusted keys, whether the boot was measured, what can write to boot files, how the root file
+    system is verified, and what the console allows a person at the device to do.
+  - Runs no program, and reads only the headers of images.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -29,7 +28,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See how the device boots
+- name: Observe how the device boots
   edgesec.hardening.boot_facts:
 """
 
@@ -45,7 +44,7 @@ ansible_facts:
       type: dict
       sample: {"firmware": "uefi", "secure_boot": true, "setup_mode": false, "uki": true, "separate": true}
       contains:
-        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        schema: {type: int, description: "Version of these facts. Increases when a field changes meaning or goes away."}
         mounts:
           description: The boot file systems that are mounted or in fstab.
           type: list
@@ -53,58 +52,58 @@ ansible_facts:
           contains:
             path: {type: str, description: "The mount point."}
             runtime:
-              description: As it is mounted, V(none) where it is not.
+              description: The mount, V(none) if it is not mounted.
               type: dict
               contains:
-                source: {type: str, description: "What is mounted."}
+                source: {type: str, description: "Mounted source."}
                 fstype: {type: str, description: "Type of the file system."}
                 options: {type: list, elements: str, description: "Options of the mount and of the file system."}
             fstab:
-              description: Its line in fstab, V(none) where there is none.
+              description: The line in fstab, V(none) if there is none.
               type: dict
               contains:
-                source: {type: str, description: "What is to be mounted."}
+                source: {type: str, description: "Source to mount."}
                 options: {type: list, elements: str, description: "Options."}
                 line: {type: int, description: "Number of the line."}
-        separate: {type: bool, description: "Whether boot files have a file system of their own."}
+        separate: {type: bool, description: "Whether boot files are on a separate file system."}
         firmware: {type: str, description: "V(uefi), V(devicetree) or V(bios)."}
         secure_boot: {type: bool, description: "Whether Secure Boot is on."}
         setup_mode: {type: bool, description: "Whether anybody may enrol keys of Secure Boot."}
-        uki: {type: bool, description: "Whether the running kernel came out of a unified kernel image."}
-        stub: {type: str, description: "The stub of that image."}
+        uki: {type: bool, description: "Whether the running kernel came from a unified kernel image."}
+        stub: {type: str, description: "The stub of the unified kernel image."}
         cmdline: {type: str, description: "Command line of the kernel."}
-        event_log: {type: bool, description: "Whether there is an event log of what was measured."}
+        event_log: {type: bool, description: "Whether there is an event log of the measurements."}
         root:
           description: The root file system.
           type: dict
           contains:
-            source: {type: str, description: "What is mounted."}
+            source: {type: str, description: "Mounted source."}
             fstype: {type: str, description: "Type of the file system."}
             options: {type: list, elements: str, description: "Options of the mount and of the file system."}
-            verified: {type: str, description: "C(dm-verity), or C(none) where it is not verified."}
+            verified: {type: str, description: "C(dm-verity), or C(none) if it is not verified."}
         lockdown: {type: str, description: "The kernel's lockdown, C(none), C(integrity) or C(confidentiality)."}
         windows:
-          description: How tools make the boot file systems writable for as long as they need to, and who does so now.
+          description: How tools make the boot file systems writable while they run, and which do so now.
           type: dict
           contains:
             paths: {type: list, elements: str, description: "The mount points that may be made writable."}
-            program: {type: bool, description: "Whether the program that opens a boot window is there."}
+            program: {type: bool, description: "Whether the program that opens a boot window is installed."}
             hooks:
               description: The hooks that the tools of this device need.
               type: list
               elements: dict
               contains:
                 tool: {type: str, description: "The tool."}
-                path: {type: str, description: "Where its hook belongs."}
-                installed: {type: bool, description: "Whether the hook is there as this version has it."}
-                lacks: {type: str, description: "A package that is missing, without which it does nothing."}
-            open: {type: bool, description: "Whether a window is open, V(none) where that cannot be seen."}
-            holders: {type: list, elements: str, description: "Who holds it open."}
-            refused: {type: list, elements: str, description: "Why what nobody holds is still writable."}
+                path: {type: str, description: "Path of the hook."}
+                installed: {type: bool, description: "Whether this version's hook is installed."}
+                lacks: {type: str, description: "A missing package that the hook needs."}
+            open: {type: bool, description: "Whether a window is open, V(none) if that is unknown."}
+            holders: {type: list, elements: str, description: "Processes and reasons that hold the window open."}
+            refused: {type: list, elements: str, description: "Reasons why file systems without a holder are writable."}
             source: {type: list, elements: str, description: "Where it was read."}
         source: {type: list, elements: str, description: "Where it was read."}
         layout:
-          description: The loaders that were found, in the order in which they would start each other.
+          description: The loaders, in the order in which they would start each other.
           type: list
           elements: dict
           sample: [{"kind": "grub", "path": "/boot/grub/grub.cfg", "on_root": true}]
@@ -113,8 +112,8 @@ ansible_facts:
               description: >-
                 V(uki), V(systemd-boot), V(grub), V(raspberry-pi), V(extlinux) or V(u-boot).
               type: str
-            path: {type: str, description: "The file that shows it, V(none) where firmware or loader alone say so."}
-            on_root: {type: bool, description: "Whether that lies on the file system of C(/)."}
+            path: {type: str, description: "The file that shows it, V(none) if only firmware or loader report it."}
+            on_root: {type: bool, description: "Whether that file is on the file system of C(/)."}
         on_root:
           description: Whether boot files and applications share a file system.
           type: bool
@@ -128,13 +127,13 @@ ansible_facts:
             path: {type: str, description: "The mount point."}
             found_by:
               description: >-
-                What tells that it is one: V(mount table), V(fstab), V(partition type), V(contents), or V(firmware),
-                which names the partition that it booted from.
+                What identifies it: V(mount table), V(fstab), V(partition type), V(contents), or V(firmware), which
+                names the partition that it booted from.
               type: list
               elements: str
-            source: {type: str, description: "What is mounted, V(none) where nothing is."}
+            source: {type: str, description: "Mounted source, V(none) if nothing is mounted."}
         firmware_keys:
-          description: The keys of Secure Boot, V(none) where the firmware shows no variables.
+          description: The keys of Secure Boot, V(none) if the firmware shows no variables.
           type: dict
           sample: {"audit_mode": false, "deployed_mode": true}
           contains:
@@ -142,116 +141,116 @@ ansible_facts:
               description: The platform key.
               type: dict
               contains:
-                present: {type: bool, description: "Whether it holds anything, V(none) where it cannot be read."}
-                bytes: {type: int, description: "Its size."}
+                present: {type: bool, description: "Whether the list has entries, V(none) if it cannot be read."}
+                bytes: {type: int, description: "Size in bytes."}
                 certificates:
-                  description: Its certificates.
+                  description: The certificates.
                   type: list
                   elements: dict
                   contains:
-                    subject: {type: str, description: "Subject, V(none) where it cannot be read."}
+                    subject: {type: str, description: "Subject, V(none) if it cannot be read."}
                     sha256: {type: str, description: "SHA-256 of the certificate."}
-                    test_key: {type: bool, description: "Whether its name is that of a key made for tests."}
-                    owner: {type: str, description: "GUID of who enrolled it."}
-                hashes: {type: int, description: "How many SHA-256 hashes it holds."}
-                others: {type: int, description: "How many entries of other types it holds."}
-                reason: {type: str, description: "Why it cannot be read."}
+                    test_key: {type: bool, description: "Whether its name marks a test key."}
+                    owner: {type: str, description: "GUID of the owner that enrolled the certificate."}
+                hashes: {type: int, description: "Number of SHA-256 hashes."}
+                others: {type: int, description: "Number of entries of other types."}
+                reason: {type: str, description: "Reason why it cannot be read."}
             KEK:
-              description: Keys that may change the two lists below.
+              description: Key exchange keys, which may change C(db) and C(dbx).
               type: dict
               contains:
-                present: {type: bool, description: "Whether it holds anything, V(none) where it cannot be read."}
-                bytes: {type: int, description: "Its size."}
+                present: {type: bool, description: "Whether the list has entries, V(none) if it cannot be read."}
+                bytes: {type: int, description: "Size in bytes."}
                 certificates:
-                  description: Its certificates.
+                  description: The certificates.
                   type: list
                   elements: dict
                   contains:
-                    subject: {type: str, description: "Subject, V(none) where it cannot be read."}
+                    subject: {type: str, description: "Subject, V(none) if it cannot be read."}
                     sha256: {type: str, description: "SHA-256 of the certificate."}
-                    test_key: {type: bool, description: "Whether its name is that of a key made for tests."}
-                    owner: {type: str, description: "GUID of who enrolled it."}
-                hashes: {type: int, description: "How many SHA-256 hashes it holds."}
-                others: {type: int, description: "How many entries of other types it holds."}
-                reason: {type: str, description: "Why it cannot be read."}
+                    test_key: {type: bool, description: "Whether its name marks a test key."}
+                    owner: {type: str, description: "GUID of the owner that enrolled the certificate."}
+                hashes: {type: int, description: "Number of SHA-256 hashes."}
+                others: {type: int, description: "Number of entries of other types."}
+                reason: {type: str, description: "Reason why it cannot be read."}
             db:
-              description: What may be started.
+              description: Certificates and hashes of images that may be started.
               type: dict
               contains:
-                present: {type: bool, description: "Whether it holds anything, V(none) where it cannot be read."}
-                bytes: {type: int, description: "Its size."}
+                present: {type: bool, description: "Whether the list has entries, V(none) if it cannot be read."}
+                bytes: {type: int, description: "Size in bytes."}
                 certificates:
-                  description: Its certificates.
+                  description: The certificates.
                   type: list
                   elements: dict
                   contains:
-                    subject: {type: str, description: "Subject, V(none) where it cannot be read."}
+                    subject: {type: str, description: "Subject, V(none) if it cannot be read."}
                     sha256: {type: str, description: "SHA-256 of the certificate."}
-                    test_key: {type: bool, description: "Whether its name is that of a key made for tests."}
-                    owner: {type: str, description: "GUID of who enrolled it."}
-                hashes: {type: int, description: "How many SHA-256 hashes it holds."}
-                others: {type: int, description: "How many entries of other types it holds."}
-                reason: {type: str, description: "Why it cannot be read."}
+                    test_key: {type: bool, description: "Whether its name marks a test key."}
+                    owner: {type: str, description: "GUID of the owner that enrolled the certificate."}
+                hashes: {type: int, description: "Number of SHA-256 hashes."}
+                others: {type: int, description: "Number of entries of other types."}
+                reason: {type: str, description: "Reason why it cannot be read."}
             dbx:
-              description: What may not be started.
+              description: Certificates and hashes of images that may not be started.
               type: dict
               contains:
-                present: {type: bool, description: "Whether it holds anything, V(none) where it cannot be read."}
-                bytes: {type: int, description: "Its size."}
+                present: {type: bool, description: "Whether the list has entries, V(none) if it cannot be read."}
+                bytes: {type: int, description: "Size in bytes."}
                 certificates:
-                  description: Its certificates.
+                  description: The certificates.
                   type: list
                   elements: dict
                   contains:
-                    subject: {type: str, description: "Subject, V(none) where it cannot be read."}
+                    subject: {type: str, description: "Subject, V(none) if it cannot be read."}
                     sha256: {type: str, description: "SHA-256 of the certificate."}
-                    test_key: {type: bool, description: "Whether its name is that of a key made for tests."}
-                    owner: {type: str, description: "GUID of who enrolled it."}
-                hashes: {type: int, description: "How many SHA-256 hashes it holds."}
-                others: {type: int, description: "How many entries of other types it holds."}
-                reason: {type: str, description: "Why it cannot be read."}
+                    test_key: {type: bool, description: "Whether its name marks a test key."}
+                    owner: {type: str, description: "GUID of the owner that enrolled the certificate."}
+                hashes: {type: int, description: "Number of SHA-256 hashes."}
+                others: {type: int, description: "Number of entries of other types."}
+                reason: {type: str, description: "Reason why it cannot be read."}
             audit_mode: {type: bool, description: "Whether images are started whatever their signatures."}
             deployed_mode: {type: bool, description: "Whether Secure Boot is in its most restricted mode."}
             source: {type: str, description: "Where it was read."}
         shim:
-          description: What shim mirrors of its state, V(none) where the firmware shows no variables.
+          description: The state that shim reports, V(none) if the firmware shows no variables.
           type: dict
           sample: {"present": true, "validation_disabled": false, "sbat_level": "2023012900"}
           contains:
             present: {type: bool, description: "Whether shim ran."}
             validation_disabled: {type: bool, description: "Whether it starts images whatever their signatures."}
             machine_owner_keys:
-              description: What shim lets start besides, V(none) where it did not run.
+              description: Further keys and hashes that shim accepts, V(none) if shim did not run.
               type: dict
               contains:
-                present: {type: bool, description: "Whether it holds anything, V(none) where it cannot be read."}
-                bytes: {type: int, description: "Its size."}
+                present: {type: bool, description: "Whether the list has entries, V(none) if it cannot be read."}
+                bytes: {type: int, description: "Size in bytes."}
                 certificates:
-                  description: Its certificates.
+                  description: The certificates.
                   type: list
                   elements: dict
                   contains:
-                    subject: {type: str, description: "Subject, V(none) where it cannot be read."}
+                    subject: {type: str, description: "Subject, V(none) if it cannot be read."}
                     sha256: {type: str, description: "SHA-256 of the certificate."}
-                    test_key: {type: bool, description: "Whether its name is that of a key made for tests."}
-                    owner: {type: str, description: "GUID of who enrolled it."}
-                hashes: {type: int, description: "How many SHA-256 hashes it holds."}
-                others: {type: int, description: "How many entries of other types it holds."}
-                reason: {type: str, description: "Why it cannot be read."}
+                    test_key: {type: bool, description: "Whether its name marks a test key."}
+                    owner: {type: str, description: "GUID of the owner that enrolled the certificate."}
+                hashes: {type: int, description: "Number of SHA-256 hashes."}
+                others: {type: int, description: "Number of entries of other types."}
+                reason: {type: str, description: "Reason why it cannot be read."}
             sbat_level: {type: str, description: "Date of the SBAT level."}
             source: {type: str, description: "Where it was read."}
         images:
           description: >-
-            What the firmware started, and the unified kernel image. Whether their signatures hold was looked at by the
-            firmware alone, and only with Secure Boot on.
+            The image that the firmware started, and the unified kernel image. Only the firmware verified their
+            signatures, and only with Secure Boot on.
           type: list
           elements: dict
           sample: [{"role": "firmware entry", "path": "/boot/efi/EFI/debian/shimx64.efi", "signed": true}]
           contains:
             role: {type: str, description: "V(firmware entry) or V(unified kernel image)."}
-            path: {type: str, description: "The file, V(none) where its partition is not mounted."}
-            partition: {type: str, description: "UUID of the partition that it lies on."}
-            signed: {type: bool, description: "Whether it has a signature, V(none) where it cannot be read."}
+            path: {type: str, description: "The file, V(none) if its partition is not mounted."}
+            partition: {type: str, description: "UUID of its partition."}
+            signed: {type: bool, description: "Whether it has a signature, V(none) if it cannot be read."}
             signers:
               description: The certificates in its signatures.
               type: list
@@ -259,30 +258,30 @@ ansible_facts:
               contains:
                 subject: {type: str, description: "Subject."}
                 issuer: {type: str, description: "Issuer."}
-            reason: {type: str, description: "Why it could not be read."}
+            reason: {type: str, description: "Reason why it could not be read."}
         measured:
-          description: Whether the event log of the firmware leads to the PCRs of the SHA-256 bank as they are.
+          description: Whether a replay of the firmware's event log produces the present PCRs of the SHA-256 bank.
           type: dict
           sample: {"log": true, "agree": [0, 1, 2, 3, 4, 5, 6, 7, 9], "differ": [11], "kernel": [4], "reason": null}
           contains:
-            log: {type: bool, description: "Whether there is a log, V(none) where there is one that cannot be read."}
-            agree: {type: list, elements: int, description: "PCRs that it leads to, V(none) where that is not known."}
-            differ: {type: list, elements: int, description: "PCRs that are otherwise, V(none) where not known."}
-            kernel: {type: list, elements: int, description: "PCRs into which the log has the kernel."}
-            initrd: {type: list, elements: int, description: "The same of the initrd, or of the words that load none."}
-            command_line: {type: list, elements: int, description: "The same of the kernel's command line."}
-            reason: {type: str, description: "Why that cannot be told."}
+            log: {type: bool, description: "Whether there is a log, V(none) if it exists but cannot be read."}
+            agree: {type: list, elements: int, description: "PCRs that the replay produces, V(none) if unknown."}
+            differ: {type: list, elements: int, description: "PCRs with another value, V(none) if unknown."}
+            kernel: {type: list, elements: int, description: "PCRs into which the log measures the kernel."}
+            initrd: {type: list, elements: int, description: "PCRs of the initrd, or of the command that loads it."}
+            command_line: {type: list, elements: int, description: "PCRs of the kernel's command line."}
+            reason: {type: str, description: "Reason why this is unknown."}
             source: {type: str, description: "Where it was read."}
         dangers:
-          description: The options of the command line that undo a protection or ask for a shell.
+          description: Options on the command line that disable a protection or ask for a shell.
           type: list
           elements: dict
           sample: [{"option": "mitigations=off", "why": "leaves holes of the processor open"}]
           contains:
             option: {type: str, description: "The option."}
-            why: {type: str, description: "What it does."}
+            why: {type: str, description: "Its effect."}
         ima_appraises:
-          description: Whether IMA refuses files that were changed, V(none) where its policy cannot be read.
+          description: Whether IMA refuses changed files, V(none) if its policy cannot be read.
           type: bool
           sample: false
         emmc:
@@ -293,7 +292,7 @@ ansible_facts:
           contains:
             name: {type: str, description: "Name of the block device."}
             read_only: {type: bool, description: "Whether the block device is read-only."}
-            force_ro: {type: bool, description: "Whether the kernel refuses to write, until root lets it."}
+            force_ro: {type: bool, description: "Whether the kernel refuses to write until root allows it."}
             locked_until_power_on: {type: bool, description: "Whether the chip refuses to write until power is cut."}
         flash:
           description: Raw flash (MTD).
@@ -303,9 +302,9 @@ ansible_facts:
           contains:
             device: {type: str, description: "Device."}
             name: {type: str, description: "Name of the partition."}
-            writable: {type: bool, description: "Whether the kernel lets it be written."}
+            writable: {type: bool, description: "Whether the kernel allows writes."}
         partition_bits:
-          description: What the partition table says of the partitions with boot files.
+          description: The read-only bits of the partitions with boot files, from the partition table.
           type: list
           elements: dict
           sample: [{"partition": "vda1", "read_only": false}]
@@ -313,45 +312,45 @@ ansible_facts:
             partition: {type: str, description: "The partition."}
             read_only:
               description: >-
-                Whether it is marked as read-only (bit 60 of GPT attributes), V(none) where there is no GPT to be read.
+                Whether it is marked as read-only (bit 60 of GPT attributes), V(none) if there is no readable GPT.
               type: bool
         uboot_environment:
-          description: Where C(/etc/fw_env.config) says that the variables of U-Boot are.
+          description: Where U-Boot's variables are, according to C(/etc/fw_env.config).
           type: list
           elements: dict
           sample: [{"device": "/dev/mmcblk0", "offset": "0x400000", "size": "0x4000"}]
           contains:
             device: {type: str, description: "Device."}
-            offset: {type: str, description: "Offset on it, as the file has it."}
-            size: {type: str, description: "Size, as the file has it."}
+            offset: {type: str, description: "Offset on the device, as written in the file."}
+            size: {type: str, description: "Size, as written in the file."}
         console:
-          description: What the console gives to whoever stands before the device.
+          description: What the console allows a person at the device to do.
           type: dict
           sample: {"container": false, "debug_shell_masked": true, "ctrl_alt_del_burst": "none", "panic_seconds": 30}
           contains:
             container: {type: bool, description: "Whether this is a container, whose console is that of its host."}
             editors:
-              description: The menus of loaders that have an editor of the command line.
+              description: Loader menus in which the command line can be edited.
               type: list
               elements: dict
               contains:
                 loader: {type: str, description: "V(systemd-boot) or V(grub)."}
-                path: {type: str, description: "Its configuration."}
-                open: {type: bool, description: "Whether anybody may edit, V(none) where it cannot be read."}
+                path: {type: str, description: "Path of the configuration."}
+                open: {type: bool, description: "Whether everybody may edit, V(none) if it cannot be read."}
                 restricted_entries:
                   description: Entries of a locked menu that ask for a password before they start.
                   type: list
                   elements: str
             shells:
               description: >-
-                For C(emergency.service) and C(rescue.service), whether the unit gives a shell or asks for a password;
-                V(none) where there is no such unit.
+                For C(emergency.service) and C(rescue.service), whether the unit gives a shell or asks for a password.
+                V(none) if there is no such unit.
               type: dict
             debug_shell_masked:
-              description: Whether C(debug-shell.service) cannot be started, V(none) where there is no such unit.
+              description: Whether C(debug-shell.service) cannot be started, V(none) if there is no such unit.
               type: bool
-            ctrl_alt_del_burst: {type: str, description: "What many presses of Ctrl-Alt-Del do."}
-            dracut: {type: bool, description: "Whether dracut is installed, which makes the initramfs."}
+            ctrl_alt_del_burst: {type: str, description: "Effect of repeated Ctrl-Alt-Del."}
+            dracut: {type: bool, description: "Whether dracut, which makes the initramfs, is installed."}
             panic_seconds: {type: int, description: "C(kernel.panic), seconds from a panic to the reboot."}
             panic_on_oops: {type: int, description: "C(kernel.panic_on_oops)."}
             source: {type: list, elements: str, description: "Where it was read."}

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: boot_mounts
-short_description: Restrict the boot file systems, now and after a reboot
+short_description: Mount the boot file systems read-only, now and after a reboot
 version_added: 1.0.0
 description:
-  - Sets mount options of all boot file systems in fstab, and gives them to the running ones by a remount.
-  - Only the option field of a line changes. What the options lift (V(rw), V(suid), V(dev), V(exec), V(defaults)) is
-    taken out, everything else stays as it is written.
-  - A path that is neither a file system of its own nor in fstab is left out. One that is mounted without a line in
-    fstab (by systemd-gpt-auto-generator, for one) gets a line with its C(PARTUUID) or C(UUID).
-  - C(findmnt --verify) must find no new error in the edited fstab before it is put in place. It is replaced whole, so
-    after a power cut there is the old or the new one.
-  - When a remount fails, fstab and the file systems that were remounted already are put back as they were.
+  - Sets the mount options of all boot file systems in fstab, and applies them to the running ones by a remount.
+  - Changes only the option field of a line. Options that contradict the new ones (V(rw), V(suid), V(dev), V(exec),
+    V(defaults)) are removed; everything else stays as it is written.
+  - Skips a path that is neither a separate file system nor in fstab. A file system that is mounted without a line in
+    fstab (for example by systemd-gpt-auto-generator) gets a line with its C(PARTUUID) or C(UUID).
+  - C(findmnt --verify) must find no new error in the edited fstab. The file is then replaced atomically, so after a
+    power cut it is the old one or the new one.
+  - If a remount fails, fstab and the file systems that were already remounted are restored.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - An automount that has no line in fstab is looked into, since what it mounts cannot be known otherwise.
+      - An automount without a line in fstab is triggered, because nothing else shows what it mounts.
   diff_mode:
     support: full
   idempotent:
@@ -40,7 +40,7 @@ options:
     default: [/boot, /boot/efi, /efi, /boot/firmware]
   options:
     description:
-      - The restrictions.
+      - Mount options to set.
     type: list
     elements: str
     choices: [ro, nosuid, nodev, noexec]
@@ -52,19 +52,20 @@ options:
     default: /etc/fstab
   remount:
     description:
-      - Whether running file systems are remounted when their options differ. With V(false) the next boot does it.
+      - Whether to remount running file systems whose options differ. With V(false) the options apply from the next
+        boot.
     type: bool
     default: true
   emmc:
     description:
-      - Whether the boot partitions of eMMC chips that may be written are made read-only (C(force_ro)). The kernel does
-        so at each boot; what writes a bootloader there lifts it, and may have left it so.
+      - Whether to make writable boot partitions of eMMC chips read-only (C(force_ro)). The kernel does this at each
+        boot; a program that writes a bootloader there lifts it, and may have left it lifted.
     type: bool
     default: true
 notes:
-  - The bootloader and kernel updates write to boot file systems. M(edgesec.hardening.boot_window) makes them writable
-    for those. What a window keeps writable while this module runs is left so, with a warning; it is made read-only
-    when the window closes.
+  - Bootloader and kernel updates write to boot file systems. M(edgesec.hardening.boot_window) makes them writable for
+    the updates. A file system that a window keeps writable while this module runs stays writable, with a warning, and
+    becomes read-only when the window closes.
 seealso:
   - module: edgesec.hardening.boot_window
   - module: edgesec.hardening.boot_facts
@@ -74,7 +75,7 @@ EXAMPLES = r"""
 - name: Mount every boot file system read-only
   edgesec.hardening.boot_mounts:
 
-- name: Restrict them at the next boot only
+- name: Mount them read-only from the next boot on
   edgesec.hardening.boot_mounts:
     remount: false
 
@@ -86,7 +87,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 mounts:
-  description: The boot file systems that were found.
+  description: The boot file systems.
   returned: success
   type: list
   elements: dict
@@ -96,16 +97,16 @@ mounts:
       type: str
       sample: /boot/efi
     source:
-      description: What fstab mounts there, once this module has run.
+      description: What fstab mounts there after this module has run.
       type: str
       sample: UUID=1C2D-3E4F
     fstab:
-      description: Options in fstab, RV(ignore:before) and RV(ignore:after). V(none) where there was no line.
+      description: Options in fstab, RV(ignore:before) and RV(ignore:after). V(none) if there was no line.
       type: dict
       sample: {"before": ["umask=0077"], "after": ["umask=0077", "ro", "nosuid", "nodev", "noexec"]}
     runtime:
-      description: Options of the running file system, RV(ignore:before) and RV(ignore:after). V(none) where none is
-        mounted.
+      description: Options of the running file system, RV(ignore:before) and RV(ignore:after). V(none) if it is
+        not mounted.
       type: dict
       sample: {"before": ["rw", "relatime"], "after": ["ro", "nosuid", "nodev", "noexec", "relatime"]}
     changed:

@@ -10,11 +10,11 @@ module: boot_prediction
 short_description: Predict the PCRs of the next boot
 version_added: 1.0.0
 description:
-  - Replays the firmware's event log of this boot with the digests of the files that the next boot will read, so that
-    its state can be approved before it is reached.
-  - Nothing is guessed. Where the event log does not account for a PCR, or what was measured into it is of no file that
-    is known, the module fails and names it.
-  - What no file shows, such as an update of the firmware, is returned as an assumption.
+  - Replays the firmware's event log of this boot with the digests of the files that the next boot will read. The next
+    boot state can then be approved in advance.
+  - Guesses nothing. The module fails, and names the PCR, if the event log does not account for it, or if a measurement
+    in it matches no known file.
+  - Changes that no file shows, such as a firmware update, are returned as assumptions.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -25,26 +25,26 @@ attributes:
   check_mode:
     support: full
     details:
-      - This module observes, and never changes the target.
+      - This module only observes; it never changes the target.
   diff_mode:
     support: N/A
     details:
-      - This module observes, and never changes the target.
+      - This module only observes; it never changes the target.
 options:
   pcrs:
     description:
-      - PCRs of the SHA-256 bank to predict. Empty chooses by how the device boots, V(4) and V(7) for a unified kernel
-        image, V(4), V(7), V(8), V(9) and V(14) for shim and GRUB.
-      - PCRs that are extended after the boot loader cannot be predicted, which includes V(11) where systemd measures
-        the phases of the boot.
+      - PCRs of the SHA-256 bank to predict. If empty, they depend on how the device boots, V(4) and V(7) for a unified
+        kernel image, V(4), V(7), V(8), V(9) and V(14) for shim and GRUB.
+      - PCRs that are extended after the boot loader cannot be predicted. They include V(11) if systemd measures the
+        boot phases.
     type: list
     elements: int
     default: []
   replaced:
     description:
-      - Files of this boot, and what takes their place at the next one.
-      - Files that are not named are looked for where this boot read them, and are taken as they are there now. With
-        GRUB, the newest kernel that is installed and its initrd take the place of those that booted.
+      - Files of this boot, and the files that replace them at the next boot.
+      - Other files are read, as they are now, from where this boot read them. With GRUB, the newest installed kernel
+        and its initrd replace those that booted.
     type: list
     elements: dict
     default: []
@@ -54,25 +54,25 @@ options:
         type: path
         required: true
       new:
-        description: The file that takes its place.
+        description: The file that replaces it.
         type: path
         required: true
 notes:
-  - Prediction was run on a virtual device, with unified kernel images, and with shim and GRUB 2.12 of Debian 13, where
-    the boot with another kernel, initrd and menu had the PCRs that were predicted.
-  - With GRUB, a grub.cfg that differs outside of its menu entries, or in the first of them by more than the name of the
-    kernel, is refused.
+  - Prediction was tested on a virtual device, with unified kernel images, and with shim and GRUB 2.12 of Debian 13. The
+    boot with another kernel, initrd and menu had the predicted PCRs.
+  - With GRUB, the module refuses a grub.cfg that differs outside its menu entries, or whose first entry differs by more
+    than the name of the kernel.
 seealso:
   - module: edgesec.hardening.boot_facts
   - module: edgesec.hardening.tpm_keyslot
 """
 
 EXAMPLES = r"""
-- name: See which state the image leads to that was put in place of the running one
+- name: Predict the boot state of an image that was already installed
   edgesec.hardening.boot_prediction:
   register: next_boot
 
-- name: The same, before the image is put in place
+- name: Predict the boot state of an image before it is installed
   edgesec.hardening.boot_prediction:
     replaced:
       - old: /boot/efi/EFI/BOOT/BOOTX64.EFI
@@ -82,26 +82,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pcr_values:
-  description: The PCRs as they will be.
+  description: The PCR values of the next boot.
   returned: success
   type: dict
   sample: {"4": "9f8e", "7": "65ca"}
 running:
-  description: The PCRs as they are.
+  description: The PCR values of this boot.
   returned: success
   type: dict
   sample: {"4": "3187", "7": "65ca"}
 differs:
   description:
-    - Whether any of them will be another. Where the module fails, V(true) if a file has changed since the boot, and
-      V(none) if nothing is known.
+    - Whether any PCR value will change. If the module fails, V(true) means that a file has changed since the boot, and
+      V(none) that nothing is known.
   returned: always
   type: bool
   sample: true
 replaced:
   description:
-    - The files that differ between the boots, with their Authenticode digests, or SHA-256 where they are no EFI images.
-      The digest of a file that is not there any more is empty.
+    - The files that differ between the boots, with their digests, Authenticode for EFI images and SHA-256 for others.
+      The digest of a file that no longer exists is empty.
   returned: success
   type: list
   elements: dict
@@ -111,13 +111,13 @@ replaced:
       old_digest: 6131fa85
       new_digest: ac5b42fa
 assumptions:
-  description: What must hold for the PCRs to come true, in words.
+  description: Conditions, in words, under which the prediction is right.
   returned: success
   type: list
   elements: str
   sample: ["The firmware and its settings stay, and it and any boot manager start the same entry."]
 kernel:
-  description: Release of the kernel that will boot. Empty where no file tells it.
+  description: Release of the kernel that will boot. Empty if no file shows it.
   returned: success
   type: str
   sample: 6.12.57+deb13-cloud-amd64

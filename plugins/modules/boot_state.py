@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: boot_state
-short_description: Say in which boot states the volumes of a host are to be opened
+short_description: Approve the boot states in which the volumes of a host open
 version_added: 1.0.0
 description:
-  - Keeps, in the store on the controller, the boot states of a host that are approved, and does nothing on the device.
-    M(edgesec.hardening.tpm_keyslot) signs them and brings them there, and has the TPM refuse for good those that are
-    approved no longer.
-  - Who runs it vouches for the boot state. It is kept in the store's register, which is signed with the policy key.
+  - Records the approved boot states of a host in the store on the controller, and does nothing on the device.
+    M(edgesec.hardening.tpm_keyslot) signs them, brings them to the device, and makes the TPM permanently refuse those
+    that are no longer approved.
+  - The operator who runs this module vouches for the boot state. The store keeps it in its register, which is signed
+    with the policy key.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -26,45 +27,45 @@ attributes:
   diff_mode:
     support: full
   platform:
-    description: The device is not touched.
+    description: Runs only on the controller; does not touch the device.
     support: full
     platforms: linux
 options:
   state:
     description:
-      - V(approved) has the boot state that O(pcr_values) describes opened as well.
-      - V(predicted) does the same without a person's word, once, and only in the run of C(ansible-playbook) that has
-        sealed the host for the first time.
-      - V(once) has it opened until M(edgesec.hardening.tpm_keyslot) next takes something back, which is how a change
-        that cannot be foreseen is let through.
-      - V(only) has no boot state opened any more but the one with this O(id).
+      - V(approved) adds the boot state that O(pcr_values) describes.
+      - V(predicted) does the same without an operator's decision, once, and only in the run of C(ansible-playbook) that
+        seals the host for the first time.
+      - V(once) approves it until M(edgesec.hardening.tpm_keyslot) next revokes a boot state. Use it for a change that
+        cannot be predicted.
+      - V(only) revokes all boot states but the one with this O(id).
     type: str
     choices: [approved, predicted, once, only]
     default: approved
   pcr_values:
     description:
-      - What each PCR holds in that state, in hexadecimal digits, by number, as
-        M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.tpm_facts) return it.
+      - PCR values of the boot state, in hexadecimal digits, by PCR number, as
+        M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.tpm_facts) return them.
     type: dict
   latch_pcr:
     description:
-      - The PCR that is extended after unlocking, and must not have been before.
+      - The PCR that is extended after unlocking, and must not be extended before it.
     type: int
   kernel:
     description:
-      - Release of the kernel in that state, for people to read.
+      - Release of the kernel in the boot state, for people to read.
     type: str
     default: unknown
   id:
     description:
-      - Id of a boot state.
+      - Id of the boot state to keep, for O(state=only).
     type: str
 seealso:
   - module: edgesec.hardening.tpm_keyslot
 """
 
 EXAMPLES = r"""
-- name: Let the next boot through whatever the firmware update does to PCR 0 to 4
+- name: Approve the next boot, whatever the firmware update does to PCR 0 to 4
   edgesec.hardening.boot_state:
     store: /srv/edgesec-store
     state: once
@@ -81,7 +82,7 @@ approved:
   elements: str
   sample: ["2026-11-25-6.12.57+deb13-cloud-amd64-9f8e65ca"]
 retired:
-  description: Ids of those that no longer are.
+  description: Ids of the boot states that this run revoked.
   returned: success
   type: list
   elements: str

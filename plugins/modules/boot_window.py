@@ -12,12 +12,12 @@ module: boot_window
 short_description: Let package managers write to read-only boot file systems
 version_added: 1.0.0
 description:
-  - Installs C(/usr/lib/edgesec/boot-window), which makes boot file systems writable while somebody needs that, and
-    hooks that have package managers and kernel tools call it.
-  - A window closes when the last of those who opened it has closed it, has ended, was killed, or has used up its
-    time. What was opened is remembered in memory only, so that after a power cut the options in fstab hold.
+  - Installs C(/usr/lib/edgesec/boot-window), which makes boot file systems writable while a program needs that, and
+    hooks that make package managers and kernel tools call it.
+  - A window closes when the last process that opened it has closed it, has ended, was killed, or has used up its time.
+    The window's state is only in memory, so after a power cut the options in fstab apply.
   - Only file systems that are read-only are made writable, and only those are made read-only again.
-  - Hooks are installed for the tools that the device has. Run the module again when it has got others.
+  - Hooks are installed for the tools that the device has. Run the module again after you install other tools.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -32,15 +32,15 @@ attributes:
 options:
   paths:
     description:
-      - Directories where boot file systems may be mounted. Those that are neither mounted nor in C(/etc/fstab) are left
-        out. Where that leaves none, it is as with O(state=absent).
+      - Directories where boot file systems may be mounted. A directory that is neither mounted nor in C(/etc/fstab) is
+        skipped. If none is left, the module does the same as with O(state=absent).
     type: list
     elements: path
     default: [/boot, /boot/efi, /efi, /boot/firmware]
   state:
     description:
-      - With V(absent) hooks are removed. The program stays, and has no file system in its care any more.
-      - A window that is open meanwhile still closes by itself.
+      - V(absent) removes the hooks. The program stays, but manages no file system any more.
+      - A window that is still open closes by itself.
     type: str
     choices: [present, absent]
     default: present
@@ -50,23 +50,23 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have package managers open the boot file systems for themselves
+- name: Let package managers make the boot file systems writable while they run
   edgesec.hardening.boot_window:
 
-- name: Take the hooks out again
+- name: Remove the hooks
   edgesec.hardening.boot_window:
     state: absent
 """
 
 RETURN = r"""
 paths:
-  description: Mount points that are in the care of the program.
+  description: Mount points that the program manages.
   returned: success
   type: list
   elements: str
   sample: ["/boot/efi"]
 files:
-  description: Paths that are to be written or removed, or were.
+  description: Paths that were written or removed. In check mode, those that would be.
   returned: success
   type: list
   elements: str

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: checked_variables
-short_description: Check the variables of a host before anything is done with them
+short_description: Check the variables of a host before they are used
 version_added: 1.0.0
 description:
-  - Checks that the variables of roles of this collection are what the roles take, and that none of them was set by the
-    host itself.
-  - With C(inject_facts_as_vars) on, which is the default of ansible-core, a fact is a variable too, and outranks the
-    inventory. A compromised device could so decide what a run does. A host whose facts have the name of anything but a
-    fact is refused, with the names and what to do about it.
-  - Every module of this collection refuses such a host. Use this one where something else comes first.
-  - It runs on the controller alone.
+  - Checks that the variables of this collection's roles are valid, and that the host itself has set none of them.
+  - With C(inject_facts_as_vars) on, which is the default of ansible-core, every fact is also a variable, and outranks
+    the inventory. A compromised device could decide what a run does. The module refuses a host if one of its facts has
+    a name that may belong to a variable, and says which names and what to do.
+  - Every module of this collection refuses such a host. Use this one before any other task.
+  - It runs only on the controller.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -31,7 +30,7 @@ attributes:
 options:
   roles:
     description:
-      - Roles of this collection whose variables are checked. A variable that is not set is not looked at.
+      - Roles of this collection whose variables to check. Variables that are not set are skipped.
     type: list
     elements: str
     default: []
@@ -47,8 +46,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 foreign_variables:
-  description: The variables that facts of the host have set.
-  returned: failure because of them
+  description: The variables that facts of the host set.
+  returned: failure because of such variables
   type: list
   elements: str
   sample: [edgesec_store]

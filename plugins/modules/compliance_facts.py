@@ -9,11 +9,11 @@ from typing import Any
 
 DOCUMENTATION = r"""
 module: compliance_facts
-short_description: Observe everything of a device that controls are judged by
+short_description: Observe everything on a device that the controls judge
 version_added: 1.0.0
 description:
-  - Returns what the facts modules of this collection return, all areas in one call.
-  - Nothing is changed on the device.
+  - Returns the facts of all facts modules of this collection in one call.
+  - Changes nothing on the device.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ extends_documentation_fragment:
 options:
   gather_subset:
     description:
-      - Areas to observe. V(all) names every one, and an area with a V(!) before it is left out.
+      - Areas to observe. V(all) means every area; an area with a leading V(!) is left out.
       - Areas are V(boot), V(credentials), V(identity), V(platform), V(storage) and V(tpm).
     type: list
     elements: str
@@ -50,7 +50,7 @@ EXAMPLES = r"""
     credential_files:
       - path: /etc/ssh/ssh_host_*_key
 
-- name: Observe all but the TPM
+- name: Observe everything but the TPM
   edgesec.hardening.compliance_facts:
     gather_subset:
       - all

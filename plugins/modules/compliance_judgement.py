@@ -10,11 +10,11 @@ module: compliance_judgement
 short_description: Observe a host, judge it, and keep the report on the controller
 version_added: 1.0.0
 description:
-  - Has M(edgesec.hardening.compliance_facts) observe the host, which is all that is sent to it, and gives every control
-    of the catalogue a verdict on the controller. The judgement is shown as a table.
-  - What is demanded are the variables of the roles of this collection. A variable that is not set for the host has the
+  - Runs M(edgesec.hardening.compliance_facts) on the host, and nothing else. On the controller it then gives every
+    control of the catalogue a verdict, and shows the judgement as a table.
+  - The requirements are the variables of this collection's roles. A variable that is not set for the host has the
     default of its role.
-  - Nothing is changed on the host. In check mode no report is written.
+  - Changes nothing on the host. In check mode no report is written.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -29,18 +29,18 @@ attributes:
 options:
   report_dir:
     description:
-      - Directory on the controller for the report, a JSON file with the name of the host. It is made with mode 0700
-        where it is missing. Without it no report is written.
+      - Directory on the controller for the report, a JSON file with the name of the host. It is created with mode 0700
+        if it is missing. Without this option no report is written.
     type: path
   store:
     description:
-      - The fleet store on the controller. The envelopes that it has of the host are held against the digests that were
-        taken when they were put there; no key is needed for it. Without it they are not looked at.
+      - The fleet store on the controller. The host's envelopes in it are compared with the digests that were taken when
+        they were stored; this needs no key. Without this option the envelopes are not checked.
     type: path
   variables_of:
     description:
-      - Roles of this collection whose variables are checked first. A variable that is not what its role takes is an
-        error, and the host is left alone.
+      - Roles of this collection whose variables to check first. An invalid variable is an error, and the host is left
+        alone.
     type: list
     elements: str
     default: []
@@ -58,7 +58,7 @@ EXAMPLES = r"""
     variables_of: [encrypted_storage, tpm_sealing]
   register: compliance_result
 
-- name: Show what does not pass
+- name: Show the controls that do not pass
   ansible.builtin.debug:
     msg: "{{ compliance_result.judgement | from_json | edgesec.hardening.violations('any') }}"
 """
@@ -99,27 +99,27 @@ judgement:
   type: str
   sample: '{"schema": 1, "host_level": {"level": "L2"}, "volumes": [], "controls": []}'
 failing_roles:
-  description: The roles of this collection that can bring to pass what does not.
+  description: Roles of this collection that can make failing controls pass.
   returned: success
   type: list
   elements: str
   sample: [boot_mounts, credentials]
 foreign_variables:
-  description: The variables that facts of the host have set, for which it is not judged.
-  returned: failure because of them
+  description: Variables that facts of the host set. Such a host is not judged.
+  returned: failure because of such variables
   type: list
   elements: str
   sample: [edgesec_store]
 obstacles:
   description:
-    - What would stop these roles halfway, as from the filter P(edgesec.hardening.preflight#filter), and what of the
-      escrow was altered.
+    - Reasons why these roles would stop halfway, as from the filter P(edgesec.hardening.preflight#filter), and the
+      alterations in RV(escrow_altered).
   returned: success
   type: list
   elements: str
   sample: []
 escrow_altered:
-  description: What of the host's escrow is missing from the store, or is not what was put there.
+  description: Envelopes of the host's escrow that are missing from the store, or were changed in it.
   returned: success
   type: list
   elements: str

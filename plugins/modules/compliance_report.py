@@ -10,12 +10,13 @@ module: compliance_report
 short_description: Report on a fleet
 version_added: 1.0.0
 description:
-  - Writes one report on many hosts, in one or more formats, out of what the role P(edgesec.hardening.compliance#role)
-    has judged in the same play. Hosts that could not be judged are in it, with the reason.
-  - Or reads a report that was saved as JSON, and writes it in other formats.
-  - It works on the controller, and does nothing on any host. Run it once in a play.
-  - Files have mode 0600, and a directory that is made has mode 0700. Each is replaced whole.
-  - In check mode nothing is written; the table is returned all the same.
+  - Writes one report on many hosts, in one or more formats, from the judgements of the role
+    P(edgesec.hardening.compliance#role) in the same play. The report includes hosts that could not be judged, with the
+    reason.
+  - Can also read a report that was saved as JSON, and write it in other formats.
+  - Works on the controller, and does nothing on any host. Run it once in a play.
+  - Files have mode 0600, and a new directory has mode 0700. Each file is replaced atomically.
+  - In check mode nothing is written, but the table is returned.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -27,9 +28,9 @@ attributes:
     support: none
   idempotent:
     details:
-      - No host is changed, and so nothing is ever reported as changed. The report has the time at which it was made.
+      - No host is changed, so the module never reports a change. The report contains the time at which it was made.
   platform:
-    description: The hosts are not touched.
+    description: Runs only on the controller; does not touch the hosts.
     support: full
     platforms: linux
 options:
@@ -43,18 +44,18 @@ options:
   hosts:
     description:
       - Names of the hosts to report on, such as C(ansible_play_hosts_all).
-      - Of each the variable C(compliance_result) is read, in which M(edgesec.hardening.compliance_judgement) was
-        registered. A host without one is in the report as failed.
+      - The module reads the variable C(compliance_result) of each host, in which the result of
+        M(edgesec.hardening.compliance_judgement) is registered. A host without it is in the report as failed.
     type: list
     elements: str
   saved:
-    description: A report of before, as JSON, in place of O(hosts).
+    description: An earlier report, as JSON, instead of O(hosts).
     type: path
   formats:
     description:
       - The formats to write.
-      - V(json) is for other programs, and what a later report is compared with.
-      - V(html) is one page for people, with everything in it and without any access to a network.
+      - V(json) is for other programs, and for comparison with a later report.
+      - V(html) is one self-contained page for people, which needs no network.
       - V(csv) is for spreadsheets, V(junit) (JUnit XML) and V(sarif) (SARIF 2.1.0) are for CI.
       - V(oscal) are assessment results of OSCAL 1.1.3, for auditors.
       - V(asff) are findings of AWS Security Hub, for C(BatchImportFindings).
@@ -66,7 +67,7 @@ options:
   baseline:
     description:
       - An earlier report, as JSON, to compare with.
-      - By default the one that is in O(directory) from the run before, if there is one; with O(saved) none.
+      - By default the report of the previous run in O(directory), if there is one. With O(saved) there is no default.
     type: path
   aws_account:
     description: Number of the AWS account, for V(asff).
@@ -91,7 +92,7 @@ EXAMPLES = r"""
     formats: [json, html, junit]
   run_once: true
 
-- name: Write a report of before for an auditor
+- name: Write an earlier report for an auditor
   edgesec.hardening.compliance_report:
     saved: /srv/edgesec-reports/fleet/report.json
     directory: /srv/for-the-auditor
@@ -102,7 +103,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The files that were written; none in check mode.
+  description: The files that were written. None in check mode.
   returned: success
   type: list
   elements: path
@@ -114,7 +115,7 @@ table:
   elements: str
   sample: ["host    level  fail  unknown  does not pass"]
 fleet_summary:
-  description: What the table is made of.
+  description: The data of the table.
   returned: success
   type: dict
   contains:
@@ -123,10 +124,10 @@ fleet_summary:
       type: list
       elements: dict
     since:
-      description: When the report that this one is compared with was made; empty where there is none.
+      description: Time of the report that this one is compared with. Empty if there is none.
       type: str
     changes:
-      description: How many new failures, mended controls, new hosts and so on there are.
+      description: Numbers of new failures, fixed controls, new hosts and so on.
       type: dict
   sample:
     hosts:

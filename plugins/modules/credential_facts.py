@@ -13,11 +13,11 @@ short_description: Observe the files that hold credentials, and find those that 
 version_added: 1.0.0
 description:
   - Reads owner, group, mode, access control list, flags and kind of each declared file. Contents are never read.
-  - On request, O(discover), files are read in search of private keys, passwords and tokens that nobody declared. They
-    are told by their structure, and nothing of them is returned but the SHA-256 of the public half of a key.
-  - Keys that a TPM or another piece of hardware keeps are no secrets by themselves. Keys of GnuPG on a card and
-    identities of plugins of age are not reported, those of a TPM as protected.
-  - A symbolic link is not followed.
+  - On request (O(discover)) it reads files to find private keys, passwords and tokens that nobody declared. It
+    recognises them by their structure. It returns none of their contents except the SHA-256 of a key's public half.
+  - A file that only refers to a key in hardware is not a secret by itself. Keys of GnuPG on a card and identities of
+    age plugins are not reported; keys of a TPM are reported as protected.
+  - Does not follow symbolic links.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -32,7 +32,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See who may read the keys of the device
+- name: Observe who may read the keys of the device
   edgesec.hardening.credential_facts:
     credential_files:
       - path: /etc/ssh/ssh_host_*_key
@@ -41,7 +41,7 @@ EXAMPLES = r"""
         mode: "0640"
         required: true
 
-- name: Find the secrets that nobody declared, for half a minute at the most
+- name: Search for undeclared secrets, for at most half a minute
   edgesec.hardening.credential_facts:
     discover:
       cross_file_systems: true
@@ -50,7 +50,7 @@ EXAMPLES = r"""
       max_seconds: 30
   register: found
 
-- name: Go on where that stopped
+- name: Continue the search
   edgesec.hardening.credential_facts:
     discover:
       cross_file_systems: true
@@ -67,68 +67,68 @@ ansible_facts:
   type: dict
   contains:
     edgesec_credentials:
-      description: The files, with what was declared of each and whether it is so.
+      description: The files, with the declaration of each and whether it complies.
       returned: success
       type: dict
       sample: {"files": [{"path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600"}], "discovered": null}
       contains:
-        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        schema: {type: int, description: "Version of these facts. Increases when a field changes meaning or goes away."}
         files:
           description: The files, by path.
           type: list
           elements: dict
           contains:
-            path: {type: str, description: "The path, or the pattern that nothing matches."}
+            path: {type: str, description: "The path, or a pattern that matches nothing."}
             declared:
-              description: What is wanted.
+              description: The declaration.
               type: dict
               contains:
                 owner: {type: str, description: "Owner."}
                 group: {type: str, description: "Group."}
                 mode: {type: str, description: "Mode."}
-                required: {type: bool, description: "Whether it has to be there."}
-            exists: {type: bool, description: "Whether it is there."}
+                required: {type: bool, description: "Whether the file must exist."}
+            exists: {type: bool, description: "Whether the file exists."}
             type: {type: str, description: "V(regular), V(symlink), V(directory) or another kind of file."}
             owner: {type: str, description: "Name of the owner."}
             group: {type: str, description: "Name of the group."}
             uid: {type: int, description: "Number of the owner."}
             gid: {type: int, description: "Number of the group."}
             mode: {type: str, description: "Mode as four octal digits."}
-            nlink: {type: int, description: "How many names it has."}
+            nlink: {type: int, description: "Number of hard links."}
             unsafe_directory:
-              description: The directory by which others could replace it, V(none) where there is none.
+              description: The directory in which others could replace the file, V(none) if there is none.
               type: str
             acl:
-              description: Users and groups that an access control list lets in beside owner and group.
+              description: Users and groups that an access control list admits besides owner and group.
               type: list
               elements: str
             flags:
-              description: V(immutable) and V(append_only), where the file has these attributes.
+              description: V(immutable) and V(append_only), if the file has these attributes.
               type: list
               elements: str
-            compliant: {type: bool, description: "Whether all is as declared."}
-            reason: {type: str, description: "What is not."}
+            compliant: {type: bool, description: "Whether the file is as declared."}
+            reason: {type: str, description: "What differs."}
         sealed:
           description:
-            - Each secret of O(sealed), and whether its plaintext is there, its credential is, and its unit is given it.
+            - Each secret of O(sealed), with whether plaintext and credential exist and the unit loads the credential.
           type: list
           elements: dict
           contains:
-            unit: {type: str, description: "The unit that is given it."}
+            unit: {type: str, description: "The unit that uses the credential."}
             name: {type: str, description: "Name of the credential."}
             plaintext:
-              description: Whether the plaintext is still there; V(none) where that cannot be told.
+              description: Whether the plaintext still exists, V(none) if that is unknown.
               type: bool
-            encrypted: {type: bool, description: "Whether the encrypted credential is there."}
-            loaded: {type: bool, description: "Whether the drop-in of the unit is as it should be."}
-            source: {type: str, description: "Where the plaintext was."}
+            encrypted: {type: bool, description: "Whether the encrypted credential exists."}
+            loaded: {type: bool, description: "Whether the unit's drop-in is correct."}
+            source: {type: str, description: "Path of the plaintext."}
         discovered:
-          description: What the search found; V(none) when none was asked for.
+          description: Results of the search, V(none) if none was requested.
           type: dict
           contains:
             secrets:
               description:
-                - The secrets that were found, each with its path and kind.
+                - The secrets found, each with its path and kind.
                 - The kinds are V(age), V(api_token), V(aws), V(azure), V(dnssec), V(docker_auth), V(dropbear), V(dsa),
                   V(gcp), V(git_credentials), V(java_keystore), V(jwk), V(kubeconfig), V(kubernetes), V(mqtt), V(mysql),
                   V(netrc), V(network_password), V(nkey), V(openssh), V(password_hash), V(pgp), V(pgpass), V(pkcs1_rsa),
@@ -142,95 +142,95 @@ ansible_facts:
                   description: Path of the file.
                   type: str
                 kind:
-                  description: What was recognised.
+                  description: Kind of secret.
                   type: str
                 owner:
-                  description: Name of the user that the file belongs to.
+                  description: Name of the file's owner.
                   type: str
                 group:
-                  description: Name of the group that the file belongs to.
+                  description: Name of the file's group.
                   type: str
                 mode:
                   description: Permissions, as four octal digits.
                   type: str
                 readers:
                   description:
-                    - Who can read the file beside its owner and root. Directories on the way are not looked at.
-                    - V(none) where the access control list cannot be read.
+                    - Who can read the file besides its owner and root. Directories on the way are not checked.
+                    - V(none) if the access control list cannot be read.
                   type: list
                   elements: str
                 encrypted:
                   description:
-                    - Whether a passphrase is needed to use it; V(none) where that is not known.
-                    - V(false) where the passphrase is empty, or one that everybody knows (V(changeit), the default of
-                      Java, and V(notasecret)). Of PKCS#8, PKCS#12, the older PEM and key stores of Java that is tried.
-                    - V(true) of hashed passwords, which have to be guessed like a passphrase.
+                    - Whether a passphrase is needed to use it, V(none) if that is unknown.
+                    - V(false) if the passphrase is empty, or publicly known (V(changeit), the default of Java, and
+                      V(notasecret)). These are tried on PKCS#8, PKCS#12, the older PEM and key stores of Java.
+                    - V(true) for hashed passwords, which must be guessed like a passphrase.
                   type: bool
                 protected:
                   description: Whether only the TPM can use it.
                   type: bool
                 on_encrypted_storage:
-                  description: Whether the file lies on dm-crypt or in memory; V(none) where that cannot be told.
+                  description: Whether the file is on dm-crypt or in memory, V(none) if that is unknown.
                   type: bool
                 fingerprint:
                   description:
                     - SHA-256 of the SubjectPublicKeyInfo of the key in DER, the same for every format.
-                    - V(none) where the file does not carry the public half, or in a form that is not translated.
+                    - V(none) if the file does not contain the public half, or in a form that is not translated.
                   type: str
             packaged:
               description:
-                - What was recognised in files of Debian packages that are unchanged by the digests of dpkg. Everybody
-                  has these keys, so they are examples, or tests, and none of the secrets of the device.
-                - Only files in C(/usr), C(/lib), C(/bin), C(/sbin) and C(/etc) are told apart, and in C(/etc) none in
-                  directories of keys (C(private), C(ssh), C(wireguard) and the like), since these are in use.
-                - Whoever can change the digests on a device can hide a file here. It is not hidden from the list.
+                - Secrets in files of Debian packages that are unchanged according to dpkg's digests. Everybody has
+                  these keys, so they are examples or tests, not secrets of the device.
+                - Lists only files in C(/usr), C(/lib), C(/bin), C(/sbin) and C(/etc), and none in key directories of
+                  C(/etc) (C(private), C(ssh), C(wireguard) and the like), because these keys are in use.
+                - Somebody who can change the digests on a device can move a secret to this list, but not out of both.
               type: list
               elements: dict
               contains:
                 path: {type: str, description: "Path of the file."}
-                kind: {type: str, description: "What was recognised."}
-                package: {type: str, description: "The package that brought it."}
+                kind: {type: str, description: "Kind of secret."}
+                package: {type: str, description: "The package that contains the file."}
             complete:
               description:
-                - Whether the search came to its end, and everything that it had to read could be read to its end. No
-                  file was too large, too deep or too much encoded.
+                - Whether the search finished, and read every file that it had to read to the end. No file was too
+                  large, too deep or too complex.
               type: bool
             cursor:
-              description: Where to go on when the search ran out of time or files.
+              description: Where to continue, if the search ran out of time or files.
               type: str
             looked_at:
-              description: What was met.
+              description: Numbers of files and directories that the search visited.
               type: dict
               contains:
                 directories: {type: int, description: "Directories."}
                 files: {type: int, description: "Files."}
                 opened: {type: int, description: "Files that were opened."}
             not_looked_at:
-              description: What was met and not looked into.
+              description: Files and directories that the search skipped.
               type: dict
               contains:
-                by_name: {type: int, description: "Files whose name is that of something else."}
+                by_name: {type: int, description: "Files whose names show that they hold no secrets."}
                 excluded: {type: int, description: "Files and directories that O(discover) excludes."}
                 too_complex:
                   description: >-
-                    Files in which something is encoded more often, or is more, than is followed, or that took too long.
+                    Files with more layers of encoding, or more data in them, than the search follows, or that took too
+                    long.
                   type: int
-                too_deep: {type: int, description: "Directories below more others than are followed."}
+                too_deep: {type: int, description: "Directories nested more deeply than the search follows."}
                 too_large:
                   description: >-
-                    Files with more bytes than are searched. Programs and the like, which their first bytes tell, are
-                    not counted.
+                    Files above the size limit. Programs and the like, recognised by their first bytes, are not counted.
                   type: int
                 unreadable: {type: int, description: "Files and directories that could not be read."}
                 file_systems:
                   description: File systems that were not entered, by mount point.
                   type: list
                   elements: str
-                too_complex_paths: {type: list, elements: str, description: "The first of those that are too complex."}
-                too_deep_paths: {type: list, elements: str, description: "The first of those that are too deep."}
-                too_large_paths: {type: list, elements: str, description: "The first of those that are too large."}
-                unreadable_paths: {type: list, elements: str, description: "The first of those that could not be read."}
-            source: {type: list, elements: str, description: "Where the search began."}
+                too_complex_paths: {type: list, elements: str, description: "The first files that are too complex."}
+                too_deep_paths: {type: list, elements: str, description: "The first directories that are too deep."}
+                too_large_paths: {type: list, elements: str, description: "The first files that are too large."}
+                unreadable_paths: {type: list, elements: str, description: "The first paths that could not be read."}
+            source: {type: list, elements: str, description: "Where the search started."}
         source: {type: str, description: "Where it was read."}
 """
 

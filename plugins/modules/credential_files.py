@@ -6,20 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: credential_files
-short_description: Bring the files that hold credentials to their owner, group and mode
+short_description: Set owner, group and mode of files that hold credentials
 version_added: 1.0.0
 description:
   - Sets owner, group and mode of any number of files in one call. Contents are never read.
-  - An access control list (C(getfacl)) is removed, since it lets in others than the declared owner and group.
-  - Files are opened without following symbolic links and changed through the open descriptor, so nothing can be put in
-    their place meanwhile. Permissions are tightened before the owner changes.
-  - Every file is looked at before the first one is changed. When one is refused that is required or named without a
-    pattern, the module fails with all refusals, and nothing is changed.
-  - Refused are symbolic links (also on the way to the file), files with further names (hard links), what is no regular
-    file, what has the flag C(immutable) or C(append-only) and would have to be changed, and files below a directory
-    that somebody other than root and the wanted owner may write to (a directory
-    with the sticky bit is let pass, but then the file must belong to one of them already).
-  - A file that a pattern matches and that is refused is left as it is, with a warning.
+  - Removes access control lists (C(getfacl)), because they admit others than the declared owner and group.
+  - Opens files without following symbolic links and changes them through the open descriptor, so nobody can replace
+    them meanwhile. Permissions are tightened before the owner changes.
+  - Checks every file before it changes the first one. If it refuses a file that is required or named without a pattern,
+    it fails with all refusals, and changes nothing.
+  - Refuses symbolic links (also on the way to the file), files with several names (hard links), and everything but
+    regular files. Refuses files with the flag C(immutable) or C(append-only) that need a change. Refuses files below a
+    directory that somebody other than root and the wanted owner may write to. A directory with the sticky bit is
+    allowed if the file already belongs to one of the two.
+  - If it refuses a file that only a pattern matches, it leaves the file as it is, with a warning.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -34,7 +34,7 @@ attributes:
 options:
   files:
     description:
-      - What is declared. Where several declarations match a file, the last one holds.
+      - The declared files. If several declarations match a file, the last one applies.
     type: list
     elements: dict
     required: true
@@ -46,17 +46,17 @@ options:
         required: true
       owner:
         description:
-          - Name or number of the user. It has to exist where there is such a file.
+          - Name or number of the user. The user must exist if such a file exists.
         type: str
         default: root
       group:
         description:
-          - Name or number of the group. It has to exist where there is such a file.
+          - Name or number of the group. The group must exist if such a file exists.
         type: str
         default: root
       mode:
         description:
-          - Permission bits as a quoted string of a zero and three octal digits. An unquoted number is refused, since
+          - Permission bits as a quoted string of a zero and three octal digits. An unquoted number is refused, because
             YAML reads V(0644) as the number 420.
         type: raw
         default: "0600"
@@ -70,7 +70,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Close the keys of the device
+- name: Set the permissions of the device's keys
   edgesec.hardening.credential_files:
     files:
       - path: /etc/ssh/ssh_host_*_key
@@ -82,7 +82,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The files that were changed, or would be in check mode.
+  description: The files that were changed. In check mode, those that would be changed.
   returned: success
   type: list
   elements: dict
@@ -92,7 +92,7 @@ files:
       type: str
       sample: /etc/ssh/ssh_host_ed25519_key
     before:
-      description: Owner, group and mode as they were, and whom else an access control list let in.
+      description: Owner, group and mode before, and further users and groups that an access control list admitted.
       type: dict
       sample: {"owner": "root", "group": "root", "mode": "0644", "acl": ["user:backup:r--"]}
     after:
@@ -100,18 +100,18 @@ files:
       type: dict
       sample: {"owner": "root", "group": "root", "mode": "0600", "acl": []}
 checked:
-  description: How many files were found and looked at, without those that were refused.
+  description: Number of files that were found and checked, without the refused ones.
   returned: success
   type: int
   sample: 3
 absent:
-  description: Declared paths and patterns that no file is found for.
+  description: Declared paths and patterns that match no file.
   returned: success
   type: list
   elements: str
   sample: ["/etc/wireguard/*.conf"]
 refused:
-  description: Files that a pattern matches and that were left as they are, each with the reason.
+  description: Files that a pattern matches and that were refused, each with the reason.
   returned: success
   type: list
   elements: str

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: edgesec_traces
-short_description: Remove what this collection keeps on a device
+short_description: Remove everything that this collection keeps on a device
 version_added: 1.0.0
 description:
-  - Removes the unlocker with its units, the enrolments of volumes, and the storage root key from the TPM where this
-    collection made it.
+  - Removes the unlocker with its units, the enrolments of volumes, and the TPM's storage root key if this collection
+    made it.
   - Refuses while a volume that was sealed to the TPM has not been erased (M(edgesec.hardening.luks_erase)).
-  - What was done is written down in a signed record in the store, below C(decommission).
+  - Writes a signed record of its work to the store, below C(decommission).
   - Mount options of boot file systems and permissions of credentials stay as they are.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
@@ -29,8 +29,8 @@ attributes:
 options:
   consent:
     description:
-      - Name of the host in the inventory. Without it, or with another one, nothing is removed, and what would be is
-        told.
+      - Name of the host in the inventory. Without it, or with another name, the module removes nothing, and reports
+        what it would remove.
     type: str
     default: ""
   tcti:
@@ -40,7 +40,7 @@ options:
     default: device:/dev/tpmrm0
   may_begin:
     description:
-      - Whether anything may be removed. It comes from the controller, which holds O(consent) against its inventory.
+      - Whether anything may be removed. Set by the controller, which compares O(consent) with its inventory.
     type: bool
     default: false
 seealso:
@@ -49,7 +49,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Leave nothing of the collection on this device
+- name: Remove everything of the collection from this device
   edgesec.hardening.edgesec_traces:
     store: /srv/edgesec-store
     consent: gw-001
@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 traces:
-  description: What is to be, or was, removed.
+  description: Paths and objects that were removed. In check mode, those that would be.
   returned: success
   type: list
   elements: str

@@ -10,13 +10,13 @@ module: element_config
 short_description: Configure the PKCS#11 library of a secure element
 version_added: 1.0.0
 description:
-  - Writes the files by which the PKCS#11 library of a vendor finds its secure element, and tells the variables that it
-    reads.
-  - For V(atecc608) these are the two files of CryptoAuthLib. Each is replaced as a whole. Those of other slots, and
-    those that the library writes for the keys that it makes, are left as they are.
-  - The libraries of V(se05x) and V(optiga_trust_m) read no file. That of V(optiga_trust_m) has its bus, its address and
-    its reset line compiled in, so that nothing can be set.
-  - The element itself is not used. M(edgesec.hardening.identity_certificate) proves that it answers.
+  - Writes the files with which a vendor's PKCS#11 library finds its secure element, and returns the environment
+    variables that the library reads.
+  - For V(atecc608) these are the two files of CryptoAuthLib. Each is replaced as a whole. Files of other slots, and
+    files that the library writes for its keys, stay as they are.
+  - The libraries of V(se05x) and V(optiga_trust_m) read no file. In the library of V(optiga_trust_m) the bus, the
+    address and the reset line are compiled in, so nothing can be set.
+  - Does not use the element itself. M(edgesec.hardening.identity_certificate) proves that it answers.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -35,19 +35,19 @@ options:
     suboptions:
       kind:
         description:
-          - V(atecc608) are ATECC508A and ATECC608 of Microchip by CryptoAuthLib, V(se05x) is EdgeLock SE05x of NXP by
-            se05x-pkcs11, V(optiga_trust_m) is OPTIGA Trust M of Infineon by pkcs11-optiga-trust-m.
+          - V(atecc608) means ATECC508A and ATECC608 of Microchip with CryptoAuthLib. V(se05x) means EdgeLock SE05x of
+            NXP with se05x-pkcs11. V(optiga_trust_m) means OPTIGA Trust M of Infineon with pkcs11-optiga-trust-m.
         type: str
         choices: [atecc608, se05x, optiga_trust_m]
         required: true
       bus:
         description:
-          - Number of the I2C bus, as C(/dev/i2c-1) has it. By default 1. For V(atecc608) and V(se05x).
+          - Number of the I2C bus, as in C(/dev/i2c-1). By default 1. For V(atecc608) and V(se05x).
         type: int
       address:
         description:
-          - I2C address in 7 bits, as C(i2cdetect) shows it. For V(atecc608) by default 0x60, for V(se05x) 0x48.
-          - CryptoAuthLib's own documents and files have twice that number.
+          - I2C address in 7 bits, as C(i2cdetect) shows it. By default 0x60 for V(atecc608), and 0x48 for V(se05x).
+          - CryptoAuthLib's own documents and files use twice that number.
         type: int
       device:
         description:
@@ -56,39 +56,39 @@ options:
         choices: [ATECC508A, ATECC608A, ATECC608B]
       profile:
         description:
-          - How Microchip has set the part up, for V(atecc608). The library then knows its keys by itself, if it was
-            compiled with the profile.
+          - Profile with which Microchip configured the part, for V(atecc608). A library that was compiled with the
+            profile then knows the part's keys.
         type: str
         choices: [TNGTLS, TFLXTLS, TNGLORA]
       interface:
         description:
-          - What the part is at, for V(atecc608). By default V(i2c). V(hid) is Microchip's USB kit, for which
-            O(element.bus) is of no use.
+          - Interface of the part, for V(atecc608). By default V(i2c). V(hid) is Microchip's USB kit, which ignores
+            O(element.bus).
         type: str
         choices: [i2c, hid]
       slot:
         description:
-          - PKCS#11 slot from 0 to 15, which the file is named after, for V(atecc608). The library has as many as it was
-            compiled for, which is one by default. By default 0.
+          - PKCS#11 slot from 0 to 15, for V(atecc608). The file is named after it. By default 0. The library has as
+            many slots as it was compiled for, by default one.
         type: int
       free_slots:
         description:
-          - Slots of the part, from 0 to 15, that keys may be made in, for V(atecc608). None by default.
+          - Slots of the part, from 0 to 15, in which keys may be made, for V(atecc608). None by default.
         type: list
         elements: int
       objects:
         description:
-          - What is in the other slots of the part, for V(atecc608). None by default.
+          - Objects in the other slots of the part, for V(atecc608). None by default.
         type: list
         elements: dict
         suboptions:
           type:
-            description: What it is. The public half of a private key is known by itself.
+            description: Type of the object. A private key includes its public half.
             type: str
             choices: [private, public, secret, certificate]
             required: true
           label:
-            description: Its label.
+            description: Label of the object.
             type: str
             required: true
           slot:
@@ -97,22 +97,22 @@ options:
             required: true
       configuration:
         description:
-          - Path of the file that CryptoAuthLib was compiled to read, for V(atecc608). By default
+          - Path of the configuration file that CryptoAuthLib was compiled to read, for V(atecc608). By default
             V(/etc/cryptoauthlib/cryptoauthlib.conf).
         type: str
       filestore:
         description:
-          - Directory of the files of the slots, for V(atecc608). By default V(/var/lib/cryptoauthlib).
+          - Directory of the slot files, for V(atecc608). By default V(/var/lib/cryptoauthlib).
         type: str
       scp03_keys:
         description:
           - Path of the file with the keys of the platform's SCP03 channel, for V(se05x) with a library that was
-            compiled for it. The file is yours to provide, with mode 0600.
-          - The library takes C(/tmp/SE05X/plain_scp.txt) before it, where that exists.
+            compiled for it. You provide the file, with mode 0600.
+          - If C(/tmp/SE05X/plain_scp.txt) exists, the library reads that file instead.
         type: str
   token:
     description:
-      - Label of the token, which V(atecc608) takes from its file.
+      - Label of the token. The library of V(atecc608) reads it from its file.
     type: str
     default: edgesec
 seealso:
@@ -122,7 +122,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say where the ATECC608 of the board is, and that its second slot is for keys
+- name: Configure the ATECC608 of the board, with slot 2 free for keys
   edgesec.hardening.element_config:
     element:
       kind: atecc608
@@ -135,18 +135,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: Paths that are to be written, or were written.
+  description: Paths that were written. In check mode, those that would be.
   returned: success
   type: list
   elements: str
   sample: ["/var/lib/cryptoauthlib/0.conf"]
 environment:
-  description: Variables that the library reads, for the programs that use it.
+  description: Environment variables that programs must set for the library.
   returned: success
   type: dict
   sample: {"EX_SSS_BOOT_SSS_PORT": "/dev/i2c-1:0x48"}
 library:
-  description: Name of the PKCS#11 library that reads them, as its vendor builds it.
+  description: File name of the PKCS#11 library, as its vendor builds it.
   returned: success
   type: str
   sample: libcryptoauth.so

@@ -10,9 +10,9 @@ module: encrypted_mount
 short_description: Mount a LUKS2 volume by its mapper name
 version_added: 1.0.0
 description:
-  - Opens the volume if it is closed, makes a file system on a volume that has just been formatted, keeps its line in
-    fstab, and mounts it.
-  - The line has V(nofail), so that a volume that stays closed never holds up the boot.
+  - Opens the volume if it is closed, makes a file system on a volume that has just been formatted, maintains its line
+    in fstab, and mounts it.
+  - The line has V(nofail), so a volume that stays closed never holds up the boot.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -28,19 +28,19 @@ attributes:
 options:
   path:
     description:
-      - Directory to mount it on. It is made where it is missing.
+      - Directory to mount the volume on. It is created if it is missing.
     type: path
     required: true
   options:
     description:
-      - Mount options, beside those that this module needs itself.
+      - Mount options, in addition to those that this module needs itself.
     type: list
     elements: str
     default: [nodev, nosuid]
   unlock:
     description:
-      - Who opens the volume at boot; V(tpm) and V(keyfile-on-token) are the unit C(edgesec-unlock@NAME.service),
-        V(systemd) is C(systemd-cryptsetup@NAME.service), and V(controller) is nobody on the device.
+      - What opens the volume at boot. V(tpm) and V(keyfile-on-token) use the unit C(edgesec-unlock@NAME.service),
+        V(systemd) uses C(systemd-cryptsetup@NAME.service). With V(controller) nothing on the device opens it.
     type: str
     choices: [tpm, systemd, keyfile-on-token, controller]
     default: tpm
@@ -65,18 +65,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is to be done, or was done, in order.
+  description: The changes, in order. In check mode, the changes that a run would make.
   returned: success
   type: list
   elements: str
   sample: ["open", "make ext4", "write fstab", "mount"]
 needs_key:
-  description: Whether the module was called without the recovery key that a step takes.
+  description: Whether the module was called without the recovery key that a step needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume. Empty where it is not made yet, as can be in check mode.
+  description: UUID of the LUKS2 volume. Empty in check mode if the volume does not exist yet.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9

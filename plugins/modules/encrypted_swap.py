@@ -12,12 +12,13 @@ module: encrypted_swap
 short_description: Encrypt swap with a random key at each boot
 version_added: 1.0.0
 description:
-  - Has a device swapped to through dm-crypt, with a key that is made at each boot and that nobody keeps. The unit
+  - Uses a device as swap through dm-crypt, with a random key that each boot makes and nothing keeps. The unit
     C(edgesec-swap@NAME.service) does it; an init script can call C(/usr/lib/edgesec/swap NAME).
-  - Plain swap on the device is switched off, its lines are taken out of fstab, and what was swapped out is overwritten.
-  - A device that holds anything but swap (data that no tool recognises, too), that is in use otherwise, that another
-    configuration names, or that the system resumes from after hibernation is refused, and stays as it is. So it is at
-    boot, which is not held up by it; there a first MiB that is not empty tells data of others from its own.
+  - Switches plain swap on the device off, removes its lines from fstab, and overwrites the swapped-out data.
+  - Refuses a device that holds anything but swap (also data that no tool recognises), that is otherwise in use, that
+    another configuration names, or from which the system resumes after hibernation. It leaves such a device as it is.
+  - The boot refuses such a device as well, and never waits for it. At boot, a first MiB that is not empty counts as
+    foreign data.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -30,7 +31,7 @@ attributes:
 options:
   name:
     description:
-      - Name of its device-mapper device.
+      - Name of the device-mapper device.
     type: str
     required: true
   device:
@@ -39,7 +40,7 @@ options:
     type: path
     required: true
 notes:
-  - The cipher is AES-XTS where the processor has AES instructions, and Adiantum where it has none.
+  - The cipher is AES-XTS if the processor has AES instructions, and Adiantum if it has none.
   - Needs C(cryptsetup) 2.5 or newer, C(blkid), C(wipefs), C(mkswap), C(swapon) and C(swapoff) on the device.
 seealso:
   - module: edgesec.hardening.luks_volume
@@ -54,7 +55,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is to be done, or was done, in order.
+  description: The changes, in order. In check mode, the changes that a run would make.
   returned: success
   type: list
   elements: str

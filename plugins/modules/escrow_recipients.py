@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: escrow_recipients
-short_description: Encrypt what is escrowed of a host to the present certificates
+short_description: Re-encrypt the escrow of a host to the current certificates
 version_added: 1.0.0
 description:
-  - Encrypts every recovery key and header backup of a host anew that is not encrypted to the present certificates, all
-    of them and no other. Run it after O(escrow.certificates) has changed.
-  - It works in the store on the controller, and does nothing on the device.
-  - Who had a private key and a copy of the store may have kept what was in it. Rotate the recovery keys as well then
-    (M(edgesec.hardening.recovery_keyslot)).
+  - Re-encrypts every recovery key and header backup of a host that is not encrypted to exactly the current
+    certificates. Run it after O(escrow.certificates) has changed.
+  - Works in the store on the controller, and does nothing on the device.
+  - Somebody who had a private key and a copy of the store may have kept the contents. If so, rotate the recovery keys
+    as well (M(edgesec.hardening.recovery_keyslot)).
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -28,17 +28,17 @@ attributes:
   diff_mode:
     support: full
   platform:
-    description: The device is not touched.
+    description: Runs only on the controller; does not touch the device.
     support: full
     platforms: linux
 notes:
-  - Needs a private key that opens what is escrowed.
+  - Needs a private key that opens the escrow.
 seealso:
   - module: edgesec.hardening.recovery_keyslot
 """
 
 EXAMPLES = r"""
-- name: Encrypt to two certificates from now on, and what was escrowed before as well
+- name: Encrypt the existing and future escrow to two certificates
   edgesec.hardening.escrow_recipients:
     store: /srv/edgesec-store
     escrow:
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 envelopes:
-  description: What is to be, or was, encrypted anew, as paths below the store.
+  description: Envelopes that were re-encrypted, as paths below the store. In check mode, those that would be.
   returned: success
   type: list
   elements: str

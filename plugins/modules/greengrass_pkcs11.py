@@ -7,22 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: greengrass_pkcs11
-short_description: Have AWS IoT Greengrass use the key in a PKCS#11 token
+short_description: Make AWS IoT Greengrass use the key in a PKCS#11 token
 version_added: 1.0.0
 description:
-  - Writes the configuration by which the nucleus of AWS IoT Greengrass v2 uses the key and the certificate that
-    M(edgesec.hardening.identity_certificate) gave to the device. Classic and lite each have their own.
-  - The key has to be in the token, to sign, to be that of the certificate, and never to have been outside. What was
-    written is read again, and each of its URIs has to lead to that key or its certificate in the token. For lite,
-    OpenSSL has to find the key as the user C(ggcore), too.
-  - For classic, the certificate goes into the token, with the label and id of its key. One that was renewed takes the
-    place of its predecessor there. A file for C(--init-config) is written, which the nucleus merges into its
-    configuration only when O(apply) asks for it, or a person runs RV(apply_command).
-  - For lite, C(/etc/greengrass/config.d/edgesec.yaml), an C(openssl.cnf) of its own for OpenSSL's pkcs11-provider, and
-    drop-ins that give it to the daemons of the nucleus are written. They hold when those start next.
-  - Copies of keys and certificates outside the token are listed. Those that O(remove_copies) names are overwritten and
-    removed, once the configuration in force uses the key in the token.
-  - Greengrass v1, of which support ended on 2026-10-07, is told and not configured.
+  - Writes the configuration that makes the nucleus of AWS IoT Greengrass v2 use the key and the certificate that
+    M(edgesec.hardening.identity_certificate) gave to the device. Classic and lite have different configurations.
+  - The key must be in the token, must sign, must match the certificate, and must never have been outside. Every written
+    URI is read again, and must lead to that key or its certificate in the token. For lite, OpenSSL must find the key as
+    the user C(ggcore), too.
+  - For classic, puts the certificate into the token, with the label and id of its key. A renewed certificate replaces
+    its predecessor there. Writes a file for C(--init-config), which the nucleus merges into its configuration only with
+    O(apply), or when a person runs RV(apply_command).
+  - For lite, writes C(/etc/greengrass/config.d/edgesec.yaml), a separate C(openssl.cnf) for OpenSSL's pkcs11-provider,
+    and drop-ins that give it to the daemons of the nucleus. They apply from the next start of the daemons on.
+  - Lists copies of keys and certificates outside the token. Overwrites and removes the copies that O(remove_copies)
+    names, after the effective configuration uses the key in the token.
+  - Reports Greengrass v1, whose support ended on 2026-10-07, but does not configure it.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The token is used, but not changed.
+      - Uses the token in check mode, but does not change it.
   diff_mode:
     support: full
     details:
@@ -46,8 +46,8 @@ options:
     required: true
   environment:
     description:
-      - Variables that the library reads, such as C(TPM2_PKCS11_STORE). The services of the nucleus get them by a
-        drop-in.
+      - Environment variables for the library, such as C(TPM2_PKCS11_STORE). A drop-in gives them to the services of the
+        nucleus.
     type: dict
     default: {}
   token:
@@ -67,62 +67,62 @@ options:
     default: /etc/edgesec/identity/device.pem
   pin_file:
     description:
-      - Path of the PIN on the device. It is used once in each run; a wrong one counts as a try.
-      - Lite reads it from there, so that it has to belong to C(ggcore), and has at most 31 bytes. Classic has no other
-        place for it than its configuration, where root alone can read it.
+      - Path on the device of the file with the PIN. The PIN is used once in each run; a wrong PIN counts as a try.
+      - Lite reads this file, so it must belong to C(ggcore), and the PIN has at most 31 bytes. Classic has no place for
+        the PIN except its configuration, which only root can read.
     type: path
     default: /etc/edgesec/identity/pin
   nucleus:
     description:
-      - The nucleus that is configured. With V(auto) the one that is there.
+      - The nucleus to configure. V(auto) chooses the installed one.
     type: str
     choices: [auto, classic, lite]
     default: auto
   root:
     description:
-      - The root of classic.
+      - Root directory of classic.
     type: path
     default: /greengrass/v2
   name:
     description:
-      - Name of classic's configuration of PKCS#11.
+      - Name of classic's PKCS#11 configuration.
     type: str
     default: edgesec
   init_config:
     description:
-      - Path of the file that is written for classic, mode 0600. It ends with C(.yaml).
+      - Path of the file to write for classic, mode 0600. Must end with C(.yaml).
     type: path
     default: /etc/edgesec/greengrass/init.yaml
   apply:
     description:
-      - Whether the nucleus is to take the configuration now. It is stopped for that, and started again. Where classic
-        does not take it, its former configuration is put back.
+      - Whether to apply the configuration now. The nucleus is stopped for that, and started again. If classic does not
+        accept the configuration, its previous one is restored.
     type: bool
     default: false
   remove_copies:
     description:
-      - Paths of those in RV(copies) that are removed. What they were made from is lost with them.
+      - Paths in RV(copies) to remove. Their contents are lost.
     type: list
     elements: path
     default: []
 notes:
   - Classic keeps the PIN in its own configuration as well (C(effectiveConfig.yaml), C(config.tlog)).
-  - Classic needs the component C(aws.greengrass.crypto.Pkcs11Provider), at least v2.5.3, and v2.5.6 for a key on an
-    elliptic curve. Its secret manager takes RSA keys alone.
+  - Classic needs the component C(aws.greengrass.crypto.Pkcs11Provider), at least v2.5.3, and v2.5.6 for an
+    elliptic-curve key. Its secret manager accepts only RSA keys.
 seealso:
   - module: edgesec.hardening.identity_certificate
   - module: edgesec.hardening.identity_facts
 """
 
 EXAMPLES = r"""
-- name: Have the nucleus use the key in the TPM
+- name: Make the nucleus use the key in the TPM
   edgesec.hardening.greengrass_pkcs11:
     library: /usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so
     environment:
       TPM2_PKCS11_STORE: /etc/tpm2_pkcs11
     apply: true
 
-- name: Remove the key that it had before
+- name: Remove the nucleus's previous key
   edgesec.hardening.greengrass_pkcs11:
     library: /usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so
     environment:
@@ -134,18 +134,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 nucleus:
-  description: The nucleus that is configured.
+  description: The configured nucleus.
   returned: success
   type: str
   sample: classic
 steps:
-  description: What is to be done, or was done, in order.
+  description: The changes, in order. In check mode, the changes that a run would make.
   returned: success
   type: list
   elements: str
   sample: [put the certificate into the token, write /etc/edgesec/greengrass/init.yaml]
 slot:
-  description: Id of the slot that the token is in.
+  description: Id of the token's slot.
   returned: success
   type: int
   sample: 1
@@ -160,42 +160,43 @@ certificate:
   type: str
   sample: pkcs11:object=device;type=cert
 config:
-  description: Path of the file that names both.
+  description: Path of the configuration file that names both.
   returned: success
   type: str
   sample: /etc/edgesec/greengrass/init.yaml
 applied:
-  description: Whether the configuration in force says so; V(none) where that cannot be told.
+  description: Whether the effective configuration uses the key in the token, V(none) if that is unknown.
   returned: success
   type: bool
   sample: false
 apply_command:
-  description: What has the nucleus take the configuration. Classic is to be stopped before.
+  description: Command that makes the nucleus read the configuration. Stop classic before you run it.
   returned: success
   type: list
   elements: str
   sample: [systemctl, restart, greengrass-lite.target]
 copies:
-  description: Files below the root of the nucleus that hold a private key, or are named as its installers name them.
+  description: Files below the root of the nucleus that hold a private key, or whose names the installers use for keys.
   returned: success
   type: list
   elements: str
   sample: [/greengrass/v2/privKey.key]
 copies_complete:
-  description: Whether everything there was looked at.
+  description: Whether the whole root directory was searched.
   returned: success
   type: bool
   sample: true
 removed:
-  description: How far each copy is gone.
+  description: How thoroughly each copy was removed.
   returned: success
   type: list
   elements: dict
   sample: [{"path": "/greengrass/v2/privKey.key", "on_encrypted_storage": false, "discarded": true}]
 reason:
   description:
-    - Why it failed, in one word, such as V(pin_wrong), V(pin_missing), V(pin_locked), V(token_missing), V(library),
-      V(key), V(key_extractable), V(certificate_wrong), V(certificate_missing), V(unresolved) or V(tool_missing).
+    - Reason of the failure in one word, such as V(pin_wrong), V(pin_missing), V(pin_locked), V(token_missing),
+      V(library), V(key), V(key_extractable), V(certificate_wrong), V(certificate_missing), V(unresolved) or
+      V(tool_missing).
   returned: failure of the token
   type: str
   sample: pin_wrong
@@ -313,7 +314,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         removed = remove_copies(to_remove)
     for each in removed:
         if not each["on_encrypted_storage"]:
-            module.warn(f"{each['path']} did not lie on encrypted storage: a copy may remain there. Revoke its key.")
+            module.warn(f"{each['path']} was not on encrypted storage: a copy may remain there. Revoke its key.")
     return {
         "changed": bool(steps),
         "nucleus": wanted.kind,

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: identity_certificate
-short_description: Give a device a key that is born in a PKCS#11 token, and a certificate for it
+short_description: Give a device a key that is made in a PKCS#11 token, and a certificate for it
 version_added: 1.0.0
 description:
-  - Makes a key pair in a token, such as a TPM through C(libtpm2_pkcs11.so), has a certificate issued for it, and puts
-    that in its place. The private key never leaves the token.
-  - The attributes of the key are read back from the token. One that may exist outside of it is refused. So is one whose
+  - Makes a key pair in a token, such as a TPM through C(libtpm2_pkcs11.so), gets a certificate for it, and installs the
+    certificate. The private key never leaves the token.
+  - Reads the attributes of the key back from the token. Refuses a key that may exist outside the token, and a key whose
     signature of a fresh challenge its public half does not verify.
   - The controller passes a request on to an issuer only if it is byte for byte the one that this module makes for the
-    name and the kind of key in the task. What the issuer gives is sent on only if it belongs to the key and the name,
-    is not the certificate of a CA, and is valid now.
-  - A certificate that ends soon is replaced, with a new key. The old key is destroyed after the new certificate has
-    been proven, and is in its place. Whatever interrupts that, the next run brings it to its end or undoes it.
-  - A PIN that the store has none of is made on the controller, and escrowed there before the token is made. A wrong one
-    is never tried twice, since tokens count them.
+    name and the type of key in the task. It sends the issuer's answer on only if it belongs to the key and the name, is
+    not the certificate of a CA, and is valid now.
+  - Replaces a certificate that expires soon, with a new key. The old key is destroyed only after the new certificate
+    has been proven and installed. If this is interrupted, the next run completes it or undoes it.
+  - If the store has no PIN, the controller makes one, and escrows it before the token is made. A wrong PIN is never
+    tried twice, because tokens count wrong PINs.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -41,58 +41,58 @@ options:
     required: true
   environment:
     description:
-      - Variables that the library reads, such as C(TPM2_PKCS11_STORE).
+      - Environment variables for the library, such as C(TPM2_PKCS11_STORE).
     type: dict
     default: {}
   token:
     description:
-      - Label of the token, of 32 bytes at most. Where there is none of it, and one slot is empty, it is made there.
+      - Label of the token, at most 32 bytes. If there is no such token, it is made in the one slot that is empty.
     type: str
     default: edgesec
   key:
     description:
-      - Label of the key pair. While it is replaced, this label with C(.next) and C(.old) after it are used as well.
+      - Label of the key pair. During a replacement, this label with the suffixes C(.next) and C(.old) is used as well.
     type: str
     default: device
   key_type:
     description:
-      - Kind of a key that is made. One that is there is not replaced for it before its certificate ends.
+      - Type of a new key. An existing key of another type is not replaced before its certificate is renewed.
     type: str
     choices: [ec-p256, rsa-2048, rsa-3072]
     default: ec-p256
   common_name:
     description:
-      - Whom the certificate is for, in 64 characters at most. Asked for as a DNS name too, where it can be one.
+      - Common name in the certificate, at most 64 characters. Also requested as a DNS name, if it can be one.
     type: str
     required: true
   certificate:
     description:
-      - Path of the certificate on the device. Beside it, in a file of this name and C(.json), is kept what the token
-        told of the key.
+      - Path of the certificate on the device. The file with this name and C(.json) beside it records what the token
+        reported about the key.
     type: path
     default: /etc/edgesec/identity/device.pem
   pin_file:
     description:
-      - Path on the device of the PIN for the programs that use the key. Empty for none.
+      - Path on the device of the file with the PIN for the programs that use the key. Empty for none.
     type: str
     default: /etc/edgesec/identity/pin
   pin_owner:
     description:
-      - Name of the user that O(pin_file) belongs to, with mode 0600.
+      - Name of the user who owns O(pin_file). Its mode is 0600.
     type: str
     default: root
   renew_before_days:
     description:
-      - How many days before its end a certificate is replaced.
-      - An issuer whose certificates do not live longer than this is refused, since every run would replace them. So is
-        a CA that itself ends within these days.
+      - Number of days before its expiry at which a certificate is replaced.
+      - An issuer whose certificates do not live longer than this is refused, because every run would replace them. So
+        is a CA that itself expires within these days.
     type: int
     default: 30
   endpoint:
     description:
-      - TLS server that has to accept a new certificate before the old key is given up. C(gnutls-cli) makes the
-        handshake, by TLS 1.2, in which the server judges the certificate before the client is done.
-      - Without one, the new key is proven by its signature alone.
+      - TLS server that must accept a new certificate before the old key is destroyed. C(gnutls-cli) makes the handshake
+        with TLS 1.2, in which the server judges the certificate before the client is done.
+      - Without an endpoint, only a signature proves the new key.
     type: dict
     suboptions:
       host:
@@ -104,17 +104,17 @@ options:
         type: int
         default: 8883
       ca:
-        description: Path on the device of the CA certificates that the server's certificate is checked by.
+        description: Path on the device of the CA certificates that verify the server's certificate.
         type: path
         required: true
   ca:
     description:
-      - Who issues the certificate. Used on the controller alone, and never sent to a device.
-      - Without any of these, the store's own CA, which is made on first use.
+      - The issuer of the certificate. Used only on the controller, and never sent to a device.
+      - Without any of these, the store's own CA is used. It is made on first use.
     type: dict
     suboptions:
       certificate:
-        description: Certificate of a CA in PEM, on the controller.
+        description: Certificate of a CA, in PEM on the controller.
         type: path
       key:
         description: Private key of O(ca.certificate) in PEM. The file may be encrypted with ansible-vault.
@@ -124,20 +124,20 @@ options:
         type: str
       command:
         description:
-          - Program with its arguments that is run on the controller in place of a CA, without a shell. It reads the
-            request for the certificate on standard input, and prints the certificate and those that it was issued by,
-            both in PEM. E(EDGESEC_HOST) is the name of the host.
+          - Program and arguments to run on the controller instead of a CA, without a shell. It reads the certificate
+            request on standard input, and prints the certificate and its issuing certificates, in PEM. E(EDGESEC_HOST)
+            is the name of the host.
         type: list
         elements: str
         default: []
       days:
-        description: For how many days a certificate is valid that the controller issues.
+        description: Number of days for which a certificate issued by the controller is valid.
         type: int
         default: 365
       aws:
         description:
-          - AWS IoT by fleet provisioning, in place of a CA. The certificate is made from the request of the token
-            (CreateCertificateFromCsr), and made active by the template (RegisterThing). Needs C(awsiotsdk) on the
+          - AWS IoT fleet provisioning, instead of a CA. AWS makes the certificate from the token's request
+            (CreateCertificateFromCsr), and the template activates it (RegisterThing). Needs C(awsiotsdk) on the
             controller.
         type: dict
         suboptions:
@@ -150,47 +150,45 @@ options:
             type: int
             default: 8883
           claim_certificate:
-            description: Certificate of the claim in PEM, on the controller.
+            description: Claim certificate, in PEM on the controller.
             type: path
             required: true
           claim_key:
-            description: Private key of the claim in PEM. The file may be encrypted with ansible-vault.
+            description: Private key of the claim certificate, in PEM. The file may be encrypted with ansible-vault.
             type: path
             required: true
           ca:
-            description: Certificates in PEM that the endpoint's own is checked by. Without, those of Amazon.
+            description: CA certificates, in PEM, that verify the endpoint's certificate. By default those of Amazon.
             type: path
           template:
             description: Name of the provisioning template.
             type: str
             required: true
           parameters:
-            description: What the template is given.
+            description: Parameters for the template.
             type: dict
             default: {}
   pin:
     description:
-      - PIN of a token that was not made by this module. Otherwise it comes from the store.
+      - PIN of a token that this module did not make. By default the PIN in the store.
     type: str
   so_pin:
     description:
-      - PIN of the token's SO. It comes from the controller, and is not for playbooks to set.
+      - PIN of the token's security officer. Set by the controller; do not set it in a playbook.
     type: str
   issued:
     description:
-      - The certificate, and those that it was issued by, in PEM. It comes from the controller.
+      - The certificate and its issuing certificates, in PEM. Set by the controller.
     type: str
 notes:
-  - Whoever is root on the device can use the key, with the PIN or by the programs that have it. They cannot take it
-    away.
-  - A wrong PIN of a TPM's token is counted by the TPM's protection against dictionary attacks, which all users of the
-    TPM share.
+  - Root on the device can use the key, with the PIN or through the programs that have it, but cannot copy it.
+  - The TPM's dictionary attack protection, which all its users share, counts wrong PINs of a TPM's token.
 seealso:
   - module: edgesec.hardening.identity_facts
 """
 
 EXAMPLES = r"""
-- name: Have the TPM hold the key of the device
+- name: Make the device's key in the TPM
   edgesec.hardening.identity_certificate:
     library: /usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so
     environment:
@@ -201,53 +199,53 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: What is to be done, or was done; V(request), V(settle) or empty.
+  description: The action that was done, or in check mode would be done, V(request), V(settle) or empty.
   returned: success
   type: str
   sample: request
 why:
-  description: Why it is to be done.
+  description: Reason for the action.
   returned: success
   type: str
   sample: there is no key yet
 needs_key:
-  description: Whether the module was called without the PIN that the action takes.
+  description: Whether the module was called without the PIN that the action needs.
   returned: success
   type: bool
   sample: false
 token_kind:
-  description: What the token is. V(software) and V(unknown) do not satisfy the controls.
+  description: Kind of the token. V(software) and V(unknown) do not satisfy the controls.
   returned: success
   type: str
   sample: tpm
 token_exists:
-  description: Whether the token was there.
+  description: Whether the token already existed.
   returned: success
   type: bool
   sample: true
 not_after:
-  description: End of the certificate, in seconds since the epoch.
+  description: End of the certificate's validity, in seconds since the epoch.
   returned: success
   type: int
   sample: 1830000000
 fingerprint:
-  description: SHA-256 of the certificate in place. Empty where there is none.
+  description: SHA-256 of the installed certificate. Empty if there is none.
   returned: success
   type: str
   sample: 9f86d081884c7d65
 attributes:
-  description: The attributes of the private key, as the token told them.
+  description: Attributes of the private key, as reported by the token.
   returned: when the key was used
   type: dict
   sample: {"sensitive": true, "local": true}
 csr:
-  description: Request for a certificate, which the controller has issued and does not return.
+  description: Certificate request. The controller passes it to the issuer and does not return it.
   returned: never by the action
   type: str
   sample: "-----BEGIN CERTIFICATE REQUEST-----"
 reason:
   description:
-    - Why it failed, in one word, such as V(pin_wrong), V(pin_locked), V(pin_final_try), V(pin_length),
+    - Reason of the failure in one word, such as V(pin_wrong), V(pin_locked), V(pin_final_try), V(pin_length),
       V(token_missing), V(library), V(certificate_wrong), V(certificate_not_valid), V(key_extractable),
       V(signature_wrong), V(handshake) or V(tool_missing).
   returned: failure
@@ -291,7 +289,7 @@ def identity_of(params: dict[str, Any]) -> Identity:
         user = pwd.getpwnam(params["pin_owner"])
     except KeyError:
         raise EdgesecError(
-            f"the user {params['pin_owner']}", "is not known on the device", "Create it, or correct pin_owner"
+            f"the user {params['pin_owner']}", "does not exist on the device", "Create the user, or correct pin_owner"
         ) from None
     return Identity(
         place=place_of(params),

@@ -10,10 +10,10 @@ module: identity_facts
 short_description: Observe the key and the certificate of a device
 version_added: 1.0.0
 description:
-  - Reads the certificate of the device, and what its token told of the key when
+  - Reads the certificate of the device, and what its token reported about the key when
     M(edgesec.hardening.identity_certificate) last used it.
-  - The token itself is used where O(identity.probe) asks for it, and nowhere else.
-  - Where there is AWS IoT Greengrass, tells whether its key is in a token, and which copies of keys lie outside.
+  - Uses the token itself only with O(identity.probe).
+  - If AWS IoT Greengrass is installed, reports whether its key is in a token, and copies of keys in files.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -27,7 +27,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See when the certificate ends, and have the key sign
+- name: Read when the certificate expires, and make the key sign
   edgesec.hardening.identity_facts:
     identity:
       library: /usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so
@@ -41,25 +41,25 @@ ansible_facts:
   type: dict
   contains:
     edgesec_identity:
-      description: The certificate, and the key that it is for.
+      description: The certificate and its key.
       returned: success
       type: dict
       sample: {"declared": true, "key": {"token_kind": "tpm", "live": false}}
       contains:
-        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        schema: {type: int, description: "Version of these facts. Increases when a field changes meaning or goes away."}
         declared: {type: bool, description: "Whether a PKCS#11 library was named."}
         now: {type: int, description: "The clock of the device, in seconds since the epoch."}
         certificate:
-          description: The certificate in its place.
+          description: The certificate on the device.
           type: dict
           contains:
-            path: {type: str, description: "Its path."}
-            exists: {type: bool, description: "Whether there is one that can be read."}
-            reason: {type: str, description: "Why there is none."}
+            path: {type: str, description: "Path of the certificate."}
+            exists: {type: bool, description: "Whether a readable certificate exists."}
+            reason: {type: str, description: "Reason why there is none."}
             serial: {type: str, description: "Serial number in hexadecimal digits."}
-            fingerprint: {type: str, description: "SHA-256 of it."}
-            not_before: {type: int, description: "From when it is valid, in seconds since the epoch."}
-            not_after: {type: int, description: "Until when it is valid, in seconds since the epoch."}
+            fingerprint: {type: str, description: "SHA-256 of the certificate."}
+            not_before: {type: int, description: "Start of its validity, in seconds since the epoch."}
+            not_after: {type: int, description: "End of its validity, in seconds since the epoch."}
             public_key: {type: str, description: "SHA-256 of its public key (SubjectPublicKeyInfo)."}
         key:
           description: The key in the token.
@@ -69,33 +69,33 @@ ansible_facts:
               description: V(tpm), V(virtual_tpm), V(tee), V(element), V(software) or V(unknown).
               type: str
             public_key: {type: str, description: "SHA-256 of its public key (SubjectPublicKeyInfo)."}
-            attributes: {type: dict, description: "What the token said of the private key."}
-            read_at: {type: int, description: "When that was, in seconds since the epoch."}
-            live: {type: bool, description: "Whether it was now, with a signature made and verified as well."}
+            attributes: {type: dict, description: "Attributes of the private key, as reported by the token."}
+            read_at: {type: int, description: "Time of that report, in seconds since the epoch."}
+            live: {type: bool, description: "Whether it was read now, and a signature was made and verified."}
         error:
-          description: Why the token could not be used.
+          description: Reason why the token could not be used.
           type: dict
           contains:
-            reason: {type: str, description: "One word, as M(edgesec.hardening.identity_certificate) has it."}
-            message: {type: str, description: "For people."}
+            reason: {type: str, description: "One word, as in M(edgesec.hardening.identity_certificate)."}
+            message: {type: str, description: "Explanation for people."}
         greengrass:
-          description: Every AWS IoT Greengrass that the device has.
+          description: The AWS IoT Greengrass installations on the device.
           type: list
           elements: dict
           contains:
             nucleus: {type: str, description: "V(classic), V(lite) or V(v1)."}
-            root: {type: str, description: "Where it keeps what it has."}
-            end_of_support: {type: str, description: "The date of it, where support has ended."}
+            root: {type: str, description: "Its root directory."}
+            end_of_support: {type: str, description: "Date on which support ended, if it has."}
             in_element:
-              description: Whether the private key by the configuration that is in force is in a token or a TPM.
+              description: Whether the effective configuration uses a private key in a token or a TPM.
               type: bool
-            key_file: {type: str, description: "The file that it is in otherwise."}
+            key_file: {type: str, description: "File with the private key, if it is not in a token."}
             copies:
-              description: Files that hold a private key, or are named as its installers name keys and certificates.
+              description: Files that hold a private key, or whose names the installers use for keys and certificates.
               type: list
               elements: str
-            copies_complete: {type: bool, description: "Whether all of its root was looked at."}
-            reason: {type: str, description: "Why it is not known where the key is."}
+            copies_complete: {type: bool, description: "Whether the whole root directory was searched."}
+            reason: {type: str, description: "Reason why the place of the key is unknown."}
             source: {type: str, description: "What was read."}
         source: {type: str, description: "Where it was read."}
 """

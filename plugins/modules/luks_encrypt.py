@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: luks_encrypt
-short_description: Encrypt a file system where it is
+short_description: Encrypt a file system in place
 version_added: 1.0.0
 description:
   - Turns a device with an ext4, XFS or btrfs file system into a LUKS2 volume with the same file system in it. Nothing
     is copied elsewhere, and no file changes.
-  - The file system is checked and made 32 MiB smaller, a header takes the place of its start, and the data is encrypted
-    while the volume is mounted and in use. The services that use it are stopped for the seconds of the switch.
-  - The work goes on when the connection is lost, and is resumed after a power cut, by the unlocker at boot where the
-    volume is sealed to a TPM, and otherwise by the next run.
-  - A file system that the O(consent) does not name is refused, and stays as it is.
+  - Checks the file system and makes it 32 MiB smaller. A header then replaces its start, and the data is encrypted
+    while the volume is mounted and in use. The services that use it are stopped only for the seconds of the switch.
+  - The work continues if the connection is lost. After a power cut it is resumed, by the unlocker at boot if the volume
+    is sealed to a TPM, otherwise by the next run.
+  - Refuses a file system that O(consent) does not name, and leaves it as it is.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -34,47 +34,47 @@ options:
     description:
       - V(prepared) makes the header that the volume will get, in the device's memory, so that keyslots can be added to
         it before the data changes (M(edgesec.hardening.tpm_keyslot)).
-      - V(encrypted) does the rest, and waits until all is encrypted.
+      - V(encrypted) does the rest, and waits until all data is encrypted.
     type: str
     choices: [prepared, encrypted]
     default: encrypted
   mount:
     description:
-      - Directory that the file system is mounted on, now and afterwards. Without one, it must not be mounted.
+      - Directory on which the file system is mounted, now and afterwards. Without one, it must not be mounted.
     type: path
   options:
     description:
-      - Mount options, beside those that its line in fstab has.
+      - Mount options, in addition to those of its line in fstab.
     type: list
     elements: str
     default: [nodev, nosuid]
   unlock:
     description:
-      - Who opens the volume at boot; V(tpm) and V(keyfile-on-token) are the unit C(edgesec-unlock@NAME.service),
-        V(controller) is nobody on the device.
+      - What opens the volume at boot. V(tpm) and V(keyfile-on-token) use the unit C(edgesec-unlock@NAME.service).
+        With V(controller) nothing on the device opens it.
     type: str
     choices: [tpm, keyfile-on-token, controller]
     default: tpm
   wait:
     description:
-      - Whether to wait until all is encrypted. The work goes on either way.
+      - Whether to wait until all data is encrypted. The work continues either way.
     type: bool
     default: true
   poll:
     description:
-      - Seconds between two looks at the progress.
+      - Seconds between two reports of progress.
     type: int
     default: 5
   uuid:
     description:
-      - UUID for the LUKS2 volume. It comes from the controller, which escrows the recovery key under it.
+      - UUID for the LUKS2 volume. Set by the controller, which escrows the recovery key under it.
     type: str
 notes:
   - Needs C(cryptsetup) 2.5 or newer with its library, C(e2fsprogs) or C(btrfs-progs), and 32 MiB of free memory on the
     device.
-  - While ext4 shrinks, what is overwritten is kept below C(/etc/edgesec/undo), which takes up to 64 MiB.
+  - While ext4 shrinks, overwritten blocks are kept below C(/etc/edgesec/undo), which takes up to 64 MiB.
   - XFS cannot shrink. Its partition must be 32 MiB larger than the file system.
-  - Data that was written before may remain on flash memory, which keeps old blocks until they are erased.
+  - Plaintext that was written before may remain on flash memory, which keeps old blocks until they are erased.
 seealso:
   - module: edgesec.hardening.luks_volume
   - module: edgesec.hardening.encrypted_mount
@@ -94,51 +94,51 @@ EXAMPLES = r"""
 RETURN = r"""
 stage:
   description:
-    - What is to be done next, V(prepare) or V(start), or V(none).
+    - The next step, V(prepare), V(start) or V(none).
     - V(running) while the data is being encrypted.
   returned: success
   type: str
   sample: running
 phase:
-  description: What the work on the device is at. Empty where there is none.
+  description: Current phase of the work on the device. Empty if there is none.
   returned: success
   type: str
   sample: encrypting
 error:
-  description: Why the work on the device ended. Empty where it did not.
+  description: Error that ended the work on the device. Empty if there was none.
   returned: success
   type: str
   sample: ""
 done_bytes:
-  description: How much is encrypted.
+  description: Number of bytes that are encrypted.
   returned: success
   type: int
   sample: 104857600
 total_bytes:
-  description: How much there is to encrypt.
+  description: Number of bytes to encrypt.
   returned: success
   type: int
   sample: 369098752
 to_be_sealed:
   description:
-    - The volume, with the path of its prepared header on the device, where a keyslot can be added to it.
+    - The volume, with the path of its prepared header on the device, if a keyslot can be added to that header.
     - Empty once its data has begun to change.
   returned: success
   type: list
   elements: dict
   sample: [{"name": "data", "device": "/dev/vda5", "prepared_header": "/run/edgesec/work/data.header"}]
 needs_key:
-  description: Whether the module was called without the recovery key that the next step takes.
+  description: Whether the module was called without the recovery key that the next step needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume, where it is known.
+  description: UUID of the LUKS2 volume, if known.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA

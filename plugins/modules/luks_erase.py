@@ -7,14 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: luks_erase
-short_description: Destroy a LUKS2 volume, so that nobody opens it again
+short_description: Destroy a LUKS2 volume and everything that opens it
 version_added: 1.0.0
 description:
-  - Unmounts and closes the volume, takes it out of fstab and crypttab, destroys its keyslots, discards its data and
-    overwrites both copies of its header, in that order. An interrupted run is gone on with by the next one.
-  - Where the recovery key is escrowed, it is seen to open the volume before, and not to open what is left of the
-    keyslots after.
-  - What was done is written down in a signed record in the store, below C(decommission).
+  - Unmounts and closes the volume, removes it from fstab and crypttab, destroys its keyslots, discards its data and
+    overwrites both copies of its header, in that order. The next run completes an interrupted one.
+  - If the recovery key is escrowed, proves that it opens the volume before, and opens none of the keyslots after.
+  - Writes a signed record of its work to the store, below C(decommission).
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -30,33 +29,33 @@ attributes:
 options:
   consent:
     description:
-      - Name of the host in the inventory. Without it, or with another one, nothing is destroyed, and what would be is
-        told.
+      - Name of the host in the inventory. Without it, or with another name, the module destroys nothing, and reports
+        what it would destroy.
     type: str
     default: ""
   data:
     description:
-      - What becomes of the data, which nobody can read once the keys are destroyed.
-      - V(discard) tells the device to forget it, securely where it can; V(overwrite) writes zeros, which takes its
-        time; V(keep) leaves it as ciphertext.
+      - What to do with the encrypted data after its keys are destroyed.
+      - V(discard) discards the blocks, securely if the device can. V(overwrite) writes zeros, which takes long.
+        V(keep) leaves the ciphertext.
     type: str
     choices: [discard, overwrite, keep]
     default: discard
   services:
     description:
-      - Units that use the volume, and are stopped before.
+      - Systemd units that use the volume, to stop first.
     type: list
     elements: str
     default: []
   destroy_escrow:
     description:
-      - Whether the recovery keys and header backups of volumes that were erased are deleted from the store. Backups of
-        the store still have them.
+      - Whether to delete the recovery keys and header backups of erased volumes from the store. Backups of the store
+        still contain them.
     type: bool
     default: false
   may_begin:
     description:
-      - Whether anything may be destroyed. It comes from the controller, which holds O(consent) against its inventory.
+      - Whether anything may be destroyed. Set by the controller, which compares O(consent) with its inventory.
     type: bool
     default: false
 notes:
@@ -77,23 +76,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is to be done, or was done, in order. Empty where nothing is left of the volume.
+  description: The steps, in order. In check mode, those that a run would do. Empty if nothing is left to do.
   returned: success
   type: list
   elements: str
   sample: ["unmount /data", "close /dev/mapper/data", "erase the keyslots 0, 1"]
 needs_key:
-  description: Whether the module was called without the controller's word that it may begin.
+  description: Whether the module was called without the controller's permission to begin.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume. Empty where there is none any more.
+  description: UUID of the LUKS2 volume. Empty if it no longer exists.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 erased:
-  description: What was done, as it stands in the record.
+  description: What was done, as in the record.
   returned: when the volume was erased
   type: dict
   sample: {"data": "discarded", "header_bytes_overwritten": 16777216}
@@ -103,7 +102,7 @@ record:
   type: str
   sample: /srv/edgesec-store/hosts/gw-001/decommission/data-2026-11-24T083000+0000.json
 escrow_destroyed:
-  description: What was deleted from the store, or is to be.
+  description: Paths that were deleted from the store. In check mode, those that would be.
   returned: success
   type: list
   elements: str
@@ -133,7 +132,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     result: dict[str, object] = {
         "changed": bool(steps),
         "steps": steps,
-        # The controller compares the consent with the name that its inventory has.
+        # The controller compares the consent with the host's name in the inventory.
         "needs_key": not params["may_begin"],
         "uuid": remains.header.uuid if remains.header else "",
         "diff": {"before": listed, "after": "", "before_header": volume.device, "after_header": volume.device},

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: luks_header
-short_description: Bring a damaged LUKS2 header back from its escrowed backup
+short_description: Restore a damaged LUKS2 header from its escrowed backup
 version_added: 1.0.0
 description:
-  - Does nothing where the header of the volume is whole, that is where at least one of its two copies is.
-  - Where it is damaged, the escrowed backup has to show that it fits before it is written. It must be of the volume
-    that the device has on record, open by the recovery key, and have a file system behind it.
-  - A header that was changed, and holds together, is not touched. M(edgesec.hardening.tpm_keyslot) reports it.
+  - Does nothing if the header is intact, that is, if at least one of its two copies is.
+  - Writes the escrowed backup only after these checks. The backup must be of the volume that the device has on record,
+    the recovery key must open it, and there must be a file system behind it.
+  - Does not touch a header that was changed but is consistent. M(edgesec.hardening.tpm_keyslot) reports it.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -28,15 +28,15 @@ attributes:
 options:
   uuid:
     description:
-      - UUID of the volume, where neither the device nor the store tells which one it is.
+      - UUID of the volume, if neither the device nor the store identifies it.
     type: str
     default: ""
   backup:
     description:
-      - The header backup (gzip, base64). It comes from the controller.
+      - The header backup (gzip, base64). Set by the controller.
     type: str
 notes:
-  - The backup brings back the keyslots that it had. Run M(edgesec.hardening.tpm_keyslot) after it.
+  - The backup restores the keyslots of its time. Run M(edgesec.hardening.tpm_keyslot) after it.
   - Needs C(cryptsetup) 2.5 or newer on the device.
 seealso:
   - module: edgesec.hardening.luks_volume
@@ -44,7 +44,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the header of the data volume back if it is damaged
+- name: Restore the header of the data volume if it is damaged
   edgesec.hardening.luks_header:
     name: data
     device: /dev/disk/by-partlabel/data
@@ -53,17 +53,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 damage:
-  description: What is wrong with the header, or was; empty where it is whole.
+  description: The damage that was found. Empty if the header is intact.
   returned: success
   type: str
   sample: it has no LUKS header
 needs_key:
-  description: Whether the module was called without the recovery key and the backup that it takes.
+  description: Whether the module was called without the recovery key and the backup that it needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume. Empty where nothing on the device tells.
+  description: UUID of the LUKS2 volume. Empty if nothing on the device shows it.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: luks_volume
-short_description: Make a LUKS2 volume, and never destroy what was not named
+short_description: Make or adopt a LUKS2 volume, and destroy only data that was named
 version_added: 1.0.0
 description:
   - Formats a device as a LUKS2 volume if it is blank, with a recovery key that the controller made and escrowed before.
-  - A device with any signature, partition table, holder or mount, one that a configuration names, and one whose
-    contents are not those of an erased device is refused with what was seen on it, and stays as it is, unless
-    O(on_existing_data) and O(consent) say what may become of it. A device in use is always refused, and so is one that
-    holds several things, any of them possibly in use.
-  - Of a device of more than 16 MiB, less than 8 MiB are read to see whether it is erased, at its start, at its end, at
-    round places and at 512 others. Data without a signature that lies elsewhere, and that no configuration names, is
-    missed.
-  - What is to be encrypted in place is left to M(edgesec.hardening.luks_encrypt).
-  - An existing LUKS volume can be adopted. Its data is not touched; its header gets the recovery key in keyslot 0, and
-    the label of a volume of ours. The operator's key stays, in keyslot 3 or a later one.
-  - A volume that this module made or adopted before is left alone, but for its O(flags) and O(retire_keyslots).
+  - Refuses a device with a signature, partition table, holder or mount, a device that a configuration names, and one
+    whose contents are not those of an erased device. It reports what it found, and leaves the device as it is, unless
+    O(on_existing_data) and O(consent) allow a change. It always refuses a device in use, and a device with several
+    things on it, any of them possibly in use.
+  - To check whether a device of more than 16 MiB is erased, it reads less than 8 MiB, at the start, at the end, at
+    round offsets and at 512 others. It misses data without a signature that lies elsewhere and that no configuration
+    names.
+  - M(edgesec.hardening.luks_encrypt) encrypts a file system in place; this module leaves it alone.
+  - Can adopt an existing LUKS volume. Its data is not touched. Its header gets the recovery key in keyslot 0, and the
+    label of this collection's volumes. The operator's key stays, in keyslot 3 or a later one.
+  - A volume that this module made or adopted before stays as it is, except for its O(flags) and O(retire_keyslots).
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -37,48 +37,49 @@ attributes:
 options:
   mount:
     description:
-      - Directory that the volume is mounted on. A file system that is to be encrypted in place may be mounted there.
+      - Directory on which the volume is mounted. A file system to encrypt in place may be mounted there.
     type: path
   flags:
     description:
-      - All flags that the header is to name for whenever the volume is opened. They take effect at once, too.
-      - V(measured), in place of others that change the speed, has a new volume measured before a file system is in it.
-        Other flags than none are taken only where they win by more than 5 %. A volume that exists keeps its own.
-      - Without this option they stay as they are.
+      - All flags that the header must name, to apply whenever the volume is opened. They also take effect at once.
+      - V(measured) replaces the flags that change the speed. It measures a new volume before a file system is made, and
+        chooses flags only if they are more than 5 % faster than none. An existing volume keeps its flags.
+      - Without this option the flags stay as they are.
     type: list
     elements: str
     choices: [measured, allow-discards, same-cpu-crypt, submit-from-crypt-cpus, no-read-workqueue, no-write-workqueue]
   retire_keyslots:
     description:
-      - Keyslots of others that nobody needs any more, by their numbers. They are destroyed, with the tokens that belong
-        to them alone, once the recovery key has been proven. Keyslots that are ours by now are passed over.
+      - Numbers of foreign keyslots to destroy because they are no longer needed. They are destroyed, with tokens that
+        belong only to them, after the recovery key has been proven. Keyslots that now belong to this collection are
+        skipped.
     type: list
     elements: str
     default: []
   adopt_key_file:
     description:
-      - File on the controller with a key that opens the volume which is to be adopted, to its last byte, as
-        C(cryptsetup --key-file) takes it. It may be encrypted with ansible-vault.
+      - File on the controller with a key that opens the volume to adopt. All its bytes are the key, as in
+        C(cryptsetup --key-file). The file may be encrypted with ansible-vault.
     type: str
   adopt_passphrase:
     description:
-      - Passphrase that opens the volume which is to be adopted, in place of O(adopt_key_file).
+      - Passphrase that opens the volume to adopt, instead of O(adopt_key_file).
     type: str
   adopt_key:
     description:
-      - The key that opens the volume, base64. It comes from the controller, and is not for playbooks to set.
+      - The key that opens the volume, in base64. Set by the controller; do not set it in a playbook.
     type: str
   header_escrowed:
     description:
-      - Whether the controller has escrowed the header as it was. It is not for playbooks to set.
+      - Whether the controller has escrowed the original header. Set by the controller; do not set it in a playbook.
     type: bool
     default: false
   uuid:
     description:
-      - UUID for a new volume. It comes from the controller, which escrows the recovery key under it.
+      - UUID for a new volume. Set by the controller, which escrows the recovery key under it.
     type: str
 notes:
-  - The cipher is AES-XTS where the processor has AES instructions, and Adiantum where it has none.
+  - The cipher is AES-XTS if the processor has AES instructions, and Adiantum if it has none.
   - Needs C(cryptsetup) 2.5 or newer, C(blkid) and C(wipefs) on the device.
 seealso:
   - module: edgesec.hardening.encrypted_mount
@@ -92,7 +93,7 @@ EXAMPLES = r"""
     device: /dev/disk/by-partlabel/data
     store: /srv/edgesec-store
 
-- name: Adopt a volume that the distribution's installer has made
+- name: Adopt a volume that the distribution's installer made
   edgesec.hardening.luks_volume:
     name: data
     device: /dev/disk/by-partlabel/data
@@ -104,18 +105,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What is to be done, in words. Empty where the volume is there.
+  description: The plan, in words. Empty if the volume needs no change.
   returned: success
   type: str
   sample: format /dev/disk/by-partlabel/data (402653184 bytes, blank) as LUKS2 volume edgesec-data
 intent:
-  description: What is to be done, V(format), V(erase), V(encrypt_in_place), V(adopt), or V(adjust) for the flags and
-    keyslots of a volume of ours. Empty where nothing is.
+  description: The action of the plan, V(format), V(erase), V(encrypt_in_place), V(adopt), or V(adjust) for the flags
+    and keyslots of a volume of this collection. Empty if there is none.
   returned: success
   type: str
   sample: format
 measured:
-  description: Which flags were chosen for a new volume, and what was measured with each set of them.
+  description: The flags chosen for a new volume, and the speed measured with each set of flags.
   returned: when a volume was made with O(flags=measured)
   type: dict
   sample:
@@ -123,17 +124,17 @@ measured:
     mib_per_second:
       none: {"write": 310.5, "read": 402.0, "random_write": 21.3, "random_read": 24.9}
 needs_key:
-  description: Whether the module was called without the recovery key that the plan takes.
+  description: Whether the module was called without the recovery key that the plan needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume, where it is known.
+  description: UUID of the LUKS2 volume, if known.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA
@@ -204,14 +205,14 @@ def run(module: AnsibleModule) -> dict[str, object]:
 
 
 def _flags(flags: Optional[list[str]], facts: dict[str, Any], is_new: bool) -> Optional[tuple[str, ...]]:
-    """The flags that the header is to have; of those that are measured, the ones that it has."""
+    """Return the flags that the header must have; with ``measured`` an existing volume keeps its speed flags."""
     if flags is None or MEASURED not in flags:
         return None if flags is None else tuple(flags)
     others = [flag for flag in flags if flag != MEASURED]
     if set(others) & set(TUNING):
         raise Refused(
             f"the flags {', '.join(flags)}",
-            f"name some beside {MEASURED}",
+            f"contain flags besides {MEASURED} that change the speed",
             f"Nothing was changed. Leave out {MEASURED}",
         )
     kept = [] if is_new or facts["luks"] is None else [flag for flag in facts["luks"]["flags"] or () if flag in TUNING]
@@ -225,19 +226,19 @@ def _diff(facts: dict[str, Any], volume: Volume, intended: Plan, measures: bool)
     if intended.intent in (ADOPT, ADJUST):
         after += f"{intended.text}\n"
     if measures:
-        after += "the flags of dm-crypt that suit the device, by measurement\n"
+        after += "the fastest flags of dm-crypt, by measurement\n"
     return {"before": before, "after": after}
 
 
 def _do(params: dict[str, Any], volume: Volume, intended: Plan, upkeep: Upkeep) -> bytes:
-    """Do what is due, and return the header backup; of a volume that is to be adopted, first the one from before."""
+    """Carry out the plan and return the header backup; the first call for an adoption returns the original header."""
     recovery = params["recovery_key"].encode() if params["recovery_key"] is not None else None
     if intended.intent == ADOPT:
         existing = base64.b64decode(params["adopt_key"]) if params["adopt_key"] is not None else None
         work = adopt if params["header_escrowed"] else rehearse
         return work(volume, Keys(existing=existing, recovery=recovery), upkeep)
     if recovery is None:
-        raise EdgesecError(volume.device, "it takes the recovery key to do that", "Nothing was changed. Run again")
+        raise EdgesecError(volume.device, "this change needs the recovery key", "Nothing was changed. Run again")
     if intended.intent == ADJUST:
         keep_up(volume, recovery, upkeep)
         return header_backup(volume.device)

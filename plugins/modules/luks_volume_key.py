@@ -10,12 +10,13 @@ module: luks_volume_key
 short_description: Encrypt the data of a LUKS2 volume with another volume key, while it is in use
 version_added: 1.0.0
 description:
-  - Gives an open volume another volume key, and encrypts all its data anew with it. The work goes on in the background
-    whatever becomes of the connection, and after a power cut it is gone on with at boot.
-  - Whoever has an old backup of the header and a key of it from then can open the data no more.
-  - The recovery key, and what opens the volume at boot, stay as they are. Meanwhile they open the volume too.
-  - Refuses a volume with keyslots of others, whose keys would open nothing afterwards.
-  - A rotation that was interrupted is brought to its end, and no other is begun.
+  - Gives an open volume another volume key, and re-encrypts all its data with it. The work continues in the background
+    if the connection is lost, and at boot after a power cut.
+  - After it, an old backup of the header with a key of its time no longer opens the data.
+  - The recovery key and the keys that open the volume at boot stay as they are, and open the volume during the rotation
+    as well.
+  - Refuses a volume with foreign keyslots, because their keys would open nothing afterwards.
+  - Completes an interrupted rotation instead of starting another one.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -31,7 +32,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Each run makes another volume key, unless it brings an interrupted rotation to its end.
+      - Each run makes another volume key, unless it completes an interrupted rotation.
 options:
   tcti:
     description:
@@ -40,23 +41,23 @@ options:
     default: device:/dev/tpmrm0
   poll:
     description:
-      - Seconds between two looks at the progress.
+      - Seconds between two reports of progress.
     type: int
     default: 5
   proof:
     description:
-      - An approval of the running state, by which the TPM gives the secret of the volume. It comes from the controller.
+      - An approval of the running boot state, with which the TPM unseals the secret of the volume. Set by the
+        controller.
     type: dict
   finished:
     description:
-      - Whether to do no more than prove that the recovery key opens the volume, and return its header. It comes from
-        the controller.
+      - Whether to do no more than prove that the recovery key opens the volume, and return its header. Set by the
+        controller.
     type: bool
     default: false
 notes:
   - Needs C(cryptsetup) 2.5 or newer with its library on the device.
-  - While the data is on its way, there is no header backup that could help. The one from before must never be
-    restored from then on.
+  - During the rotation no header backup is of use. Never restore a backup from before the rotation.
 seealso:
   - module: edgesec.hardening.recovery_keyslot
 """
@@ -72,43 +73,43 @@ EXAMPLES = r"""
 RETURN = r"""
 stage:
   description:
-    - V(idle) where nothing is under way, V(running) while data is encrypted anew.
-    - V(begun) where part of it is, and nobody goes on with it.
+    - V(idle) if no rotation is under way, V(running) while data is re-encrypted.
+    - V(begun) if part of the data is re-encrypted, but the work is not running.
   returned: success
   type: str
   sample: idle
 phase:
-  description: What the work on the device is at. Empty where there is none.
+  description: Current phase of the work on the device. Empty if there is none.
   returned: success
   type: str
   sample: encrypting
 error:
-  description: Why the work on the device ended. Empty where it did not.
+  description: Error that ended the work on the device. Empty if there was none.
   returned: success
   type: str
   sample: ""
 done_bytes:
-  description: How much is encrypted with the new volume key.
+  description: Number of bytes that are encrypted with the new volume key.
   returned: success
   type: int
   sample: 104857600
 total_bytes:
-  description: How much there is to encrypt.
+  description: Number of bytes to encrypt.
   returned: success
   type: int
   sample: 369098752
 fingerprint:
-  description: Names the volume key, and tells nothing of it.
+  description: Identifies the volume key without revealing it.
   returned: success
   type: str
   sample: 4b1d6a4f0d1f6d3e0c2a8e5b7f90c3d2a1b4c5d6e7f8091a2b3c4d5e6f708192
 to_be_signed:
-  description: What the controller signs, so that the TPM gives the secret of the volume. Empty where it has none.
+  description: Data that the controller signs so that the TPM unseals the secret of the volume. Empty if it has none.
   returned: success
   type: dict
   sample: {}
 needs_key:
-  description: Whether the module was called without the keys that it takes.
+  description: Whether the module was called without the keys that it needs.
   returned: success
   type: bool
   sample: false
@@ -118,7 +119,7 @@ uuid:
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA

@@ -12,11 +12,11 @@ module: memory_mount
 short_description: Keep a directory for temporary files in memory
 version_added: 1.0.0
 description:
-  - Keeps a line in fstab that mounts a tmpfs of bounded size on the directory (V(nodev), V(nosuid), mode 1777), and
-    mounts it at once where the directory is empty.
-  - Where it is not empty, the next boot mounts it, so that nobody loses a file that is in use. The result says so. What
-    is in the directory then stays on the disk, hidden.
-  - A directory that lies in memory already is left alone, whoever mounted it.
+  - Maintains a line in fstab that mounts a tmpfs of limited size on the directory (V(nodev), V(nosuid), mode 1777), and
+    mounts it at once if the directory is empty.
+  - If the directory is not empty, the next boot mounts the tmpfs, so no file in use is lost. The result says so. The
+    old contents of the directory then stay on the disk, hidden.
+  - A directory that is already in memory is left alone, whoever mounted it.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -34,7 +34,7 @@ options:
     required: true
   size:
     description:
-      - Most memory that it may take, as in tmpfs(5).
+      - Maximum size of the tmpfs, as in tmpfs(5).
     type: str
     default: 25%
 seealso:
@@ -49,13 +49,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is to be done, or was done, in order.
+  description: The changes, in order. In check mode, the changes that a run would make.
   returned: success
   type: list
   elements: str
   sample: ["write fstab", "mount"]
 waits:
-  description: Why it takes a reboot. Empty where it does not.
+  description: Reason why a reboot is needed. Empty if none is.
   returned: success
   type: str
   sample: ""

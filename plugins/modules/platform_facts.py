@@ -24,7 +24,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what the device is
+- name: Observe the platform
   edgesec.hardening.platform_facts:
 
 - name: Show the distribution
@@ -44,7 +44,7 @@ ansible_facts:
       type: dict
       sample: {"architecture": "x86_64", "init": "systemd", "cpu": {"aes": true}}
       contains:
-        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        schema: {type: int, description: "Version of these facts. Increases when a field changes meaning or goes away."}
         distribution:
           description: What os-release says.
           type: dict
@@ -54,30 +54,30 @@ ansible_facts:
             pretty_name: {type: str, description: "C(PRETTY_NAME)."}
             id_like: {type: list, elements: str, description: "C(ID_LIKE)."}
         kernel: {type: str, description: "Release of the running kernel."}
-        architecture: {type: str, description: "As C(uname -m) has it."}
+        architecture: {type: str, description: "Architecture, as reported by C(uname -m)."}
         model: {type: str, description: "The board, from the device tree or DMI."}
         cpu:
-          description: What the processor can do.
+          description: The processor.
           type: dict
           contains:
             aes: {type: bool, description: "Whether it has instructions for AES."}
         memory_bytes: {type: int, description: "Memory in bytes."}
         python: {type: str, description: "Version of the Python that runs modules."}
         init: {type: str, description: "V(systemd), or the name of the first process."}
-        tools: {type: dict, description: "Path of each tool that the work needs, V(none) where it is not installed."}
+        tools: {type: dict, description: "Path of each needed tool, V(none) if it is not installed."}
         unlocker:
           description: The unlocker on the device.
           type: dict
           contains:
-            installed: {type: bool, description: "Whether there is one."}
+            installed: {type: bool, description: "Whether it is installed."}
             digest: {type: str, description: "SHA-256 of all its files."}
-            source: {type: str, description: "Where it was looked for."}
+            source: {type: str, description: "Directory of the unlocker."}
         hardware:
-          description: What the hardware has to offer. See C(docs/controls.md) for what of it counts.
+          description: Security features of the hardware. C(docs/controls.md) says which of them count.
           type: dict
           contains:
-            cpu_vendor: {type: str, description: "The vendor as an x86 processor names it."}
-            virtual: {type: bool, description: "Whether an x86 processor says that a hypervisor runs it."}
+            cpu_vendor: {type: str, description: "Vendor that an x86 processor reports."}
+            virtual: {type: bool, description: "Whether an x86 processor reports a hypervisor."}
             soc:
               description: The system on a chip.
               type: dict
@@ -91,14 +91,14 @@ ansible_facts:
               description: The trusted execution environment.
               type: dict
               contains:
-                kind: {type: str, description: "V(optee) or V(amdtee), by what the firmware or the driver says."}
+                kind: {type: str, description: "V(optee) or V(amdtee), as reported by the firmware or the driver."}
                 devices:
-                  description: Its devices. The kernel has one once it has spoken to what runs there.
+                  description: Its devices. The kernel creates one after it has talked to the trusted system.
                   type: list
                   elements: str
             boot_guard:
               description: >-
-                What Intel's management engine tells of Boot Guard, V(none) where there is no such
+                Boot Guard state that Intel's management engine reports, V(none) if there is no such
                 engine.
               type: dict
               contains:
@@ -106,8 +106,8 @@ ansible_facts:
                 registers: {type: list, elements: str, description: "HFSTS1 to HFSTS6, hexadecimal."}
                 manufacturing_mode:
                   description: >-
-                    Whether manufacturing has not been ended. These five are V(none) for CSME
-                    other than 11 to 16.
+                    Whether manufacturing mode is still on. This and the next four values are
+                    V(none) for CSME other than 11 to 16.
                   type: bool
                 disabled: {type: bool, description: "Whether Boot Guard is disabled."}
                 verified: {type: bool, description: "Whether the firmware is verified before it runs."}
@@ -119,7 +119,7 @@ ansible_facts:
               type: list
               elements: dict
               contains:
-                name: {type: str, description: "Name of the file that registers it."}
+                name: {type: str, description: "Name of the file that registers the module."}
                 library: {type: str, description: "The library."}
             source: {type: list, elements: str, description: "Where it was read."}
         code:
@@ -133,8 +133,8 @@ ansible_facts:
                 present: {type: bool, description: "Whether the kernel has it."}
                 execution_rules:
                   description: >-
-                    Rules that have signatures demanded of all that is executed, V(none) where
-                    the kernel does not let its policy be read.
+                    Rules that demand signatures of everything that is executed, V(none) if the
+                    kernel does not allow its policy to be read.
                   type: list
                   elements: str
                 appraise: {type: str, description: "C(ima_appraise=) of the kernel's command line."}
@@ -143,19 +143,19 @@ ansible_facts:
               type: dict
               contains:
                 present: {type: bool, description: "Whether the kernel has it."}
-                enforced: {type: bool, description: "Whether it denies, and not only looks on."}
+                enforced: {type: bool, description: "Whether it denies execution, not only logs it."}
                 denying_policies:
                   description: Names of active policies that deny execution by default.
                   type: list
                   elements: str
             fs_verity_signatures: {type: bool, description: "Whether files with fs-verity need signatures."}
             apt:
-              description: How apt is set up, V(none) where there is no apt.
+              description: Configuration of apt, V(none) if there is no apt.
               type: dict
               contains:
-                sources: {type: int, description: "How many sources it has."}
-                lax_sources: {type: list, elements: str, description: "Those whose signatures are not insisted on."}
-                lax_options: {type: list, elements: str, description: "Options that let unsigned packages in."}
+                sources: {type: int, description: "Number of sources."}
+                lax_sources: {type: list, elements: str, description: "Sources that do not require signatures."}
+                lax_options: {type: list, elements: str, description: "Options that allow unsigned packages."}
             source: {type: list, elements: str, description: "Where it was read."}
         source: {type: list, elements: str, description: "Where it was read."}
 """

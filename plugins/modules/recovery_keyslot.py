@@ -11,10 +11,10 @@ short_description: Test or rotate the recovery key of a LUKS2 volume
 version_added: 1.0.0
 description:
   - Proves that the escrowed recovery key opens its keyslot, or gives the volume another recovery key.
-  - A new key is escrowed beside the old one before the device changes, and put into a spare keyslot and tested there
-    before the old one loses its own. Whenever this is interrupted, one of the two keys opens the volume, and the next
-    run goes on from there.
-  - Meanwhile the volume may be in use, and a boot in between opens it with the TPM as ever.
+  - Escrows a new key beside the old one before the device changes. The new key is tested in a spare keyslot before the
+    old key loses its keyslot. If this is interrupted at any point, one of the two keys opens the volume, and the next
+    run continues.
+  - The volume may be in use meanwhile, and a boot in between opens it with the TPM as before.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -25,25 +25,25 @@ attributes:
   check_mode:
     support: full
     details:
-      - The key is tested in check mode too, since a test changes nothing.
+      - The key is tested in check mode too, because a test changes nothing.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
-      - Each run with O(state=rotated) makes another key, unless it brings an interrupted rotation to its end.
+      - Each run with O(state=rotated) makes another key, unless it completes an interrupted rotation.
 options:
   state:
     description:
-      - V(tested) proves that the recovery key opens its keyslot, and keeps in the store when that was.
-      - V(rotated) replaces the recovery key. The envelope of the old one is kept in the store, below
-        C(recovery/retired), since it opens header backups from before.
+      - V(tested) proves that the recovery key opens its keyslot, and records the time of the test in the store.
+      - V(rotated) replaces the recovery key. The envelope of the old key is kept in the store, below
+        C(recovery/retired), because it opens older header backups.
     type: str
     choices: [tested, rotated]
     default: tested
   next_recovery_key:
     description:
-      - The recovery key that the volume gets. It comes from the controller, and is not for playbooks to set.
+      - The new recovery key of the volume. Set by the controller; do not set it in a playbook.
     type: str
 notes:
   - Needs C(cryptsetup) 2.5 or newer on the device.
@@ -53,7 +53,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See that the data volume can be recovered
+- name: Test that the recovery key opens the data volume
   edgesec.hardening.recovery_keyslot:
     name: data
     device: /dev/disk/by-partlabel/data
@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 needs_key:
-  description: Whether the module was called without the keys that it takes.
+  description: Whether the module was called without the keys that it needs.
   returned: success
   type: bool
   sample: false
@@ -79,12 +79,12 @@ uuid:
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 tested:
-  description: Whether the recovery key was seen to open the volume in this run.
+  description: Whether this run proved that the recovery key opens the volume.
   returned: success
   type: bool
   sample: true
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stock_module
-short_description: Run a module of ansible-core, and take from its answer only what a play needs
+short_description: Run a module of ansible-core, and keep only safe parts of its answer
 version_added: 1.0.0
 description:
-  - Runs one of ansible-core's own modules on the host. The roles of this collection call them no other way.
-  - ansible-core acts on some names in the result of any module, such as C(ansible_facts) and C(add_host), and a
-    compromised device can put them into its answer to any module. Here such an answer fails the host that gave it. Of
-    every other answer only the values below are passed on, with control characters escaped.
-  - Check mode and diff mode are as the module has them.
+  - Runs one of ansible-core's own modules on the host. The roles of this collection call these modules only this way.
+  - ansible-core acts on some names in the result of any module, such as C(ansible_facts) and C(add_host). A compromised
+    device can put them into its answer to any module. This module fails a host that gives such an answer. From every
+    other answer it returns only the values below, with control characters escaped.
+  - Check mode and diff mode are those of the called module.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -27,17 +27,17 @@ attributes:
   idempotent:
     support: full
     details:
-      - As far as the module is.
+      - If the called module is idempotent.
 options:
   module:
     description:
-      - The module of C(ansible.builtin).
+      - Name of the module in C(ansible.builtin).
     type: str
     required: true
     choices: [apt, command, copy, file, shell, systemd_service, wait_for_connection]
   arguments:
     description:
-      - Its options by name. The command line of V(command) and V(shell) is in C(cmd) or C(argv).
+      - Options of the module, by name. The command line of V(command) and V(shell) is in C(cmd) or C(argv).
     type: dict
     default: {}
 seealso:
@@ -60,23 +60,23 @@ rc:
   type: int
   sample: 0
 stdout:
-  description: What a command printed.
+  description: Standard output of a command.
   returned: when a command was run
   type: str
   sample: installed
 stdout_lines:
-  description: The same by lines.
+  description: Lines of RV(stdout).
   returned: when a command was run
   type: list
   elements: str
   sample: [installed]
 stderr:
-  description: What a command printed of errors.
+  description: Standard error of a command.
   returned: when a command was run
   type: str
   sample: ""
 stderr_lines:
-  description: The same by lines.
+  description: Lines of RV(stderr).
   returned: when a command was run
   type: list
   elements: str

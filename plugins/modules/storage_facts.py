@@ -12,12 +12,13 @@ module: storage_facts
 short_description: Observe the volumes of a device
 version_added: 1.0.0
 description:
-  - Reads, of each declared volume, what is written on its device, its LUKS header, mapping, mount, and its
-    lines in fstab and crypttab.
-  - Lists what else is written to in clear, swap, and where temporary files, core dumps and the journal go.
-  - Only a declared device that is not open as a LUKS volume, or a declared swap device that is not encrypted yet, is
-    shown to blkid and wipefs, and where no LUKS header says what it is, up to 16 MiB of it are read; everything else is
-    read from files.
+  - Reads the contents, the LUKS header, the mapping, the mount, and the lines in fstab and crypttab of each declared
+    volume.
+  - Lists other file systems that are written in plaintext, swap, and where temporary files, core dumps and the journal
+    go.
+  - Runs blkid and wipefs only on a declared device that is not open as a LUKS volume, and on a declared swap device
+    that is not encrypted yet. Without a LUKS header it reads up to 16 MiB of such a device. Everything else is read
+    from files.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -31,7 +32,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what is on the data partition
+- name: Observe the data partition
   edgesec.hardening.storage_facts:
     volumes:
       - name: data
@@ -47,9 +48,9 @@ ansible_facts:
   contains:
     edgesec_storage:
       description:
-        - The volumes in the order in which they were declared, mounts that are written to in clear, the swap that is in
-          use, and that which is declared.
-        - What reads each line of crypttab, and where temporary files, core dumps and the journal of systemd go.
+        - The volumes in the order in which they were declared, mounts that are written in plaintext, the swap in use,
+          and the declared swap.
+        - Which program reads each line of crypttab, and where temporary files, core dumps and systemd's journal go.
       returned: success
       type: dict
       sample:
@@ -62,23 +63,23 @@ ansible_facts:
         core_dumps: {"pattern": "|/bin/false", "off": true}
         journal: {"path": "/var/log/journal", "memory": false, "encrypted": true, "writable": true, "off": false}
       contains:
-        schema: {type: int, description: "Version of these facts. It grows when a field changes its meaning or goes."}
+        schema: {type: int, description: "Version of these facts. Increases when a field changes meaning or goes away."}
         volumes:
           description: The volumes, in the order in which they were declared.
           type: list
           elements: dict
           contains:
             name: {type: str, description: "Name."}
-            device: {type: str, description: "Device as it was declared."}
-            exists: {type: bool, description: "Whether it is there."}
+            device: {type: str, description: "Device as declared."}
+            exists: {type: bool, description: "Whether the device exists."}
             realpath: {type: str, description: "The device with all links followed."}
             size_bytes: {type: int, description: "Size in bytes."}
             blank:
-              description: Whether it has no signature, partition table, holder, mount or other use, nothing names it,
-                and its sampled contents are those of an erased device.
+              description: Whether it has no signature, partition table, holder, mount or other use, no configuration
+                names it, and its sampled contents are those of an erased device.
               type: bool
             signatures:
-              description: All that blkid, wipefs and this collection know on it. What lies behind LUKS is not shown.
+              description: Everything that blkid, wipefs and this collection recognise, except data behind LUKS.
               type: list
               elements: dict
               contains:
@@ -86,30 +87,30 @@ ansible_facts:
                 usage: {type: str, description: "Kind, such as V(filesystem)."}
                 uuid: {type: str, description: "UUID."}
                 label: {type: str, description: "Label."}
-                offset: {type: int, description: "Where it stands, in bytes."}
-                offsets: {type: list, elements: int, description: "Where each of its magic strings stands."}
-                live: {type: bool, description: "Whether its own tool takes it. V(none): partly overwritten."}
+                offset: {type: int, description: "Offset in bytes."}
+                offsets: {type: list, elements: int, description: "Offset of each of its magic strings."}
+                live: {type: bool, description: "Whether its own tool accepts it. V(none): partly overwritten."}
             sample:
-              description: What was sampled of its contents, V(none) where a LUKS header says what it is. Up to 16 MiB
-                that is all, of a larger device less than 8 MiB.
+              description: A sample of its contents, V(none) if a LUKS header identifies it. Up to 16 MiB the sample is
+                the whole device, of a larger device it is less than 8 MiB.
               type: dict
               contains:
-                erased: {type: bool, description: "Whether each piece of it is all zeros or all ones."}
-                start_erased: {type: bool, description: "The same of the first MiB."}
-                digest: {type: str, description: "Names the sampled contents. If not erased, a consent may give it."}
+                erased: {type: bool, description: "Whether each piece of the sample is all zeros or all ones."}
+                start_erased: {type: bool, description: "Whether the first MiB is all zeros or all ones."}
+                digest: {type: str, description: "Digest of the sample. A consent may give it if not erased."}
             named_by: {type: list, elements: str, description: "Lines and files of the configuration that name it."}
             parts_elsewhere:
-              description: Which part of its file system lies on another device, V(none) where nothing does.
+              description: The part of its file system that is on another device, V(none) if there is none.
               type: str
             partition_table: {type: bool, description: "Whether it has a partition table."}
-            partition_table_uuid: {type: str, description: "UUID of that table."}
-            partitions_in_use: {type: list, elements: str, description: "What its partitions are used for."}
-            holders: {type: list, elements: str, description: "Block devices that lie on it."}
-            mounted_at: {type: list, elements: str, description: "Where it is mounted."}
+            partition_table_uuid: {type: str, description: "UUID of the partition table."}
+            partitions_in_use: {type: list, elements: str, description: "Uses of its partitions."}
+            holders: {type: list, elements: str, description: "Block devices on top of it."}
+            mounted_at: {type: list, elements: str, description: "Its mount points."}
             in_use_as: {type: list, elements: str, description: "Other uses, such as V(swap) or V(loop)."}
-            interrupted: {type: bool, description: "Whether its encryption in place was interrupted before it began."}
+            interrupted: {type: bool, description: "Whether encryption in place was interrupted before data changed."}
             luks:
-              description: Its LUKS header, V(none) where there is none.
+              description: The LUKS header, V(none) if there is none.
               type: dict
               contains:
                 version: {type: int, description: "Version."}
@@ -131,7 +132,7 @@ ansible_facts:
                     cpus: {type: int, description: "Threads of argon2."}
                     key_size: {type: int, description: "Size of the volume key in bytes."}
                     area_cipher: {type: str, description: "Cipher of the keyslot."}
-                    area_key_size: {type: int, description: "Size of its key in bytes."}
+                    area_key_size: {type: int, description: "Size of the keyslot's own key in bytes."}
                     priority: {type: int, description: "V(0) ignore, V(1) normal, V(2) prefer."}
                 tokens:
                   description: The tokens.
@@ -140,56 +141,56 @@ ansible_facts:
                   contains:
                     id: {type: str, description: "Number."}
                     type: {type: str, description: "Type."}
-                    maker: {type: str, description: "Whose it is, where its type tells."}
-                    keyslots: {type: list, elements: str, description: "The keyslots that it opens."}
-                    pin: {type: bool, description: "Whether it asks for a PIN."}
+                    maker: {type: str, description: "Program that made it, if the type shows that."}
+                    keyslots: {type: list, elements: str, description: "Keyslots that the token opens."}
+                    pin: {type: bool, description: "Whether it needs a PIN."}
                 requirements:
-                  description: What a program has to know to open it, such as a re-encryption under way.
+                  description: Features that a program needs to open it, such as a running re-encryption.
                   type: list
                   elements: str
-                flags: {type: list, elements: str, description: "Flags that are kept in the header."}
-                json_bytes: {type: int, description: "Size of the area of metadata in bytes."}
-                data_offset: {type: int, description: "Where the data begins, in bytes. V(0) in a detached header."}
+                flags: {type: list, elements: str, description: "Flags in the header."}
+                json_bytes: {type: int, description: "Size of the metadata area in bytes."}
+                data_offset: {type: int, description: "Offset of the data in bytes. V(0) in a detached header."}
             key_file:
-              description: The key file on a token that opens it, V(none) where its header names none.
+              description: The key file on a token that opens the volume, V(none) if the header names none.
               type: dict
               contains:
-                enrolled: {type: bool, description: "Whether keyslot and enrolment fit."}
-                reason: {type: str, description: "Why not."}
-                keyslot: {type: str, description: "Its keyslot."}
+                enrolled: {type: bool, description: "Whether keyslot and enrolment match."}
+                reason: {type: str, description: "Reason why they do not match."}
+                keyslot: {type: str, description: "The keyslot of the key file."}
                 file_system: {type: str, description: "UUID of the token's file system."}
-                path: {type: str, description: "Path of the file there."}
-                unlock_unit_enabled: {type: bool, description: "Whether its unit is enabled."}
+                path: {type: str, description: "Path of the file on the token."}
+                unlock_unit_enabled: {type: bool, description: "Whether the unlock unit is enabled."}
                 last_unlock:
-                  description: How the last attempt of this boot ended, V(none) where there was none.
+                  description: Result of the last attempt in this boot, V(none) if there was none.
                   type: dict
                   contains:
-                    reason: {type: str, description: "One word, V(ok) where it was opened."}
-                    at: {type: int, description: "When, in seconds since 1970."}
+                    reason: {type: str, description: "Outcome in one word, V(ok) if it was opened."}
+                    at: {type: int, description: "Time in seconds since 1970."}
                     approval: {type: str, description: "Id of the approval."}
             mapping:
-              description: Its open mapping, V(none) where it is closed.
+              description: The open mapping, V(none) if the volume is closed.
               type: dict
               contains:
                 path: {type: str, description: "Path."}
                 uuid: {type: str, description: "UUID of the mapping."}
             mount:
-              description: What is mounted at the declared mount point, V(none) where nothing is.
+              description: The mount at the declared mount point, V(none) if nothing is mounted.
               type: dict
               contains:
                 path: {type: str, description: "The mount point."}
-                source: {type: str, description: "What is mounted."}
+                source: {type: str, description: "Mounted source."}
                 fstype: {type: str, description: "Type of the file system."}
                 options: {type: list, elements: str, description: "Options of the mount and of the file system."}
             fstab:
-              description: The line of fstab for the mount point, V(none) where there is none.
+              description: The line of fstab for the mount point, V(none) if there is none.
               type: dict
               contains:
-                source: {type: str, description: "What is to be mounted."}
+                source: {type: str, description: "Source to mount."}
                 options: {type: list, elements: str, description: "Options."}
                 line: {type: int, description: "Number of the line."}
             crypttab:
-              description: Lines of crypttab that open the device or take its name.
+              description: Lines of crypttab that open the device or use the name of its mapping.
               type: list
               elements: dict
               contains:
@@ -199,7 +200,7 @@ ansible_facts:
                 options: {type: list, elements: str, description: "Options."}
                 opens_it: {type: bool, description: "Whether it opens this device."}
                 early: {type: bool, description: "Whether the initramfs reads it."}
-            reason: {type: str, description: "Why something could not be determined."}
+            reason: {type: str, description: "Reason why something could not be determined."}
             source: {type: list, elements: str, description: "Where it was read."}
         crypttab:
           description: Each line of crypttab.
@@ -212,44 +213,44 @@ ansible_facts:
             options: {type: list, elements: str, description: "Options."}
             reader:
               description: >-
-                What reads it at boot, C(systemd-cryptsetup-generator), C(cryptsetup-initramfs) or
-                C(dracut), or V(none) for nobody. What cryptsetup-initramfs reads for resuming from
-                hibernation is not told apart.
+                Program that reads the line at boot, C(systemd-cryptsetup-generator),
+                C(cryptsetup-initramfs) or C(dracut), or V(none) if there is none. Lines that
+                cryptsetup-initramfs reads only to resume from hibernation are not told apart.
               type: str
             ignored_options:
-              description: The options that this one drops, V(none) where that is not known.
+              description: The options that this program ignores, V(none) if that is unknown.
               type: list
               elements: str
         plain_writable_mounts:
-          description: File systems that are written to, and are not known to lie on dm-crypt.
+          description: File systems that are written to, and are not known to be on dm-crypt.
           type: list
           elements: dict
           contains:
             path: {type: str, description: "The mount point."}
-            source: {type: str, description: "What is mounted."}
+            source: {type: str, description: "Mounted source."}
             fstype: {type: str, description: "Type of the file system."}
-            encrypted: {type: bool, description: "V(false), or V(none) where it could not be followed to a device."}
+            encrypted: {type: bool, description: "V(false), or V(none) if its device could not be found."}
         swap:
-          description: The swap that is in use, but that in compressed memory.
+          description: The swap in use, except in compressed memory.
           type: list
           elements: dict
           contains:
             device: {type: str, description: "Device or file."}
-            encrypted: {type: bool, description: "Whether it lies on dm-crypt."}
+            encrypted: {type: bool, description: "Whether it is on dm-crypt."}
         declared_swap:
-          description: The swap that is declared.
+          description: The declared swap.
           type: list
           elements: dict
           contains:
             name: {type: str, description: "Name."}
-            device: {type: str, description: "Device as it was declared."}
+            device: {type: str, description: "Device as declared."}
             mapped: {type: bool, description: "Whether it is mapped with a random key."}
-            active: {type: bool, description: "Whether it is swapped to."}
-            at_boot: {type: bool, description: "Whether it will be at the next boot."}
-            contents: {type: dict, description: "What is on the device, as of a volume. V(none) where it is mapped."}
-            wiping: {type: bool, description: "Whether the power was cut while its plain swap was overwritten."}
+            active: {type: bool, description: "Whether it is used as swap."}
+            at_boot: {type: bool, description: "Whether the next boot will use it as swap."}
+            contents: {type: dict, description: "Contents of the device, as for a volume. V(none) if it is mapped."}
+            wiping: {type: bool, description: "Whether a power cut interrupted the overwriting of its plain swap."}
             fstab: {type: list, elements: int, description: "Lines of fstab that swap to the bare device."}
-            resume: {type: str, description: "What resumes from it after hibernation, V(none) for nothing."}
+            resume: {type: str, description: "What resumes from it after hibernation, V(none) if nothing does."}
             source: {type: list, elements: str, description: "Where it was read."}
         temporary:
           description: Where temporary files go.
@@ -258,22 +259,22 @@ ansible_facts:
           contains:
             path: {type: str, description: "The directory."}
             memory: {type: bool, description: "Whether it is in memory."}
-            encrypted: {type: bool, description: "Whether it lies on dm-crypt."}
+            encrypted: {type: bool, description: "Whether it is on dm-crypt."}
             writable: {type: bool, description: "Whether it is written to."}
-            reason: {type: str, description: "Why one of them could not be determined."}
+            reason: {type: str, description: "Reason why a value could not be determined."}
             source: {type: list, elements: str, description: "Where it was read."}
         core_dumps:
           description: Where core dumps go.
           type: dict
           contains:
             pattern: {type: str, description: "C(kernel.core_pattern)."}
-            "off": {type: bool, description: "Whether there are none."}
+            "off": {type: bool, description: "Whether no core dumps are written."}
             memory: {type: bool, description: "Whether they are kept in memory."}
             encrypted: {type: bool, description: "Whether they go to dm-crypt."}
             writable: {type: bool, description: "Whether they can be written."}
             collector: {type: bool, description: "Whether systemd-coredump is installed."}
-            container: {type: bool, description: "Whether the pattern is that of a container's host."}
-            reason: {type: str, description: "Why something could not be determined."}
+            container: {type: bool, description: "Whether this is a container, and the pattern is its host's."}
+            reason: {type: str, description: "Reason why something could not be determined."}
             source: {type: list, elements: str, description: "Where it was read."}
         journal:
           description: Where the journal of systemd goes.
@@ -281,12 +282,12 @@ ansible_facts:
           contains:
             path: {type: str, description: "The directory."}
             memory: {type: bool, description: "Whether it is in memory."}
-            encrypted: {type: bool, description: "Whether it lies on dm-crypt."}
+            encrypted: {type: bool, description: "Whether it is on dm-crypt."}
             writable: {type: bool, description: "Whether it is written to."}
-            present: {type: bool, description: "Whether there is one."}
+            present: {type: bool, description: "Whether there is a journal."}
             "off": {type: bool, description: "Whether it is switched off."}
-            left_over: {type: bool, description: "Whether older files are in clear on the disk."}
-            reason: {type: str, description: "Why something could not be determined."}
+            left_over: {type: bool, description: "Whether older files are in plaintext on the disk."}
+            reason: {type: str, description: "Reason why something could not be determined."}
             source: {type: list, elements: str, description: "Where it was read."}
         source: {type: list, elements: str, description: "Where it was read."}
 """

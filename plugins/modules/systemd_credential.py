@@ -10,20 +10,21 @@ module: systemd_credential
 short_description: Move the plaintext secret of a service into a credential that is sealed to the TPM
 version_added: 1.0.0
 description:
-  - Encrypts the file with C(systemd-creds), gives it to the unit by a drop-in with C(LoadCredentialEncrypted=),
-    restarts the unit, and sees that it is active, that it got the credential, and that O(proof) succeeds. Only then
-    is the plaintext removed. Where any of that fails, everything is put back and the unit restarted as it was.
-  - The secret is decrypted and compared before anything is changed. It never stands in an argument, in the environment
-    or in the result.
-  - A run that was cut, by the power too, leaves the plaintext beside its old place, and the next run begins with it.
-  - What it protects from is a disk that is read without the board. Whoever is root on the running device can read the
-    credential, and without O(pcrs) so can another system that is started on the same board.
-  - A TPM that is cleared or replaced takes the secret with it. Keep what it was made from, or make it anew.
-  - The plaintext is overwritten, removed, and the file system trimmed. On flash, and on file systems that copy on write
-    or keep a journal of data, older copies of its blocks may remain for a while; the module warns where the file did
-    not lie on encrypted storage. A secret that matters is made anew after that.
-  - A credential that is there is not encrypted anew. To seal it to something else, or to change the secret, provision
-    the plaintext again.
+  - Encrypts the file with C(systemd-creds), gives it to the unit by a drop-in with C(LoadCredentialEncrypted=), and
+    restarts the unit. Removes the plaintext only if the unit is active, has got the credential, and O(proof) succeeds.
+    If any of this fails, restores everything and restarts the unit as it was.
+  - Decrypts the secret and compares it before anything is changed. The secret never appears in an argument, in the
+    environment or in the result.
+  - A run that is interrupted, also by a power cut, leaves the plaintext beside its old place. The next run starts from
+    it.
+  - Protects a disk that is read without the board. Root on the running device can read the credential, and without
+    O(pcrs) so can another system that runs on the same board.
+  - A TPM that is cleared or replaced takes the secret with it. Keep the original of the secret, or replace the secret.
+  - Overwrites and removes the plaintext, and trims the file system. On flash, and on file systems that copy on write or
+    journal data, older copies of its blocks may remain for a while. The module warns if the file was not on encrypted
+    storage; replace an important secret then.
+  - Does not encrypt an existing credential again. To seal it to something else, or to change the secret, provision the
+    plaintext again.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -33,11 +34,11 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: The difference is that of the drop-in.
+    details: Shows the difference of the drop-in.
 options:
   unit:
     description:
-      - The service, with C(.service) at its end. It is restarted.
+      - Name of the service, including C(.service). The service is restarted.
     type: str
     required: true
   name:
@@ -47,39 +48,40 @@ options:
     required: true
   source:
     description:
-      - The plaintext file.
+      - Path of the plaintext file.
     type: str
     required: true
   link:
     description:
-      - Whether a symbolic link to the credential takes the place of the file, for services that cannot be given another
-        path. It leads somewhere only while the service runs, and only the service can read it.
+      - Whether to replace the file by a symbolic link to the credential, for services whose path cannot be changed. The
+        target exists only while the service runs, and only the service can read it.
     type: bool
     default: false
   environment:
     description:
-      - Variable of the service that is set to the path of the credential. Empty for none.
+      - Environment variable of the service to set to the path of the credential. Empty for none.
     type: str
     default: ""
   proof:
     description:
-      - Program and arguments that end with 0 when the service works. They are run as root, after the restart.
+      - Program and arguments that exit with 0 if the service works. Run as root, after the restart.
     type: list
     elements: str
     default: []
   with_key:
     description:
-      - Whether the key of the TPM alone encrypts it, or together with a key in C(/var/lib/systemd/credential.secret).
+      - Whether the TPM's key encrypts the credential alone, or together with a key in
+        C(/var/lib/systemd/credential.secret).
     type: str
     choices: [tpm2, host+tpm2]
     default: tpm2
   pcrs:
     description:
-      - PCRs that must have the values of now. With none, the credential is bound to the TPM alone, and no update can
+      - PCRs that must keep their present values. If empty, the credential is bound to the TPM alone, and no update can
         lock the service out.
-      - V(7) binds it to the keys of Secure Boot, too, so that a foreign system cannot decrypt it. An update of these
-        keys or of their revocation list then locks the service out until the secret is provisioned anew. PCRs that
-        change with the kernel are no good here, since systemd cannot follow them.
+      - V(7) also binds it to the keys of Secure Boot, so a foreign system cannot decrypt it. An update of these keys or
+        of their revocation list then locks the service out until the secret is provisioned again. Do not use PCRs that
+        change with the kernel, because systemd cannot follow them.
     type: list
     elements: int
     default: []
@@ -99,7 +101,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What is to be done, or was done, in order.
+  description: The changes, in order. In check mode, the changes that a run would make.
   returned: success
   type: list
   elements: str
@@ -110,7 +112,7 @@ credential:
   type: str
   sample: /etc/credstore.encrypted/telemetry.service.broker-password
 removed:
-  description: How far the plaintext is gone; V(none) where none was removed.
+  description: How thoroughly the plaintext was removed. V(none) if none was removed.
   returned: success
   type: dict
   sample: {"on_encrypted_storage": false, "discarded": true}
@@ -128,7 +130,7 @@ def run(module: AnsibleModule) -> dict[str, object]:
     status = look(wanted)
     removed = apply(status) if status.steps and not module.check_mode else None
     if removed is not None and not removed["on_encrypted_storage"]:
-        module.warn(f"{wanted.source} did not lie on encrypted storage: copies may remain there. Make the secret anew.")
+        module.warn(f"{wanted.source} was not on encrypted storage: copies may remain there. Replace the secret.")
     return {
         "changed": bool(status.steps),
         "steps": list(status.steps),

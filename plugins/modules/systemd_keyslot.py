@@ -10,14 +10,14 @@ module: systemd_keyslot
 short_description: Bind a keyslot of a LUKS2 volume to the TPM with stock tools
 version_added: 1.0.0
 description:
-  - Has C(systemd-cryptenroll) add a keyslot and a C(systemd-tpm2) token, proves that the token opens the keyslot, by
-    the plug-in that the boot uses, and puts a line into crypttab by which systemd opens the volume at boot.
-  - Tokens of systemd that bind to something else, or open nothing any more, are removed then with their keyslots, and
-    so is what M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.token_keyslot) have made. Tokens that ask for a
-    PIN stay, and so do the keyslots of anybody else.
-  - Refuses where nobody would read the line in crypttab, or would drop its options.
-  - The recovery keyslot is tested before and after, and is never removed. What the token is worth is told by
-    M(edgesec.hardening.tpm_facts).
+  - Adds a keyslot and a C(systemd-tpm2) token with C(systemd-cryptenroll), and proves that the token opens the keyslot
+    with the plug-in that the boot uses. Adds the crypttab line that makes systemd open the volume at boot.
+  - Then removes systemd tokens that bind to something else, or no longer open anything, with their keyslots, and
+    everything that M(edgesec.hardening.tpm_keyslot) and M(edgesec.hardening.token_keyslot) made. Tokens that ask for a
+    PIN stay, and so do keyslots of others.
+  - Refuses if nothing would read the line in crypttab, or if its options would be ignored.
+  - The recovery keyslot is tested before and after, and is never removed. M(edgesec.hardening.tpm_facts) lists the
+    weaknesses of the token.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -32,17 +32,17 @@ attributes:
 options:
   pcrs:
     description:
-      - PCRs of the SHA-256 bank whose present values are sealed to. Whenever one of them changes, as with an update of
-        the kernel, the volume stays closed until it is sealed anew.
-      - Empty chooses by how the device boots, as M(edgesec.hardening.tpm_keyslot) does, or none where there is a
-        O(public_key).
+      - PCRs of the SHA-256 bank to whose present values the volume is sealed. When one of them changes, for example by
+        a kernel update, the volume stays closed until it is sealed again.
+      - If empty, they depend on how the device boots, as in M(edgesec.hardening.tpm_keyslot). With a O(public_key) an
+        empty list means none.
     type: list
     elements: int
     default: []
   public_key:
     description:
-      - Public key (PEM, RSA) of a signed policy. The volume opens with each values of O(public_key_pcrs) that it has
-        signed, as C(ukify) and C(systemd-measure) do.
+      - Public key (PEM, RSA) of a signed policy. The volume opens with all values of O(public_key_pcrs) that the key
+        has signed, as C(ukify) and C(systemd-measure) do.
     type: str
     default: ""
   public_key_pcrs:
@@ -53,15 +53,16 @@ options:
     default: [11]
   signature:
     description:
-      - File on the device with the signatures. Empty has systemd look for C(tpm2-pcr-signature.json) in
-        C(/etc/systemd), C(/run/systemd) and C(/usr/lib/systemd); a unified kernel image brings it to the second.
+      - File on the device with the signatures. If empty, systemd looks for C(tpm2-pcr-signature.json) in
+        C(/etc/systemd), C(/run/systemd) and C(/usr/lib/systemd). A unified kernel image puts it in C(/run/systemd).
     type: str
     default: ""
   accept:
     description:
-      - Risks that are accepted by name.
-      - V(pcr7_only) seals to PCR 7 alone; V(boot_change) seals anew where the boot state differs from the one that was
-        sealed to; V(tpm_change) seals anew where the TPM was cleared or replaced.
+      - Risks to accept, by name.
+      - V(pcr7_only) seals to PCR 7 alone.
+      - V(boot_change) seals again if the boot state differs from the sealed one.
+      - V(tpm_change) seals again after the TPM was cleared or replaced.
     type: list
     elements: str
     choices: [pcr7_only, boot_change, tpm_change]
@@ -72,24 +73,24 @@ options:
     type: str
     default: device:/dev/tpmrm0
 notes:
-  - Needs systemd 252 or newer with C(systemd-cryptsetup-generator), the plug-in of cryptsetup for its tokens, and the
-    libraries of tpm2-tss on the device, and C(tpm2-tools) 5.4 or newer.
+  - Needs on the device systemd 252 or newer with C(systemd-cryptsetup-generator) and its cryptsetup plug-in for TPM
+    tokens, the libraries of tpm2-tss, and C(tpm2-tools) 5.4 or newer.
   - Systemd 252 pins no storage root key in its token, and seals without C(noda).
-  - C(systemd-pcrlock), PINs, and the values and banks of PCRs that systemd 255 takes are not offered.
+  - Does not support C(systemd-pcrlock), PINs, or explicit PCR values and banks (systemd 255).
 seealso:
   - module: edgesec.hardening.tpm_keyslot
   - module: edgesec.hardening.tpm_facts
 """
 
 EXAMPLES = r"""
-- name: Have systemd open the data volume on this board in this boot state
+- name: Let systemd open the data volume on this board in this boot state
   edgesec.hardening.systemd_keyslot:
     name: data
     device: /dev/disk/by-partlabel/data
     pcrs: [4, 7]
     store: /srv/edgesec-store
 
-- name: Have systemd open it in each boot state that the vendor of the image has signed
+- name: Let systemd open it in each boot state that the vendor of the image has signed
   edgesec.hardening.systemd_keyslot:
     name: data
     device: /dev/disk/by-partlabel/data
@@ -99,22 +100,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 why:
-  description: Why something is to be done, or was done; empty for nothing.
+  description: Reason for the change. Empty if there is nothing to change.
   returned: success
   type: str
   sample: no token of systemd opens the volume at boot
 needs_key:
-  description: Whether the module was called without the recovery key that a change of the header takes.
+  description: Whether the module was called without the recovery key that a change of the header needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume. Empty where it is not made yet, as can be in check mode.
+  description: UUID of the LUKS2 volume. Empty in check mode if the volume does not exist yet.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA

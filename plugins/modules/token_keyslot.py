@@ -10,9 +10,10 @@ module: token_keyslot
 short_description: Bind a keyslot of a LUKS2 volume to a key file on a removable token
 version_added: 1.0.0
 description:
-  - Makes a key file of 256 random bits on a token, such as a USB stick or an SD card, where it has none, reads it back,
-    adds the keyslot it opens, and proves that it does. Keyslots that opened the volume at boot before are removed then.
-  - The token keeps its file system and its other files. It is mounted only for as long as the key is made or read.
+  - Makes a key file of 256 random bits on a token, such as a USB stick or an SD card, if there is none. Reads it back,
+    adds a keyslot for it, and proves that it opens the keyslot. Then removes keyslots that opened the volume at boot
+    before.
+  - The token keeps its file system and its other files. It is mounted only while the key is made or read.
   - A token on the disk of the volume or of the system is refused.
   - The recovery keyslot is tested before and after, and is never removed. The key never leaves the device.
 author:
@@ -29,7 +30,7 @@ attributes:
 options:
   token:
     description:
-      - The token. It must be inserted when a key file is to be made, and may be taken away once the volume is open.
+      - The token. It must be inserted while the key file is made, and may be removed once the volume is open.
     type: dict
     required: true
     suboptions:
@@ -40,7 +41,7 @@ options:
         required: true
       path:
         description:
-          - Path of the key file on it. Directories are made where they are missing.
+          - Path of the key file on the token. Missing directories are created.
         type: str
         required: true
   prepared_header:
@@ -69,22 +70,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 why:
-  description: Why something is to be done, or was done; empty for nothing.
+  description: Reason for the change. Empty if there is nothing to change.
   returned: success
   type: str
   sample: no key file opens the volume at boot
 needs_key:
-  description: Whether the module was called without the recovery key that the keyslot takes.
+  description: Whether the module was called without the recovery key that adding the keyslot needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume. Empty where it is not made yet, as can be in check mode.
+  description: UUID of the LUKS2 volume. Empty in check mode if the volume does not exist yet.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA

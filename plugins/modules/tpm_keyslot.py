@@ -10,15 +10,15 @@ module: tpm_keyslot
 short_description: Bind a keyslot of a LUKS2 volume to the TPM and to approved boot states
 version_added: 1.0.0
 description:
-  - Makes a secret on the device, seals it to the TPM under a policy that accepts every boot state which the controller
-    signs (TPM2_PolicyAuthorize), proves by unsealing that it comes back, and only then adds the keyslot it opens.
-  - The running boot state is approved with the first seal. A later boot state is approved only if O(accept) says so.
-  - The controller signs what its own records allow, which are the TPM, the PCRs, the counter and the boot states that
-    it knows of the host. It refuses a device that claims others, unless O(accept) names the change.
-  - Each volume has a revocation counter in the TPM, which moves by a signed word of the controller and in no other way.
-    What was approved for a value that it has passed is refused by the TPM, whoever brings it back.
-  - The secret vouches for the header of the volume (a MAC, bound to the counter), so that another header, or one from
-    before, is refused at boot.
+  - Makes a secret on the device, and seals it to the TPM under a policy that accepts every boot state that the
+    controller signs (TPM2_PolicyAuthorize). Adds the keyslot only after unsealing has returned the secret.
+  - Approves the running boot state with the first seal. A later boot state is approved only if O(accept) says so.
+  - The controller signs only what its own records of the host allow, its TPM, PCRs, counter and boot states. It refuses
+    a device that claims others, unless O(accept) names the change.
+  - Each volume has a revocation counter in the TPM, which moves only by a command that the controller has signed. The
+    TPM refuses every approval for a value that the counter has passed, even if somebody restores it.
+  - The secret vouches for the header of the volume (a MAC, bound to the counter). A foreign or older header is refused
+    at boot.
   - The recovery keyslot is tested before and after, and is never removed.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
@@ -35,28 +35,30 @@ attributes:
 options:
   pcrs:
     description:
-      - PCRs of the SHA-256 bank to seal to. Empty chooses by how the device boots, V(4) and V(7) for a unified kernel
-        image, V(4), V(7), V(8), V(9) and V(14) for shim and GRUB.
+      - PCRs of the SHA-256 bank to seal to. If empty, they depend on how the device boots, V(4) and V(7) for a unified
+        kernel image, V(4), V(7), V(8), V(9) and V(14) for shim and GRUB.
     type: list
     elements: int
     default: []
   accept:
     description:
-      - Risks that are accepted by name.
-      - V(pcr7_only) seals to PCR 7 alone; V(boot_change) approves a running boot state that differs from the approved
-        ones, or whose approval was revoked, and takes other PCRs and a counter that was made again; V(tpm_change) seals
-        anew where the TPM was cleared or replaced; V(policy_change) seals anew under another policy key;
-        V(header_change) has the TPM's secret vouch for a header that somebody else has changed.
+      - Risks to accept, by name.
+      - V(pcr7_only) seals to PCR 7 alone.
+      - V(boot_change) approves a running boot state that differs from the approved ones, or whose approval was revoked.
+        It also accepts other PCRs, and a counter that was created again.
+      - V(tpm_change) seals again after the TPM was cleared or replaced.
+      - V(policy_change) seals again under another policy key.
+      - V(header_change) makes the TPM's secret vouch for a header that somebody else has changed.
     type: list
     elements: str
     choices: [pcr7_only, boot_change, tpm_change, policy_change, header_change]
     default: []
   accepted_by_playbook:
     description:
-      - Those of O(accept) that the playbook says for each host, as recover does, and not the operator for this one.
-        Such a V(tpm_change) is not enough for a host whose name has changed, nor as long as it is not known of another
-        host what TPM it has.
-      - For the controller alone; it is not sent to the device.
+      - Risks in O(accept) that the playbook (such as C(recover)) accepts for every host, rather than the operator for
+        this one. A V(tpm_change) accepted like this is not enough for a host whose name has changed, nor while the TPM
+        of any other host is unknown.
+      - Used only on the controller; not sent to the device.
     type: list
     elements: str
     default: []
@@ -72,38 +74,38 @@ options:
     type: path
   authority:
     description:
-      - Public key that signs approvals, PEM. It comes from the controller.
+      - Public key, in PEM, that verifies approvals. Set by the controller.
     type: str
   approved:
     description:
-      - Ids of the boot states that are to be approved, these and no other. They come from the controller.
+      - Ids of all boot states to approve; no others stay approved. Set by the controller.
     type: list
     elements: str
   approvals:
     description:
-      - Signed boot states. They come from the controller.
+      - Signed boot states. Set by the controller.
     type: list
     elements: dict
     default: []
   proof:
     description:
-      - The running boot state, signed to prove the seal and not kept. It comes from the controller.
+      - The running boot state, signed only to prove the seal, and not kept. Set by the controller.
     type: dict
   latch_pcr:
     description:
-      - The PCR that is extended after unlocking. It comes from the controller, as the device proposed it.
+      - The PCR that is extended after unlocking. Proposed by the device, set by the controller.
     type: int
   counter:
     description:
-      - NV index of the revocation counter. It comes from the controller, as the device proposed it.
+      - NV index of the revocation counter. Proposed by the device, set by the controller.
     type: int
   counter_begin:
     description:
-      - Signed word that begins the revocation counter. It comes from the controller.
+      - Signed command that starts the revocation counter. Set by the controller.
     type: str
   counter_move:
     description:
-      - Signed word that moves the revocation counter by one, which ends what was signed for it before. It comes from
+      - Signed command that moves the revocation counter by one, which revokes every approval for earlier values. Set by
         the controller.
     type: str
 notes:
@@ -123,32 +125,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: What is to be done, or was done; empty for nothing.
+  description: The action that was done, or in check mode would be done. Empty for none.
   returned: success
   type: str
   sample: seal
 why:
-  description: Why it is to be done.
+  description: Reason for the action.
   returned: success
   type: str
   sample: the volume is not sealed to the TPM
 needs_key:
-  description: Whether the module was called without the recovery key and the signatures that the action takes.
+  description: Whether the module was called without the recovery key and the signatures that the action needs.
   returned: success
   type: bool
   sample: false
 uuid:
-  description: UUID of the LUKS2 volume. Empty where it is not made yet, as can be in check mode.
+  description: UUID of the LUKS2 volume. Empty in check mode if the volume does not exist yet.
   returned: success
   type: str
   sample: 0b5df9c0-8f3c-4a4e-9d3f-4f6c8ab0b3a9
 srk_name:
-  description: Name of the storage root key. Empty in check mode where the TPM has none yet.
+  description: Name of the storage root key. Empty in check mode if the TPM has none yet.
   returned: success
   type: str
   sample: 000b8e5b
 pcr_values:
-  description: The PCRs to seal to, and the latch, as they are now.
+  description: Present values of the PCRs to seal to and of the latch.
   returned: success
   type: dict
   sample: {"4": "9f8e", "7": "65ca"}
@@ -158,17 +160,17 @@ latch_pcr:
   type: int
   sample: 14
 counter:
-  description: NV index of the revocation counter. Empty where no policy key has been made yet.
+  description: NV index of the revocation counter. Empty if no policy key exists yet.
   returned: success
   type: int
   sample: 25165840
 counter_value:
-  description: What the revocation counter has come to. Empty where it has not been begun.
+  description: Value of the revocation counter. Empty if it was not started.
   returned: success
   type: int
   sample: 4
 epoch:
-  description: What the counter is to come to by the action.
+  description: Value of the revocation counter after the action.
   returned: success
   type: int
   sample: 5
@@ -178,7 +180,7 @@ kernel:
   type: str
   sample: 6.12.57+deb13-cloud-amd64
 header_backup:
-  description: Header backup (gzip, base64), which the controller escrows and does not return.
+  description: Header backup (gzip, base64). The controller escrows it and does not return it.
   returned: never by the action
   type: str
   sample: H4sIAAAA

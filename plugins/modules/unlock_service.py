@@ -9,18 +9,18 @@ from typing import Any
 
 DOCUMENTATION = r"""
 module: unlock_service
-short_description: Install the unlocker, and have it open volumes at boot
+short_description: Install the unlocker that opens volumes at boot
 version_added: 1.0.0
 description:
   - Copies to C(/usr/lib/edgesec) the same code that this collection's modules run, with the systemd unit
     C(edgesec-unlock@.service), and enables the unit for each volume.
-  - Each release of the code is in a directory of its own in C(/usr/lib/edgesec). The launchers are pointed at it when
-    it is complete. A power cut at any point leaves launchers that run the old code or the new one.
-  - The run that points the launchers at another release leaves the former one in place, for programs that have just
-    started from it. The next run removes it, with whatever else lies there, and reports a change. A release that a
-    program still runs from, such as an open boot window, stays until that program has ended.
-  - Where systemd could not be told to read its units again, the next run tells it.
-  - Nothing is started. The volumes are opened at the next boot.
+  - Each release of the code has its own directory in C(/usr/lib/edgesec). The launchers switch to it when it is
+    complete. A power cut at any point leaves launchers that run the old code or the new code.
+  - The run that switches the launchers keeps the previous release, for programs that have just started from it. The
+    next run removes it, with everything else in that directory, and reports a change. A release from which a program
+    still runs, such as an open boot window, stays until that program has ended.
+  - If systemd could not reload its units, the next run makes it do so.
+  - Starts nothing. The volumes are opened at the next boot.
 author:
   - "The edgesec.hardening contributors (@edgesec)"
 extends_documentation_fragment:
@@ -49,7 +49,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: Paths that are to be written, or were written.
+  description: Paths that were written. In check mode, those that would be.
   returned: success
   type: list
   elements: str

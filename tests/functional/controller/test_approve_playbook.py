@@ -121,7 +121,7 @@ def test_where_nothing_is_sealed_there_is_nothing_to_approve(device: Device) -> 
     subprocess.run([*device.within, "rm", "/etc/edgesec/tpm/data.json"], check=True)
     refused = device.play("approve")
     assert refused.returncode == 2
-    assert "is sealed to the TPM, so there is nothing to approve" in words(refused)
+    assert "is sealed to the TPM, so there is no boot state to approve" in words(refused)
 
 
 def test_a_tpm_that_was_cleared_is_recovered_from(device: Device, tpm: SoftwareTpm) -> None:

@@ -88,5 +88,5 @@ def test_a_refusal_changes_nothing(stock: Stock) -> None:
     prepared = [{"name": "data", "device": stock.device, "prepared_header": "/nowhere"}]
     done = stock.run(tpm_sealing_volumes=prepared)
     assert done.returncode == 2
-    assert "only with tpm_sealing_provider: edgesec" in words(done)
+    assert "Encryption in place needs tpm_sealing_provider: edgesec" in words(done)
     assert (Path(stock.device).read_bytes(), stock.crypttab.read_text()) == (before, THEIRS)
