@@ -187,7 +187,7 @@ def test_who_keeps_a_deleted_file_open_is_named_and_waited_for(device: Device) -
     reader = device.start(f"echo x >{device.boot}/old; exec 7<{device.boot}/old; rm {device.boot}/old")
     refused = device.call("close")
     assert refused.returncode == 4
-    assert f"sh (pid {reader.pid}) keeps {device.boot}/old open, which was deleted" in refused.stderr
+    assert f"sh (pid {reader.pid}) keeps the deleted file {device.boot}/old open" in refused.stderr
     reader.communicate("")
     wait_until(device.are_closed)
 

@@ -77,7 +77,7 @@ def test_the_first_cause_is_told_with_what_could_not_be_put_back() -> None:
     error = Refused("/dev/x", "it is too full", "Free some space")
     assert cause(error, []) is error
     assert str(cause(error, ["/data: busy"])) == (
-        "/dev/x: it is too full; going back failed too: /data: busy. Free some space."
+        "/dev/x: it is too full; rolling back also failed: /data: busy. Free some space."
     )
     assert str(cause(error, [], "all is as it was")) == "/dev/x: it is too full; all is as it was. Free some space."
 
@@ -210,7 +210,7 @@ def test_each_file_of_a_declaration_is_put_back(tmp_path: Path, monkeypatch: pyt
     ]
     plan = permissions.look(permissions.declare(files))
     monkeypatch.setattr(permissions, "_apply", breaks)
-    with pytest.raises(EdgesecError, match=r"d: broke; going back failed too: .*b: broke"):
+    with pytest.raises(EdgesecError, match=r"d: broke; rolling back also failed: .*b: broke"):
         plan.apply()
     assert [oct(path.stat().st_mode & 0o777) for path in paths] == ["0o644", "0o600", "0o644", "0o644"]
 
