@@ -94,7 +94,7 @@ def overwrite(path: str, begin: int, end: int) -> None:
 
 
 @contextmanager
-def alone(device: str) -> Iterator[None]:
+def opened_exclusively(device: str) -> Iterator[None]:
     """Hold a device open exclusively (O_EXCL): nobody can mount, map or swap to it meanwhile. Files always succeed.
 
     :raises Refused: the device is in use.

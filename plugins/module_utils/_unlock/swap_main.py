@@ -19,7 +19,7 @@ import sys
 import time
 
 from .._base.errors import EdgesecError, Malformed, Refused
-from .._base.files import alone, overwrite
+from .._base.files import opened_exclusively, overwrite
 from .._base.roll_back import Step, cause, go_back
 from .._base.tools import run
 from .._disk.blank import sample
@@ -102,7 +102,7 @@ def wipe(device: str, end: int) -> None:
     :raises Refused: the device holds anything else, or is in use.
     :raises EdgesecError: the device does not keep the zeros.
     """
-    with alone(device):
+    with opened_exclusively(device):
         require_swap_or_blank(device)
         with open(device, "r+b", buffering=0) as file:
             os.pwrite(file.fileno(), WIPING, 0)
