@@ -33,7 +33,7 @@ class KeyFile(NamedTuple):
         return f"/dev/disk/by-uuid/{self.file_system}"
 
     def to_json(self) -> dict[str, Any]:
-        """As C(cryptsetup token import) takes it."""
+        """The JSON object for C(cryptsetup token import)."""
         return {
             "type": TYPE,
             "keyslots": [self.keyslot],
