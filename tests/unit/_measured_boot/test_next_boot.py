@@ -219,7 +219,7 @@ def test_another_command_line_is_predicted_as_it_will_be_measured(device: Device
 def test_a_grub_cfg_whose_former_content_cannot_be_told_is_named(device: Device) -> None:
     this = device.boot()
     device.files["/boot/grub/grub.cfg"] = grub_cfg(OLD).replace("insmod all_video", "insmod efi_gop").encode()
-    with pytest.raises(Refused, match=r"/boot/grub/grub\.cfg.*what it was then is not known"):
+    with pytest.raises(Refused, match=r"/boot/grub/grub\.cfg.*its contents at that time are not known"):
         device.look(this)
 
 
