@@ -68,7 +68,7 @@ def open_window(holder: Holder) -> tuple[str, ...]:
         try:
             _require_watcher(state.watcher)
         except EdgesecError as error:
-            raise cause(error, go_back([Step("boot window", lambda: settle(before))])) from None
+            raise cause(error, go_back([Step("boot window", lambda: close_if_unheld(before))])) from None
         failures = [failure for each in state.opened for failure in _try(_make_writable, each)]
         paths = tuple(each.path for each in state.opened)
         syslog.syslog(syslog.LOG_INFO, f"{', '.join(paths)} made writable: {holder.described(now())}")
@@ -87,7 +87,7 @@ def close_window(ends: Callable[[Holder], bool]) -> Optional[State]:
     """
     with _locked():
         state = load()
-        left = settle(state._replace(holders=tuple(each for each in state.holders if not ends(each))))
+        left = close_if_unheld(state._replace(holders=tuple(each for each in state.holders if not ends(each))))
         if left is not None:
             _require_watcher(left.watcher)
     wake()
@@ -110,7 +110,7 @@ def watched(me: Process) -> Optional[State]:
         state = load()
         if state.watcher is not None and state.watcher != me and state.watcher.is_alive():
             return None
-        return settle(state._replace(watcher=me))
+        return close_if_unheld(state._replace(watcher=me))
 
 
 def governed() -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def save(state: State) -> None:
     write_atomic(f"/{STATE}", state.text().encode("utf-8", "surrogateescape"), 0o600, os.geteuid(), os.getegid())
 
 
-def settle(state: State) -> Optional[State]:
+def close_if_unheld(state: State) -> Optional[State]:
     """Close the window if nobody holds it, and write the journal. The caller holds the lock.
 
     :returns: the state of the window, or None if it is closed.

@@ -163,7 +163,7 @@ def test_a_worthless_undo_file_is_told_and_passed_over(content: bytes, image: Pa
     path.write_bytes(content)
     before = image.read_bytes()
     assert encrypt_in_place.clear_up(Volume("data", str(image))) == (
-        f"{path} had nothing recorded that could be put back, and was removed"
+        f"{path} recorded nothing to put back, and was removed"
     )
     assert not path.exists()
     assert image.read_bytes() == before
