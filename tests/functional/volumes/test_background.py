@@ -56,7 +56,7 @@ def test_one_at_a_time() -> None:
     with only_one("encrypt-data"):
         assert is_running("encrypt-data")
         assert not is_running("encrypt-other")
-        with pytest.raises(Refused, match="worked on already"), only_one("encrypt-data"):
+        with pytest.raises(Refused, match="already running"), only_one("encrypt-data"):
             pass
         assert is_running("encrypt-data")
     assert not is_running("encrypt-data")

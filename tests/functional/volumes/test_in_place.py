@@ -281,7 +281,7 @@ def test_a_start_that_is_not_the_one_that_was_moved(shrunk: Path, header: Path) 
         file.seek(MIB)
         file.write(b"written by somebody else")
     before = digest(shrunk)
-    with pytest.raises(EdgesecError, match="not the same"):
+    with pytest.raises(EdgesecError, match="differs from it"):
         place_header(str(shrunk), header.read_bytes(), SIZE - SHIFT)
     assert digest(shrunk) == before
 

@@ -184,7 +184,7 @@ def test_an_undo_file_stays_until_the_start_of_its_device_is_back(image: Path) -
     path.write_bytes(b"E2UNDO02".ljust(2048, b"\1"))
     with image.open("r+b") as file:
         file.write(b"EDGESEC: the start of this device was moved, see edgesec.hardening\n{}")
-    with pytest.raises(Refused, match="not put back yet"):
+    with pytest.raises(Refused, match="not been put back yet"):
         shrink.undo_shrink("data", str(image))
     assert path.exists()
 
