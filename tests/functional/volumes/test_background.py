@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 WORK = "import sys, time; key = sys.stdin.read(); time.sleep(1); open(sys.argv[1], 'w').write(key)"
 BEGIN = """
 import sys
-from ansible_collections.edgesec.hardening.plugins.module_utils import background
+from ansible_collections.edgesec.hardening.plugins.module_utils._base import background
 background.WORK_DIRECTORY = sys.argv[1]
 background._daemon([sys.executable, "-c", sys.argv[2], sys.argv[3]], b"a secret")
 """
