@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: boot_console
 short_description: Close what the console gives to whoever stands before the device
@@ -106,7 +108,8 @@ import re
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot.close_console import KEEP, Wanted, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.boot import collect
 
@@ -133,6 +136,15 @@ def wanted_of(params: dict[str, object]) -> Wanted:
     )
 
 
+def run(module: AnsibleModule) -> dict[str, Any]:
+    editors = collect("/", module.params["boot_paths"])["console"]["editors"]
+    loaders = [each["path"] for each in editors if each["loader"] == "systemd-boot"]
+    plan = look(wanted_of(module.params), loaders)
+    if plan.changed and not module.check_mode:
+        plan.apply()
+    return {"changed": plan.changed, "steps": plan.words, "diff": plan.diff()}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -148,15 +160,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        editors = collect("/", module.params["boot_paths"])["console"]["editors"]
-        loaders = [each["path"] for each in editors if each["loader"] == "systemd-boot"]
-        plan = look(wanted_of(module.params), loaders)
-        if plan.changed and not module.check_mode:
-            plan.apply()
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=plan.changed, steps=plan.words, diff=plan.diff())
+    run_module(module, run)
 
 
 if __name__ == "__main__":

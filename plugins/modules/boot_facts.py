@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: boot_facts
 short_description: Observe how a device boots
@@ -358,8 +360,12 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT, ROOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.boot import collect
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {"ansible_facts": {"edgesec_boot": collect(module.params["root"], module.params["boot_paths"])}}
 
 
 def main() -> None:
@@ -370,11 +376,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(module.params["root"], module.params["boot_paths"])
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts={"edgesec_boot": observed})
+    run_module(module, run)
 
 
 if __name__ == "__main__":

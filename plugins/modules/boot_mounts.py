@@ -127,7 +127,7 @@ boot_separate:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.tree import json_clean
 from ansible_collections.edgesec.hardening.plugins.module_utils._boot.mounts import RESTRICTIONS, look
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.boot_write_protection import (
@@ -171,11 +171,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except EdgesecError as error:
-        module.fail_json(msg=json_clean(str(error)))
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: boot_window
 short_description: Let package managers write to read-only boot file systems
@@ -74,8 +76,20 @@ files:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import BOOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.boot_window import look
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    plan = look(module.params["paths"] if module.params["state"] == "present" else [])
+    if not module.check_mode:
+        plan.apply()
+    return {
+        "changed": plan.changed,
+        "paths": list(plan.governed),
+        "files": [change.path for change in (*plan.changes, *plan.removed)],
+        "diff": plan.diff(),
+    }
 
 
 def main() -> None:
@@ -86,18 +100,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        plan = look(module.params["paths"] if module.params["state"] == "present" else [])
-        if not module.check_mode:
-            plan.apply()
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=plan.changed,
-        paths=list(plan.governed),
-        files=[change.path for change in (*plan.changes, *plan.removed)],
-        diff=plan.diff(),
-    )
+    run_module(module, run)
 
 
 if __name__ == "__main__":

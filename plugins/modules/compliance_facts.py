@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: compliance_facts
 short_description: Observe everything of a device that controls are judged by
@@ -105,7 +107,11 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.argumen
     VOLUMES,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.every_area import collect
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {"ansible_facts": collect(module.params)}
 
 
 def main() -> None:
@@ -124,11 +130,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(module.params)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts=observed)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: credential_facts
 short_description: Observe the files that hold credentials, and find those that nobody declared
@@ -243,8 +245,21 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.argumen
     search_of,
     wanted_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.credentials import collect
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {
+        "ansible_facts": {
+            "edgesec_credentials": collect(
+                module.params["root"],
+                files_of(module.params["credential_files"]),
+                search_of(module.params["discover"]),
+                [wanted_of(each) for each in module.params["sealed"]],
+            )
+        }
+    }
 
 
 def main() -> None:
@@ -257,16 +272,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(
-            module.params["root"],
-            files_of(module.params["credential_files"]),
-            search_of(module.params["discover"]),
-            [wanted_of(each) for each in module.params["sealed"]],
-        )
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts={"edgesec_credentials": observed})
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: encrypted_swap
 short_description: Encrypt swap with a random key at each boot
@@ -62,19 +64,20 @@ steps:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import SWAP, swap_of
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.swap import look
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    state = look(swap_of(module.params))
+    if not module.check_mode:
+        state.apply()
+    return {"changed": bool(state.steps), "steps": state.steps, "diff": state.diff}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SWAP["options"], supports_check_mode=True)
-    try:
-        state = look(swap_of(module.params))
-        if not module.check_mode:
-            state.apply()
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(state.steps), steps=state.steps, diff=state.diff)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.argumen
     volume_of,
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Refused
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.tools import require_tool
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks.libcryptsetup import PERSISTENT_FLAGS
@@ -261,11 +262,7 @@ def main() -> None:
         mutually_exclusive=[("adopt_key_file", "adopt_passphrase")],
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: memory_mount
 short_description: Keep a directory for temporary files in memory
@@ -61,8 +63,17 @@ waits:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.memory_mount import look
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    state = look(module.params["path"], module.params["size"])
+    if state.waits:
+        module.warn(state.waits)
+    if not module.check_mode:
+        state.apply()
+    return {"changed": bool(state.steps), "steps": state.steps, "waits": state.waits, "diff": state.diff}
 
 
 def main() -> None:
@@ -70,15 +81,7 @@ def main() -> None:
         argument_spec={"path": {"type": "path", "required": True}, "size": {"type": "str", "default": "25%"}},
         supports_check_mode=True,
     )
-    try:
-        state = look(module.params["path"], module.params["size"])
-        if state.waits:
-            module.warn(state.waits)
-        if not module.check_mode:
-            state.apply()
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(state.steps), steps=state.steps, waits=state.waits, diff=state.diff)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

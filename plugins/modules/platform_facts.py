@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: platform_facts
 short_description: Observe the platform of a device
@@ -161,8 +163,12 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import ROOT
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.platform import collect
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {"ansible_facts": {"edgesec_platform": collect(module.params["root"])}}
 
 
 def main() -> None:
@@ -172,11 +178,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(module.params["root"])
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts={"edgesec_platform": observed})
+    run_module(module, run)
 
 
 if __name__ == "__main__":

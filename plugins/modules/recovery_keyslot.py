@@ -94,7 +94,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._keys.recovery import look, rotate, test
 from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.enrolment import announce_change
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import encoded_backup
@@ -138,11 +138,7 @@ def main() -> None:
     )
     if module.params["state"] == "rotated" and module.params["recovery_key"] and not module.params["next_recovery_key"]:
         module.fail_json(msg="next_recovery_key is missing. The controller makes it: call this module by its action.")
-    try:
-        result = run(module)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: storage_facts
 short_description: Observe the volumes of a device
@@ -197,7 +199,6 @@ ansible_facts:
                 options: {type: list, elements: str, description: "Options."}
                 opens_it: {type: bool, description: "Whether it opens this device."}
                 early: {type: bool, description: "Whether the initramfs reads it."}
-            recovery_escrowed: {type: bool, description: "Always V(none), as only the controller knows."}
             reason: {type: str, description: "Why something could not be determined."}
             source: {type: list, elements: str, description: "Where it was read."}
         crypttab:
@@ -299,8 +300,18 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.argumen
     swaps_of,
     volumes_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.storage import collect
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {
+        "ansible_facts": {
+            "edgesec_storage": collect(
+                module.params["root"], volumes_of(module.params["volumes"]), swaps_of(module.params["swap"])
+            )
+        }
+    }
 
 
 def main() -> None:
@@ -312,11 +323,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(module.params["root"], volumes_of(module.params["volumes"]), swaps_of(module.params["swap"]))
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts={"edgesec_storage": observed})
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.arguments import volume_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.keyed_arguments import KEYED_VOLUME
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._keys.key_file import KeyToken, apply, look, preview
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks.on_device import has_header
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import encoded_backup
@@ -134,11 +134,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

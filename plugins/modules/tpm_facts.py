@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: tpm_facts
 short_description: Observe the TPM of a device and what is sealed to it
@@ -194,8 +196,16 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.argumen
     VOLUMES,
     volumes_of,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
 from ansible_collections.edgesec.hardening.plugins.module_utils._facts.tpm import collect
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    return {
+        "ansible_facts": {
+            "edgesec_tpm": collect(module.params["root"], volumes_of(module.params["volumes"]), module.params["tcti"])
+        }
+    }
 
 
 def main() -> None:
@@ -207,11 +217,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        observed = collect(module.params["root"], volumes_of(module.params["volumes"]), module.params["tcti"])
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(ansible_facts={"edgesec_tpm": observed})
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 module: unlock_service
 short_description: Install the unlocker, and have it open volumes at boot
@@ -56,8 +58,20 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
+from ansible_collections.edgesec.hardening.plugins.module_utils._ansible.run import run_module
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.places import unlock_unit_of
 from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.install import install, missing
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    changes = missing("/", [unlock_unit_of(name) for name in module.params["volumes"]])
+    if not module.check_mode:
+        install("/", changes)
+    return {
+        "changed": bool(changes),
+        "files": [change.path for change in changes],
+        "diff": [change.diff for change in changes],
+    }
 
 
 def main() -> None:
@@ -65,17 +79,7 @@ def main() -> None:
         argument_spec={"volumes": {"type": "list", "elements": "str", "required": True}},
         supports_check_mode=True,
     )
-    try:
-        changes = missing("/", [f"edgesec-unlock@{name}.service" for name in module.params["volumes"]])
-        if not module.check_mode:
-            install("/", changes)
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=bool(changes),
-        files=[change.path for change in changes],
-        diff=[change.diff for change in changes],
-    )
+    run_module(module, run)
 
 
 if __name__ == "__main__":

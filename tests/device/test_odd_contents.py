@@ -28,7 +28,7 @@ BLANK = "blank"
 # What an operator may have written beside a device that holds something else than he thinks.
 ASKED = (
     {"on_existing_data": "refuse", "consent": ""},
-    {"on_existing_data": "erase", "consent": OLD},
+    {"on_existing_data": "erase", "consent": OLD.replace("0", "1")},
     {"on_existing_data": "erase", "consent": "data"},
     {"on_existing_data": "encrypt_in_place", "consent": "data"},
     {"on_existing_data": "adopt", "consent": "data"},

@@ -239,7 +239,6 @@ BEFORE: dict[str, Any] = {
                 "mount": None,
                 "fstab": None,
                 "crypttab": [],
-                "recovery_escrowed": None,
                 "reason": None,
             }
         ],

@@ -37,7 +37,7 @@ ROLE = """\
 # Reads a token in a process of its own, as the modules do.
 LOOK = """\
 import json, sys
-from ansible_collections.edgesec.hardening.plugins.module_utils import _cryptoki as p11, _element as element
+from ansible_collections.edgesec.hardening.plugins.module_utils._identity import key_pair as element, pkcs11 as p11
 place = element.Place(*json.loads(sys.argv[1]))
 with element.opened(place) as library:
     with library.session(element.token_named(library, place), sys.argv[2].encode()) as session:

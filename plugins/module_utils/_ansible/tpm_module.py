@@ -13,9 +13,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._base.errors import EdgesecError
 from .._base.files import memory_directory
 from .._tpm.tools import RESOURCE_MANAGER, Tpm2
+from .run import run_module
 
 TCTI = {"type": "str", "default": RESOURCE_MANAGER}
 
@@ -25,9 +25,9 @@ def run_with_tpm(module: AnsibleModule, work: Callable[[AnsibleModule, Tpm2], di
 
     What tpm2-tools keep between two calls is kept in memory, where the device has a place for that.
     """
-    try:
+
+    def with_tpm(module: AnsibleModule) -> dict[str, Any]:
         with memory_directory() as directory:
-            result = work(module, Tpm2(module.params["tcti"], directory))
-    except EdgesecError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+            return work(module, Tpm2(module.params["tcti"], directory))
+
+    run_module(module, with_tpm)

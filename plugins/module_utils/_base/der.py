@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from .errors import Malformed
 
-INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, CONTEXT_0, CONTEXT_1 = 0x02, 0x03, 0x04, 0x06, 0x30, 0xA0, 0xA1
+INTEGER, BIT_STRING, OCTET_STRING, OID = 0x02, 0x03, 0x04, 0x06
+SEQUENCE, SET, CONTEXT_0, CONTEXT_1 = 0x30, 0x31, 0xA0, 0xA1
 
 
 class Value(NamedTuple):

@@ -167,15 +167,15 @@ class _Walk:
             if counts["files"] >= most or clock() > deadline:
                 raise _Stop
             counts["files"] += 1
+            path = prefix + name
             _stem, dot, end = name.rpartition(".")
             if dot and end.lower() in unopened:
                 counts["by_name"] += 1
-                continue
-            path = prefix + name
-            try:
-                self._look(level, name, path)
-            except OSError as error:
-                self._cannot_read(path, error)
+            else:
+                try:
+                    self._look(level, name, path)
+                except OSError as error:
+                    self._cannot_read(path, error)
             self.last = path
         return None
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Callable, NamedTuple, Optional
 
+from .._base.der import SEQUENCE
 from .encodings import Layers, from_utf_16, has_run, utf_16
 from .jwk import JWK_MARKER
 from .key_formats import BINARY_BEGINS, BINARY_MAGICS, KEY_MARKERS, MAYBE_BINARY, binary_key, keys_in
@@ -108,7 +109,8 @@ def may_hold_secrets(path: str, data: bytes) -> bool:
     :param data: of a text all of it; of a binary file the beginning is enough.
     """
     if is_binary(data):
-        if (data[0] in _FIRST_BYTES and data.startswith(BINARY_BEGINS)) or _SYSTEMD_KEY[0] in path:
+        begins = data[0] in _FIRST_BYTES and data.startswith(BINARY_BEGINS) and not _outgrows_der(data)
+        if begins or _SYSTEMD_KEY[0] in path:
             return True
         as_text = text_reader(data)
         return as_text is not None and may_hold_secrets(path, as_text(data))
@@ -120,6 +122,11 @@ def may_hold_secrets(path: str, data: bytes) -> bool:
     if name.endswith(_WITH_TOKENS) and holds_any(_MARKERS_OF_TOKENS, data):
         return True
     return _NAMES.search(name) is not None or "/wireguard/" in path or "/openvpn/" in path
+
+
+def _outgrows_der(data: bytes) -> bool:
+    """Whether the data goes on long after the SEQUENCE that it would be in DER: an initramfs (cpio), and no key."""
+    return data[0] == SEQUENCE and data[1] < 0x80 and len(data) > HEAD
 
 
 def _is_marked(text: bytes) -> bool:

@@ -17,18 +17,15 @@ import os
 from typing import Any, NamedTuple, Optional
 
 from .._base.errors import Malformed
+from .cipher import ADIANTUM, ADIANTUM_20, AES_XTS, KEYSLOT_CIPHER
 from .copies import read_copies
 from .header import Header, fingerprint
 from .reencryption import ENCRYPT, REENCRYPT, is_under_way, when_finished
 from .schema import shape_violations
 from .slots import BOOT_SLOTS, RECOVERY_SLOT
 
-KEYSLOT_CIPHERS = ("aes-xts-plain64",)
-_KEY_SIZES = {
-    "aes-xts-plain64": (32, 64),
-    "xchacha12,aes-adiantum-plain64": (32,),
-    "xchacha20,aes-adiantum-plain64": (32,),
-}
+# Sizes of the volume key, in bytes.
+_KEY_SIZES = {AES_XTS: (32, 64), ADIANTUM: (32,), ADIANTUM_20: (32,)}
 _PBKDF2_ITERATIONS = (1000, 10_000_000)
 # Memory in KiB. On a board with little memory, cryptsetup's benchmark chooses more passes instead. So the bound is on
 # the cost (passes times KiB): at most twenty passes over 1 GiB.
@@ -220,7 +217,7 @@ def _keyslot(slot: dict[str, Any], cipher: str) -> list[str]:
     wanted = (
         ("key size", slot["key_size"], _KEY_SIZES.get(cipher, (32, 64))),
         ("area type", area["type"], ("raw",)),
-        ("area cipher", area["encryption"], KEYSLOT_CIPHERS),
+        ("area cipher", area["encryption"], (KEYSLOT_CIPHER,)),
         ("area key size", area["key_size"], (32, 64)),
         ("splitter", (splitter["type"], splitter["stripes"], splitter["hash"]), _SPLITTERS),
     )

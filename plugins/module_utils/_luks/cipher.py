@@ -12,9 +12,13 @@ from typing import Optional
 
 from .._base.tree import read_text
 
+AES_XTS = "aes-xts-plain64"
+ADIANTUM, ADIANTUM_20 = "xchacha12,aes-adiantum-plain64", "xchacha20,aes-adiantum-plain64"
+# Of every keyslot area, whatever the data has.
+KEYSLOT_CIPHER, KEYSLOT_KEY_BITS = AES_XTS, 512
 # Cipher and volume key size in bits: with AES instructions, and without (Adiantum is five times faster there).
-_WITH_AES = ("aes-xts-plain64", 512)
-_WITHOUT_AES = ("xchacha12,aes-adiantum-plain64", 256)
+_WITH_AES = (AES_XTS, 512)
+_WITHOUT_AES = (ADIANTUM, 256)
 
 
 def cipher_for_this_processor() -> tuple[str, int]:

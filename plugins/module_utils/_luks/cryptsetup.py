@@ -14,10 +14,12 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from .._base.tools import WAIT_SECONDS, Argument, Secret, run
+from .cipher import KEYSLOT_CIPHER, KEYSLOT_KEY_BITS
 
 # Both kinds of key are 256 random bits, and no key derivation makes those stronger. So use the minimum that LUKS2
 # allows: even the smallest board opens its volume at once.
 _CHEAP_PBKDF = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--hash", "sha256")
+_KEYSLOT_AREA = ("--keyslot-cipher", KEYSLOT_CIPHER, "--keyslot-key-size", str(KEYSLOT_KEY_BITS))
 # Room for tokens with many approvals; the default JSON area is 12 KiB.
 _METADATA_SIZE = "64k"
 
@@ -59,7 +61,7 @@ def format_device(
         ["cryptsetup", "luksFormat", "--type", "luks2", "--batch-mode", "--uuid", uuid, "--label", label,
          "--subsystem", subsystem, "--cipher", cipher, "--key-size", str(key_bits), "--sector-size", str(sector_size),
          "--luks2-metadata-size", _METADATA_SIZE, *_CHEAP_PBKDF,
-         "--keyslot-cipher", "aes-xts-plain64", "--keyslot-key-size", "512",
+         *_KEYSLOT_AREA,
          "--key-slot", "0", "--key-file", "-", *elsewhere, *offset, device],
         stdin=key, timeout=_TIMEOUT,
     )
@@ -114,7 +116,7 @@ def add_key(device: str, existing: bytes, new: bytes, *, slot: str, derivation: 
     # fmt: off
     run(
         ["cryptsetup", "luksAddKey", "--batch-mode", "--key-slot", slot, *derivation,
-         "--keyslot-cipher", "aes-xts-plain64", "--keyslot-key-size", "512",
+         *_KEYSLOT_AREA,
          "--key-file", "-", device, Secret(new)],
         stdin=existing, timeout=_TIMEOUT,
     )

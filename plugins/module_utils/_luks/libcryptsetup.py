@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from .._base.errors import ToolFailed, ToolMissing
+from .cipher import KEYSLOT_CIPHER, KEYSLOT_KEY_BITS
 
 _LIBRARY = "libcryptsetup.so.12"
 _SECTOR = 512
@@ -29,7 +30,6 @@ _FORWARD, _BACKWARD = 0, 1
 _INITIALIZE_ONLY, _MOVE_FIRST_SEGMENT = 1 << 0, 1 << 1
 _NO_SEGMENT, _DIGEST_REUSE = 1 << 0, 1 << 2
 _NO_BENCHMARK = 1 << 1
-_KEYSLOT_CIPHER, _KEYSLOT_KEY_BYTES = b"aes-xts-plain64", 64
 _FOR_ACTIVATION = 0
 _ANY_PCRS = 0xFFFFFFFF
 # The flags that a LUKS2 header can hold, by their names in it.
@@ -143,7 +143,7 @@ def add_next_volume_key(device: str, keys: Mapping[str, bytes]) -> None:
     """
     with _loaded(device, device) as (library, context, require):
         require("crypt_set_pbkdf_type", context, ctypes.byref(_CHEAP_PBKDF))
-        require("crypt_keyslot_set_encryption", context, _KEYSLOT_CIPHER, _KEYSLOT_KEY_BYTES)
+        require("crypt_keyslot_set_encryption", context, KEYSLOT_CIPHER.encode(), KEYSLOT_KEY_BITS // 8)
         size = ctypes.c_size_t(library.crypt_get_volume_key_size(context))
         volume_key = ctypes.create_string_buffer(size.value)
         (first, key), *others = ((int(slot), key) for slot, key in keys.items())

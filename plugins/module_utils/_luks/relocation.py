@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from .._base.errors import EdgesecError, Malformed
+from .._disk.relocation_note import RELOCATION_MAGIC, is_interrupted
 from .header import HEADER_BYTES, read_header
 
-_MAGIC = b"EDGESEC: the start of this device was moved, see edgesec.hardening\n"
 # One sector, which a disk writes as a whole or not at all.
 _NOTE_BYTES = 512
 # File systems have their superblocks here. Cleared, so that a half-replaced start is not taken for a file system.
@@ -44,16 +44,10 @@ def place_header(device: str, header: bytes, moved_at: int) -> None:
         if start != copy:
             raise EdgesecError(device, "the copy of its start differs from it", "Nothing was changed. Run again")
         note = json.dumps({"at": moved_at, "bytes": len(header), "sha256": copy}).encode()
-        _write(descriptor, 0, (_MAGIC + note).ljust(_NOTE_BYTES, b"\0"))
+        _write(descriptor, 0, (RELOCATION_MAGIC + note).ljust(_NOTE_BYTES, b"\0"))
         _write(descriptor, _NOTE_BYTES, bytes(_SUPERBLOCKS - _NOTE_BYTES))
         for begin, end in ((2 * header_size, len(header)), (header_size, 2 * header_size), (0, header_size)):
             _write(descriptor, begin, header[begin:end])
-
-
-def is_interrupted(device: str) -> bool:
-    """Whether the device starts with the marker of an interrupted header relocation."""
-    with open(device, "rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def put_back(device: str) -> bool:
@@ -77,7 +71,7 @@ def put_back(device: str) -> bool:
 
 def _note(device: str, data: bytes) -> tuple[int, int, str]:
     try:
-        note = json.loads(data[len(_MAGIC) :].rstrip(b"\0"))
+        note = json.loads(data[len(RELOCATION_MAGIC) :].rstrip(b"\0"))
         return int(note["at"]), int(note["bytes"]), str(note["sha256"])
     except (ValueError, KeyError, TypeError):
         raise Malformed(device, "the marker that says where its start was copied to is damaged") from None

@@ -14,12 +14,12 @@ from typing import Any, Optional
 from .._base.errors import EdgesecError
 from .._disk.blank import sample
 from .._disk.block_devices import Block
+from .._disk.relocation_note import is_interrupted
+from .._disk.shrink import file_system_of
 from .._disk.signatures import Contents, Signature, probe
 from .._luks.header import Header
 from .._luks.on_device import Found, describe, is_unfinished, look_for_header
-from .._luks.relocation import is_interrupted
 from .._mount_tables.named import named_by
-from .._unlock.shrink import file_system_of
 from .unlocking import key_file_facts
 
 LUKS = "crypto_LUKS"

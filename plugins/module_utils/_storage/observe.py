@@ -157,7 +157,6 @@ def _volume(device: _Device, volume: Volume) -> dict[str, Any]:
         "mount": _mount_at(device, volume.mount),
         "fstab": fstab_facts(device.fstab, volume.mount, partial(resolve, device.root)),
         "crypttab": [],
-        "recovery_escrowed": None,
         "reason": None,
         "source": [volume.device],
     }

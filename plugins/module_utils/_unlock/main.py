@@ -24,6 +24,7 @@ from contextlib import contextmanager
 
 from .._base.errors import EdgesecError, Malformed, ToolFailed, UnlockError
 from .._base.places import OUTCOME_DIRECTORY, RUN_DIRECTORY, mapper_of
+from .._disk.shrink import file_system_of, undo_shrink
 from .._luks import cryptsetup
 from .._luks.allow_list import check
 from .._luks.copies import write_copies
@@ -38,7 +39,6 @@ from .enrolment import Enrolment, enrolled_names, read_enrolment
 from .key_source import Source, source_of
 from .outcome import Outcome, read_outcome, record
 from .resume import start_at_boot
-from .shrink import file_system_of, undo_shrink
 from .unit import unit_enabled, unit_masked
 
 _WAIT_SECONDS = 30.0

@@ -30,6 +30,7 @@ from .._base.roll_back import Step, cause, go_back
 from .._base.tools import WAIT_SECONDS, run
 from .._disk.mountinfo import Mount, read_mounts
 from .._disk.open_for_writing import mounted_by, users_of
+from .._disk.shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
 from .._disk.superblock import FileSystem
 from .._luks import cryptsetup
 from .._luks.cipher import cipher_for_this_processor
@@ -42,7 +43,6 @@ from .._mount_tables.write import FSTAB, put_in_place, read_fstab
 from .._storage.volume import Volume, label_of
 from .._unlock.enrolment import BY_CONTROLLER
 from .._unlock.resume import DONE, FAILED, PREPARING, Report, finish, report, work_of
-from .._unlock.shrink import file_system_of, forget_undo, require_shrinkable, shrink, undo_shrink
 from .make import header_backup, require_recovery
 from .mount import GUARD, Mounting, look
 

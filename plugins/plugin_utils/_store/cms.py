@@ -8,9 +8,16 @@
 
 from __future__ import annotations
 
+from ansible_collections.edgesec.hardening.plugins.module_utils._base.der import (
+    CONTEXT_0,
+    INTEGER,
+    SEQUENCE,
+    SET,
+    Field,
+    encode,
+    sequence,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import Malformed
-
-_SEQUENCE, _SET, _INTEGER, _CONTEXT_0 = 0x30, 0x31, 0x02, 0xA0
 
 # Issuer, as DER, and serial number of a certificate: what an envelope names a recipient by.
 Recipient = tuple[bytes, int]
@@ -21,59 +28,30 @@ def recipients(envelope: bytes) -> set[Recipient]:
 
     :raises Malformed: it is no such envelope, or has a recipient that is not named by issuer and serial number.
     """
-    content_info = _only(_elements(envelope), _SEQUENCE)
-    content = _first(_elements(content_info), _CONTEXT_0)
-    enveloped = _only(_elements(content), _SEQUENCE)
-    infos = _first(_elements(enveloped), _SET)
-    return {_recipient(_elements(info)) for _tag, info in _elements(infos)}
+    try:
+        content = _first(sequence(envelope), CONTEXT_0)
+        (enveloped,) = _inside(content)
+        infos = _first(_inside(enveloped), SET)
+        return {_recipient(info) for info in _inside(infos)}
+    except (Malformed, ValueError):
+        raise Malformed(
+            "the envelope", "is no CMS EnvelopedData in DER", "Restore it from the backup of the store"
+        ) from None
 
 
-def _recipient(info: list[tuple[int, bytes]]) -> Recipient:
-    named = _elements(_first(info, _SEQUENCE))
-    if [tag for tag, _content in named] != [_SEQUENCE, _INTEGER]:
-        raise _malformed()
-    (_tag, issuer), (_tag, serial) = named
-    return _encoded(_SEQUENCE, issuer), int.from_bytes(serial, "big", signed=True)
+def _recipient(info: Field) -> Recipient:
+    issuer, serial = _inside(_first(_inside(info), SEQUENCE))
+    if (issuer.tag, serial.tag) != (SEQUENCE, INTEGER):
+        raise Malformed("the recipient", "is not named by issuer and serial number")
+    return encode(SEQUENCE, issuer.content), int.from_bytes(serial.content, "big", signed=True)
 
 
-def _elements(data: bytes) -> list[tuple[int, bytes]]:
-    """The elements that stand one after the other: tag and content of each."""
-    found = []
-    while data:
-        if len(data) < 2:
-            raise _malformed()
-        tag, length, begin = data[0], data[1], 2
-        if length & 0x80:
-            begin += length & 0x7F
-            length = int.from_bytes(data[2:begin], "big")
-        # No length at all is the indefinite form, which DER does not have.
-        if (begin == 2 and data[1] & 0x80) or len(data) < begin + length:
-            raise _malformed()
-        found.append((tag, data[begin : begin + length]))
-        data = data[begin + length :]
-    return found
+def _inside(field: Field) -> list[Field]:
+    return sequence(encode(SEQUENCE, field.content))
 
 
-def _encoded(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    if length < 0x80:
-        return bytes([tag, length]) + content
-    size = (length.bit_length() + 7) // 8
-    return bytes([tag, 0x80 | size]) + length.to_bytes(size, "big") + content
-
-
-def _first(elements: list[tuple[int, bytes]], wanted: int) -> bytes:
-    for tag, content in elements:
-        if tag == wanted:
-            return content
-    raise _malformed()
-
-
-def _only(elements: list[tuple[int, bytes]], wanted: int) -> bytes:
-    if len(elements) != 1:
-        raise _malformed()
-    return _first(elements, wanted)
-
-
-def _malformed() -> Malformed:
-    return Malformed("the envelope", "is no CMS EnvelopedData in DER", "Restore it from the backup of the store")
+def _first(fields: list[Field], tag: int) -> Field:
+    for field in fields:
+        if field.tag == tag:
+            return field
+    raise Malformed("the data", f"has no value of type {tag}")

@@ -308,6 +308,14 @@ def test_a_large_file_is_searched_in_pieces(tmp_path: Path) -> None:
     assert found["complete"] is True
 
 
+def test_an_initramfs_begins_like_der_and_is_none(tmp_path: Path) -> None:
+    (tmp_path / "initrd.img-6").write_bytes(b"070701010020E03D000041ED" + bytes(5 << 20))
+    found = search(tmp_path)
+    assert (found["complete"], found["not_looked_at"]["too_large"]) == (True, 0)
+    (tmp_path / "initrd.img-6").write_bytes(("0\n" * 5000).encode("utf-16-le") + KEY.data.decode().encode("utf-16-le"))
+    assert paths(search(tmp_path)) == ["/initrd.img-6"]
+
+
 def test_what_is_too_large_is_named_and_the_search_is_not_complete(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"x\n" * 100_000)
     found = search(tmp_path, max_size=100_000)

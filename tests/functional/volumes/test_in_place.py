@@ -24,6 +24,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError, Malformed, Refused
+from ansible_collections.edgesec.hardening.plugins.module_utils._disk import shrink as _shrink
+from ansible_collections.edgesec.hardening.plugins.module_utils._disk.shrink import (
+    file_system_of,
+    shrink,
+    undo_shrink,
+)
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks import cryptsetup, relocation
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks.allow_list import Pins, pins_of, violations
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks.libcryptsetup import begin_encryption
@@ -35,12 +41,6 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks.reencrypti
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._luks.relocation import place_header, put_back
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage.volume import Volume
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import shrink as _shrink
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.shrink import (
-    file_system_of,
-    shrink,
-    undo_shrink,
-)
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encrypt_in_place, in_place_state
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.encrypt_in_place import Job
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.in_place_state import PREPARE, START, look

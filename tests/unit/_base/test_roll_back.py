@@ -21,9 +21,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.roll_back import Step, cause, go_back
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.tools import SEARCH_PATH
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials import at_rest, permissions
+from ansible_collections.edgesec.hardening.plugins.module_utils._disk import shrink
 from ansible_collections.edgesec.hardening.plugins.module_utils._disk.mountinfo import Mount
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage.volume import Volume
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock import shrink
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume import encrypt_in_place
 
 SOURCES = Path(roll_back.__file__).parents[1]

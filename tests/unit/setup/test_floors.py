@@ -20,8 +20,8 @@ ABSOLUTE = "ansible_collections.edgesec.hardening.plugins."
 FLOORS = {
     "module_utils": (
         ("_base",),
-        ("_disk", "_identity", "_luks", "_tpm"),
-        ("_boot_window", "_measured_boot", "_mount_tables"),
+        ("_disk", "_identity", "_tpm"),
+        ("_boot_window", "_luks", "_measured_boot", "_mount_tables"),
         ("_unlock",),
         ("_storage",),
         ("_boot", "_credentials"),
@@ -94,7 +94,7 @@ def test_the_boot_packages_import_nothing_above_them() -> None:
 
 def test_every_file_of_the_boot_packages_is_sent_with_the_module_that_installs_them() -> None:
     sent: set[tuple[str, ...]] = set()
-    waiting = {("module_utils", "_on_device", "install")}
+    waiting: set[tuple[str, ...]] = {("module_utils", "_on_device", "install")}
     while waiting:
         each = waiting.pop()
         sent.add(each)

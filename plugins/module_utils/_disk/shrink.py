@@ -15,8 +15,8 @@ from .._base.errors import Refused, ToolFailed
 from .._base.files import sync_directory
 from .._base.places import UNDO_DIRECTORY
 from .._base.tools import run
-from .._disk.superblock import SUPERBLOCK_BYTES, FileSystem, read_superblock
-from .._luks.relocation import is_interrupted
+from .relocation_note import is_interrupted
+from .superblock import SUPERBLOCK_BYTES, FileSystem, read_superblock
 
 _HOURS = 24 * 3600.0
 _E2FSCK_CORRECTED = 1
