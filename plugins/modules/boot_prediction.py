@@ -115,7 +115,7 @@ assumptions:
   returned: success
   type: list
   elements: str
-  sample: ["The firmware and its settings stay, and it and any boot manager start the same entry."]
+  sample: ["The firmware and its settings do not change; the firmware and any boot manager start the same entry."]
 kernel:
   description: Release of the kernel that will boot. Empty if no file shows it.
   returned: success

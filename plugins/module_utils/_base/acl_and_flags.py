@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a file has beside owner, group and mode: its access control list (acl(5)) and its flags (ioctl_iflags(2))."""
+"""Read a file's access control list (acl(5)) and its flags (ioctl_iflags(2)); parse modes."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ _MODE = re.compile(r"0[0-7]{3}")
 
 ACL = "system.posix_acl_access"
 IMMUTABLE, APPEND_ONLY = "immutable", "append_only"
-# linux/posix_acl_xattr.h: the version, and after it entries of a tag, permissions and an id.
+# linux/posix_acl_xattr.h: a version, then entries of (tag, permissions, id).
 _VERSION = 2
 _ENTRY = struct.Struct("<HHI")
 _USER, _GROUP, _MASK = 0x02, 0x08, 0x10
 _READ, _WRITE = 4, 2
 _NO_ACL = (errno.ENODATA, errno.ENOTSUP)
 _FLAGS = ((0x10, IMMUTABLE), (0x20, APPEND_ONLY))
-# The direction of an ioctl has three bits on some architectures, two on the others (asm/ioctl.h).
+# Some architectures encode the direction of an ioctl in three bits, the others in two (asm/ioctl.h).
 _READS = 0x40000000 if platform.machine().startswith(("mips", "ppc", "sparc", "alpha", "parisc")) else 0x80000000
 _FS_IOC_GETFLAGS = _READS | struct.calcsize("l") << 16 | ord("f") << 8 | 1
 
 
 def parse_mode(path: str, mode: object) -> int:
-    """The permission bits of a mode such as "0640".
+    """Parse a mode such as "0640" into permission bits.
 
-    :raises Refused: it is written otherwise. An unquoted 0644 is the integer 420 to YAML, and 600 is not 0600.
+    :raises Refused: any other spelling. YAML reads an unquoted 0644 as the integer 420, and 600 is not 0600.
     """
     if not isinstance(mode, str):
-        raise Refused(path, f"its mode is {mode!r}, which is no string", 'Quote the mode in YAML: mode: "0600"')
+        raise Refused(path, f"its mode is {mode!r}, not a string", 'Quote the mode in YAML: mode: "0600"')
     if not _MODE.fullmatch(mode):
-        raise Refused(path, f"its mode {mode!r} is not 0 and three octal digits", 'Write it like mode: "0600"')
+        raise Refused(path, f"its mode {mode!r} is not a 0 and three octal digits", 'Write it like mode: "0600"')
     return int(mode, 8)
 
 
 def read_acl(file: Union[int, str]) -> bytes:
-    """The access control list of a file as the kernel has it; empty where there is none.
+    """Read a file's access control list in the kernel's binary form; empty if it has none.
 
-    :param file: a descriptor, or a path, of which a symbolic link at the end is not followed.
+    :param file: a descriptor, or a path. A symbolic link at the end of the path is not followed.
     :raises OSError: it cannot be read.
     """
     try:
@@ -64,14 +64,14 @@ def read_acl(file: Union[int, str]) -> bytes:
 
 
 def let_in(acl: bytes) -> list[str]:
-    """The users and groups that a list lets read or write the file beside its owner and group, as setfacl names them.
+    """List the further users and groups that an ACL lets read or write the file, spelled as setfacl does.
 
-    :raises Malformed: it is no such list.
+    :raises Malformed: it is not an access control list.
     """
     if not acl:
         return []
     if len(acl) < 4 or (len(acl) - 4) % _ENTRY.size or int.from_bytes(acl[:4], "little") != _VERSION:
-        raise Malformed("the access control list", "is not in the form that is known")
+        raise Malformed("the access control list", "has an unknown format")
     entries = list(_ENTRY.iter_unpack(acl[4:]))
     mask = next((permissions for tag, permissions, _id in entries if tag == _MASK), 7)
     found = []
@@ -83,9 +83,9 @@ def let_in(acl: bytes) -> list[str]:
 
 
 def readers(mode: int, uid: int, gid: int, acl: bytes) -> list[str]:
-    """Who can read a file beside its owner and root: C(group:NAME), C(user:NAME), C(everyone).
+    """List who can read a file besides its owner and root: C(group:NAME), C(user:NAME), C(everyone).
 
-    :raises Malformed: the list is not in the form that is known.
+    :raises Malformed: the ACL has an unknown format.
     """
     found = []
     if mode & 0o040:
@@ -97,7 +97,7 @@ def readers(mode: int, uid: int, gid: int, acl: bytes) -> list[str]:
 
 
 def flags_of(descriptor: int) -> Optional[list[str]]:
-    """The flags of an open file that keep it from being changed; None where the file system has none to tell."""
+    """List the flags that protect an open file from changes; None if the file system does not report flags."""
     value = array.array("l", [0])
     try:
         fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, value, True)
@@ -107,7 +107,7 @@ def flags_of(descriptor: int) -> Optional[list[str]]:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number where there is none."""
+    """The name of a user, or its number if it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -115,7 +115,7 @@ def user_name(uid: int) -> str:
 
 
 def group_name(gid: int) -> str:
-    """The name of a group, or the number where there is none."""
+    """The name of a group, or its number if it has none."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Starting work that outlives the one who asked for it: an SSH session, or the unlocker at boot."""
+"""Start work that outlives its caller (an SSH session, or the unlocker at boot)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .tools import SEARCH_PATH, WAIT_SECONDS, run
 
 _START_SECONDS = WAIT_SECONDS
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from edgesec.{} import main; sys.exit(main(sys.argv[2:]))"
-# Without the default dependencies, since a unit that is started at boot would wait for what waits for it.
+# No default dependencies: with them, a unit started at boot would deadlock with the units that wait for it.
 _UNTIL_SHUTDOWN = ("DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target")
 
 
 def start(name: str, argv: Sequence[str], secret: bytes) -> None:
-    """Start a program as C(edgesec-NAME.service), or as a daemon where there is no systemd.
+    """Start a program as C(edgesec-NAME.service), or as a daemon if systemd does not run.
 
-    :param argv: the program reads C(secret) on its standard input, which is a pipe: nothing is written to a disk.
+    :param secret: reaches the program on its standard input, through a pipe; it is never written to a disk.
     :raises EdgesecError: it did not start.
     """
     os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
@@ -49,9 +49,9 @@ def start(name: str, argv: Sequence[str], secret: bytes) -> None:
 
 
 def start_restarting(name: str, argv: Sequence[str]) -> None:
-    """Start a program as C(edgesec-NAME.service), and again when it has failed or was killed.
+    """Start a program as C(edgesec-NAME.service); systemd restarts it after a failure or a kill.
 
-    A daemon, which nobody starts again, where systemd is not there or does not do it (it is shutting down, say).
+    If systemd is absent or refuses (during a shutdown, for example), start a daemon that nobody restarts.
 
     :raises EdgesecError: it did not start.
     """
@@ -60,7 +60,7 @@ def start_restarting(name: str, argv: Sequence[str]) -> None:
         with suppress(EdgesecError):
             run(["systemd-run", *_unit(name, properties), "--", *argv], timeout=_START_SECONDS)
             return
-    # A child of nobody here: who has started it may become another program, which does not expect one.
+    # Detached through a shell: this process may exec another program, which would not expect a child.
     script = '"$@" </dev/null >/dev/null 2>&1 &'
     try:
         subprocess.run(
@@ -75,27 +75,30 @@ def start_restarting(name: str, argv: Sequence[str]) -> None:
 
 
 def launch(module: str, library: str, *arguments: str) -> list[str]:
-    """The argv that runs C(main) of a module of the library, which is the package C(edgesec) in a directory."""
+    """Build the argv that runs C(main) of a library module.
+
+    :param library: the directory that holds the package C(edgesec).
+    """
     return [sys.executable or "/usr/bin/python3", "-IS", "-c", _LAUNCH.format(module), library, *arguments]
 
 
 @contextmanager
 def only_one(name: str) -> Iterator[None]:
-    """Held by the work while it goes on.
+    """Hold the lock of a piece of work while it runs.
 
-    :raises Refused: it goes on already.
+    :raises Refused: the work is already running.
     """
     os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
     with open(_lock(name), "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(name, "is being worked on already", "Wait until it is done") from None
+            raise Refused(name, "the work is already running", "Wait until it is done") from None
         yield
 
 
 def is_running(name: str) -> bool:
-    """Whether the work goes on."""
+    """Whether the work is running."""
     try:
         with open(_lock(name), encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -119,7 +122,7 @@ def _feed(name: str, fifo: str, secret: bytes) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            # Fails until the other end has been opened.
+            # Fails until the service opens the other end.
             descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             break
         except OSError:
@@ -127,7 +130,7 @@ def _feed(name: str, fifo: str, secret: bytes) -> None:
                 raise EdgesecError(
                     f"edgesec-{name}.service",
                     f"did not start within {_START_SECONDS:g} s",
-                    f"See systemctl status edgesec-{name}.service",
+                    f"Check systemctl status edgesec-{name}.service",
                 ) from None
             time.sleep(0.05)
     try:

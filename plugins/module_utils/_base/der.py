@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of DER (ITU-T X.690), as far as certificates and keys need it: tags of one byte, definite lengths."""
+"""Read and write DER (ITU-T X.690) as far as certificates and keys need it: one-byte tags, definite lengths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEQUENCE, SET, CONTEXT_0, CONTEXT_1 = 0x30, 0x31, 0xA0, 0xA1
 
 
 class Value(NamedTuple):
-    """Where a value is in the data: its tag, and where it, its content and what comes after it begin."""
+    """The place of a value in the data: its tag, the offsets where it and its content begin, and where it ends."""
 
     tag: int
     begin: int
@@ -26,20 +26,20 @@ class Value(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A value taken out of the data."""
+    """The tag and the content of a value."""
 
     tag: int
     content: bytes
 
 
 def value(data: bytes, at: int, end: int) -> Value:
-    """The value that begins at a byte.
+    """Locate the value that begins at a byte.
 
-    :raises Malformed: there is none, or it does not end before C(end).
+    :raises Malformed: no value begins there, or it does not end before C(end).
     """
     header = data[at : min(at + 6, end)]
     if len(header) < 2 or header[1] == 0x80 or header[1] > 0x84:
-        raise Malformed("the data", f"is not in DER at byte {at}")
+        raise Malformed("the data", f"is not DER at byte {at}")
     more = header[1] - 0x80 if header[1] > 0x80 else 0
     length = int.from_bytes(header[2 : 2 + more], "big") if more else header[1]
     content = at + 2 + more
@@ -49,12 +49,12 @@ def value(data: bytes, at: int, end: int) -> Value:
 
 
 def children(data: bytes, outer: Value, tag: int) -> list[Value]:
-    """The values inside of a constructed one.
+    """Locate the values inside a constructed value.
 
-    :raises Malformed: it has another tag, or they do not fill it.
+    :raises Malformed: the outer value has another tag, or the inner ones do not fill it.
     """
     if outer.tag != tag:
-        raise Malformed("the data", f"has a value of type {outer.tag} where {tag} should be")
+        raise Malformed("the data", f"has a value of type {outer.tag}, expected {tag}")
     values, at = [], outer.content
     while at < outer.end:
         values.append(value(data, at, outer.end))
@@ -63,18 +63,18 @@ def children(data: bytes, outer: Value, tag: int) -> list[Value]:
 
 
 def sequence(data: bytes) -> list[Field]:
-    """The fields of a SEQUENCE that the data is, from the first byte to the last.
+    """Split data that is one SEQUENCE, from the first byte to the last, into its fields.
 
-    :raises Malformed: it is no such thing.
+    :raises Malformed: the data is anything else.
     """
     outer = value(data, 0, len(data))
     if outer.end != len(data):
-        raise Malformed("the data", f"goes on after the value that ends at byte {outer.end}")
+        raise Malformed("the data", f"has more bytes after its value, which ends at byte {outer.end}")
     return [Field(each.tag, data[each.content : each.end]) for each in children(data, outer, SEQUENCE)]
 
 
 def encode(tag: int, *contents: bytes) -> bytes:
-    """A value in DER."""
+    """Encode a value."""
     content = b"".join(contents)
     length = len(content)
     if length < 0x80:

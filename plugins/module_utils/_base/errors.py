@@ -14,7 +14,7 @@ class EdgesecError(Exception):
 
     :param subject: what the error is about (a path, a device, a tool).
     :param seen: the observation, without a full stop.
-    :param remedy: what a person can do about it, without a full stop.
+    :param remedy: what the operator can do about it, without a full stop.
     """
 
     def __init__(self, subject: str, seen: str, remedy: str = "") -> None:
@@ -29,7 +29,7 @@ class ToolMissing(EdgesecError):
 
 
 class ToolFailed(EdgesecError):
-    """A program ended with an exit code that is not a success."""
+    """A program exited with a code that does not count as success."""
 
     def __init__(self, tool: str, rc: int, stderr: str, remedy: str = "") -> None:
         self.rc = rc
@@ -38,7 +38,7 @@ class ToolFailed(EdgesecError):
 
 
 class ToolTimeout(EdgesecError):
-    """A program did not end in the time it was given."""
+    """A program did not end within its timeout."""
 
 
 class Malformed(EdgesecError):
@@ -46,15 +46,15 @@ class Malformed(EdgesecError):
 
 
 class Refused(EdgesecError):
-    """The work would be unsafe, and was not begun."""
+    """The work would be unsafe and was not started."""
 
 
 class Unforeseen(Refused):
-    """The next boot differs from this one, and it cannot be told what it will measure."""
+    """The next boot differs from this one, and its measurements cannot be predicted."""
 
 
 class UnlockError(EdgesecError):
-    """A volume was not opened; C(reason) is one word that facts carry."""
+    """A volume was not opened; C(reason) is the one word that facts report."""
 
     def __init__(self, reason: str, name: str, seen: str, remedy: str = "") -> None:
         self.reason = reason

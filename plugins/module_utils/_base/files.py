@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Writing files so that a power cut leaves the old or the new one, and permissions by descriptor, never by path."""
+"""Write files atomically, and change permissions by descriptor, never by path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK = 4 * 1024 * 1024
 class Permissions(NamedTuple):
     """Owner, group and permission bits (with setuid, setgid and sticky) of a file.
 
-    :ivar acl: its access control list as the kernel has it, empty where there is none.
+    :ivar acl: the access control list in the kernel's binary form; empty if there is none.
     """
 
     uid: int
@@ -35,7 +35,7 @@ class Permissions(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Permissions of a file before and after; the same where nothing is to do."""
+    """Permissions of a file before and after; equal if there is nothing to do."""
 
     path: str
     before: Permissions
@@ -47,15 +47,15 @@ class Change(NamedTuple):
 
 
 def memory_directory() -> tempfile.TemporaryDirectory[str]:
-    """A directory that goes when it is left: in memory, where the device has a place for that."""
+    """A temporary directory, removed on exit; in memory if /run can be written."""
     return tempfile.TemporaryDirectory(prefix="edgesec-", dir="/run" if os.access("/run", os.W_OK) else None)
 
 
 def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
-    """Put a file in place whole: after a power cut at any moment there is the old one or the new one.
+    """Replace a file atomically: a power cut at any moment leaves either the old file or the new one.
 
     :param path: a symbolic link here is replaced, not followed.
-    :raises OSError: the directory cannot be written; the old file stands.
+    :raises OSError: the directory cannot be written; the old file is unchanged.
     """
     directory = os.path.dirname(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=directory)
@@ -63,7 +63,7 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
-            # chown before chmod: chown clears bits.
+            # chown first: it clears setuid and setgid.
             os.fchown(descriptor, uid, gid)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
@@ -76,9 +76,9 @@ def write_atomic(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) 
 
 
 def overwrite(path: str, begin: int, end: int) -> None:
-    """Write zeros, and see that they were written. The first bytes go last: by them the next run knows what it was.
+    """Write zeros and verify them. The first bytes go last, since the next run recognises the data by them.
 
-    :raises EdgesecError: the device does not keep them.
+    :raises EdgesecError: the device does not store the zeros.
     """
     zeros = bytes(_CHUNK)
     with open(path, "r+b", buffering=0) as file:
@@ -88,14 +88,16 @@ def overwrite(path: str, begin: int, end: int) -> None:
         os.posix_fadvise(file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)
         for at in range(begin, end, _CHUNK):
             if any(os.pread(file.fileno(), min(_CHUNK, end - at), at)):
-                raise EdgesecError(path, f"does not keep what is written to byte {at} and on", "Distrust the device")
+                raise EdgesecError(
+                    path, f"does not store the zeros written from byte {at} on", "Do not trust the device"
+                )
 
 
 @contextmanager
-def alone(device: str) -> Iterator[None]:
-    """Open a device exclusively (O_EXCL), so that nobody mounts, maps or swaps to it meanwhile. Files always succeed.
+def opened_exclusively(device: str) -> Iterator[None]:
+    """Hold a device open exclusively (O_EXCL): nobody can mount, map or swap to it meanwhile. Files always succeed.
 
-    :raises Refused: it is in use.
+    :raises Refused: the device is in use.
     """
     try:
         descriptor = os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
@@ -108,7 +110,7 @@ def alone(device: str) -> Iterator[None]:
 
 
 def sync_directory(path: str) -> None:
-    """Wait until the names in a directory are on the disk."""
+    """Flush the entries of a directory to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -117,17 +119,17 @@ def sync_directory(path: str) -> None:
 
 
 def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool, acl: bytes = b"") -> Change:
-    """Give a regular file its owner, group and mode, by a descriptor that no rename can redirect.
+    """Set owner, group and mode of a regular file, through a descriptor that no rename can redirect.
 
-    An access control list goes, for it lets in others than these.
+    An access control list is removed, because it gives access to others.
 
-    Permissions are tightened first, so at no instant can anyone read the file who could do so neither before nor after.
+    Permissions are tightened first: nobody can read the file in between who could not read it before or after.
 
     :param path: absolute and plain, without ``..``.
-    :param check: look and judge only.
-    :param acl: the list that it had, when this is undone.
-    :raises Refused: the file is a link, has further names, is no regular file, or stands where someone other than root,
-        this process and the wanted owner could put another one in its place.
+    :param check: only report the change.
+    :param acl: the list to restore, when a change is undone.
+    :raises Refused: the file is a link, has further names or is not regular; or someone other than root, this process
+        and the wanted owner could put another file in its place.
     :raises OSError: the system did not allow it.
     """
     descriptor = _open_regular(path, uid)
@@ -146,7 +148,7 @@ def apply_permissions(path: str, uid: int, gid: int, mode: int, *, check: bool, 
 
 def _change(descriptor: int, change: Change) -> None:
     before, after = change.before, change.after
-    # With a list, the bits of the group are its mask: they are closed until it is gone and the group is the new one.
+    # With an ACL, the group bits are its mask. Clear them until the ACL is removed and the new group is set.
     closed = before.mode & after.mode & ~(stat.S_IRWXG if before.acl else 0)
     try:
         if before.acl or (before.uid, before.gid) != (after.uid, after.gid):
@@ -156,7 +158,7 @@ def _change(descriptor: int, change: Change) -> None:
         if (before.uid, before.gid) != (after.uid, after.gid):
             os.fchown(descriptor, after.uid, after.gid)
     except OSError:
-        # The list first, since it changes the bits; what fails here must not hide what failed before.
+        # Restore the ACL first, since it changes the mode bits. A failure here must not hide the original one.
         with suppress(OSError):
             if before.acl:
                 os.setxattr(descriptor, ACL, before.acl)
@@ -165,7 +167,7 @@ def _change(descriptor: int, change: Change) -> None:
         raise
     if after.acl:
         os.setxattr(descriptor, ACL, after.acl)
-    # chown clears setuid and setgid, so the mode comes after it.
+    # After chown, which clears setuid and setgid.
     os.fchmod(descriptor, after.mode)
 
 
@@ -175,7 +177,7 @@ def _require_changeable(path: str, descriptor: int) -> None:
             raise Refused(
                 path,
                 f"has the flag {flag}, so nobody can change it",
-                f"Find out who set it, and take it away (chattr -{letter} {path})",
+                f"Find out who set it, then clear it (chattr -{letter} {path})",
             )
 
 
@@ -196,7 +198,7 @@ def _open_regular(path: str, uid: int) -> int:
             os.close(directory)
             directory = inner
             _check_directory(walked, directory, trusted)
-        # Looked at before it is opened: opening a device node can already do something.
+        # Check before opening: merely opening a device node can have an effect.
         _check_file(path, os.stat(name, dir_fd=directory, follow_symlinks=False), directory, trusted)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=directory)
@@ -224,13 +226,13 @@ def _check_directory(path: str, directory: int, trusted: set[int]) -> None:
         raise Refused(
             path,
             f"the directory belongs to user id {seen.st_uid}, who could put another file in place",
-            f"Give it to root or to the owner wanted for the file (chown root {path})",
+            f"Give it to root or to the declared owner of the file (chown root {path})",
         )
     if seen.st_mode & _SHARED_WRITE and not seen.st_mode & stat.S_ISVTX:
         raise Refused(
             path,
             f"the directory has mode {stat.S_IMODE(seen.st_mode):04o}: others could put another file in place",
-            f"Take the write permission away (chmod go-w {path})",
+            f"Remove the write permission (chmod go-w {path})",
         )
 
 
@@ -243,18 +245,18 @@ def _check_file(path: str, seen: os.stat_result, directory: int, trusted: set[in
         raise Refused(
             path,
             f"has {seen.st_nlink} names (hard links): changing it changes a file elsewhere",
-            f"Remove the other names, or replace it by a copy; find / -xdev -samefile {path} lists them",
+            f"List the names (find / -xdev -samefile {path}); remove the others, or replace the file with a copy",
         )
     if os.fstat(directory).st_mode & _SHARED_WRITE and seen.st_uid not in trusted:
         raise Refused(
             path,
-            f"belongs to user id {seen.st_uid} in a directory where everybody can create files",
-            "Look where it comes from, and keep it in a directory of its owner",
+            f"belongs to user id {seen.st_uid} and is in a directory where everybody can create files",
+            "Find out where it comes from, and move it to a directory that only its owner can write",
         )
 
 
 def file_type(mode: int) -> str:
-    """The kind of a file in words, from its st_mode: regular, symlink, directory, socket, pipe or device."""
+    """Name the kind of a file from its st_mode: regular, symlink, directory, socket, pipe or device."""
     kinds = {
         stat.S_IFREG: "regular",
         stat.S_IFLNK: "symlink",
@@ -266,7 +268,7 @@ def file_type(mode: int) -> str:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """What is at a place of a device or file, as far as that reaches.
+    """Read up to C(size) bytes at an offset of a device or file; fewer only at its end.
 
     :raises OSError: it cannot be read.
     """

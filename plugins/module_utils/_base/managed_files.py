@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Files that must be there whole, with their modes, or not at all: what differs, as Ansible shows it; writing it."""
+"""Managed files: find which differ from the wanted text and mode, show the differences, and write or remove them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from .files import write_atomic
 # Path, text and mode.
 File = tuple[str, str, int]
 
-_REMEDY = "Look at what is there, and run this again"
+_REMEDY = "Check the path, then run this again"
 _REMEDIES = {
-    errno.ENOSPC: "Make room on its file system, and run this again",
-    errno.EDQUOT: "Make room on its file system, and run this again",
-    errno.EROFS: "Mount its file system writable (mount -o remount,rw), and run this again",
-    errno.EISDIR: "Move the directory away, and run this again",
-    errno.ENOTDIR: "Move away the file that stands where a directory belongs, and run this again",
+    errno.ENOSPC: "Free space on its file system, then run this again",
+    errno.EDQUOT: "Free space on its file system, then run this again",
+    errno.EROFS: "Mount its file system writable (mount -o remount,rw), then run this again",
+    errno.EISDIR: "Move the directory away, then run this again",
+    errno.ENOTDIR: "Move away the file that is in the place of a directory, then run this again",
 }
 
 
 class Change(NamedTuple):
-    """A file to be written, or a link to be made (C(mode) is None then, and C(after) its target).
+    """A file to write, or a link to create (then C(mode) is None and C(after) is its target).
 
-    :ivar gone: whether it is to be removed instead.
+    :ivar gone: whether to remove it instead.
     """
 
     path: str
@@ -46,7 +46,7 @@ class Change(NamedTuple):
 
     @property
     def diff(self) -> dict[str, str]:
-        """As Ansible shows differences; of code no more than its digest."""
+        """For Ansible's diff; code is shown by digest only."""
         before, after = (_digest(text) if self.path.endswith(".py") else text for text in (self.before, self.after))
         if self.gone:
             after = ""
@@ -54,9 +54,9 @@ class Change(NamedTuple):
 
 
 def missing_files(root: str, wanted: Sequence[File]) -> list[Change]:
-    """What differs from files that are to be there, each with its path below the root, text and mode.
+    """List the changes that bring files to their wanted text and mode; each path is relative to the root.
 
-    A file that belongs to somebody else differs, and so does a link in its place.
+    A file with another owner differs, and so does a link in its place.
     """
     changes = []
     for name, text, mode in wanted:
@@ -68,12 +68,12 @@ def missing_files(root: str, wanted: Sequence[File]) -> list[Change]:
 
 
 def removals(root: str, names: Sequence[str]) -> list[Change]:
-    """What must not be there: files or directories, each by its path below the root."""
+    """List the removals of files or directories; each path is relative to the root."""
     return [Change(path, _content(path) or "", "", None, gone=True) for path in (os.path.join(root, n) for n in names)]
 
 
 def write(changes: Sequence[Change]) -> None:
-    """Write what differs.
+    """Write files and links.
 
     :raises EdgesecError: one of them cannot be written.
     """
@@ -90,7 +90,7 @@ def write(changes: Sequence[Change]) -> None:
 
 @contextmanager
 def writing(path: str) -> Iterator[None]:
-    """Name what could not be written, why, and the remedy.
+    """Turn an OSError of the block into an error with the path, the reason and a remedy.
 
     :raises EdgesecError: the block raised OSError.
     """

@@ -4,15 +4,15 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Where everything of ours is on a device: directories, units and mappings.
+"""The paths of the collection on a device: directories, units and mappings.
 
-Directories that are looked for below a root have no C(/) before them.
+Paths that are joined to a root directory have no leading C(/).
 """
 
 from __future__ import annotations
 
 LIBRARY = "usr/lib/edgesec"
-# In the directory of a library. Release 1.0.0 had one library, in LIBRARY itself.
+# Inside the directory of a library. Release 1.0.0 had one library, in LIBRARY itself.
 PACKAGE = "edgesec"
 ENROLMENTS = "etc/edgesec/tpm"
 SWAP_DIRECTORY = "etc/edgesec/swap"
@@ -21,37 +21,37 @@ RUN_DIRECTORY = "/run/edgesec"
 OUTCOME_DIRECTORY = "/run/edgesec/unlock"
 WORK_DIRECTORY = "/run/edgesec/work"
 BOOT_WINDOW = "run/edgesec/boot-window"
-# Is there while systemd has to read its units again and could not (_base.systemd_reload).
+# Exists while a reload of systemd is still due (_base.systemd_reload).
 RELOAD_OWED = "run/edgesec/reload-owed"
 UNITS = "etc/systemd/system"
 WANTS = "etc/systemd/system/multi-user.target.wants"
 
 
 def mapper_of(name: str) -> str:
-    """The path of the mapping with a name."""
+    """The path of a device-mapper mapping."""
     return f"/dev/mapper/{name}"
 
 
 def escaped(name: str) -> str:
-    """The name of a volume as a part of the name of a unit; of what it can hold, one character is escaped."""
+    """Escape the name of a volume for a unit name; the hyphen is the only allowed character that needs it."""
     return name.replace("-", r"\x2d")
 
 
 def unlock_unit_of(name: str) -> str:
-    """The unit of ours that opens a volume at boot."""
+    """The unit of the collection that opens a volume at boot."""
     return f"edgesec-unlock@{name}.service"
 
 
 def systemd_unit_of(name: str) -> str:
-    """The unit that systemd makes of the line of a volume."""
+    """The unit that systemd generates from the crypttab line of a volume."""
     return f"systemd-cryptsetup@{escaped(name)}.service"
 
 
 def links_of(unit: str) -> list[str]:
-    """The links, below the root of a device, that have a unit started at boot, as C(edgesec-unlock@data.service).
+    """The links, relative to the root, that start a unit such as C(edgesec-unlock@data.service) at boot.
 
-    The check of a file system requires the unlocker of its volume too: where that fails, systemd gives up the check and
-    with it the wait for a mapping that will not come, which would keep the boot from ending.
+    The file system check requires the unlocker too. If the unlocker fails, systemd drops the check, and with it the
+    wait for a mapping that will not appear; without the link the boot would not finish.
     """
     program, _at, name = unit.removesuffix(".service").partition("@")
     check = f"{UNITS}/systemd-fsck@dev-mapper-{escaped(name)}.service.requires/{unit}"

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Processes that are told apart from later ones with the same id, see proc_pid_stat(5)."""
+"""Identify processes even when a PID is reused, see proc_pid_stat(5)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _ENDED = (b"Z", b"X")
 
 
 class Process(NamedTuple):
-    """A process, by its id and when it began (in clock ticks since the boot): ids are used again, the two are not."""
+    """A process by PID and start time (clock ticks since the boot). PIDs are reused; the pair is unique."""
 
     pid: int
     start: int
 
     def is_alive(self) -> bool:
-        """Whether it still runs; one that has ended and waits for its parent does not."""
+        """Whether it still runs; a zombie does not."""
         return identify(self.pid) == self
 
 
 def identify(pid: int) -> Optional[Process]:
-    """The process that has an id now, or None where none runs."""
+    """The process that has a PID now, or None."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
     except OSError:
         return None
-    # The name before it may hold blanks and parentheses.
+    # The command name before these fields may contain blanks and parentheses.
     state, *fields = text.rpartition(b")")[2].split()
     return None if state in _ENDED else Process(pid, int(fields[_START - 1]))
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Rolling back: every step is taken, whatever becomes of the others, and the first cause is what the operator reads."""
+"""Roll back: take every step even if others fail, and report the original cause first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .errors import EdgesecError
 class Step(NamedTuple):
     """One step of a roll-back.
 
-    :ivar what: what it puts back, as an error names it.
+    :ivar what: what the step restores, for errors.
     """
 
     what: str
@@ -25,24 +25,24 @@ class Step(NamedTuple):
 
 
 def go_back(steps: Iterable[Step]) -> list[str]:
-    """Take all steps in their order; returns what failed, in one line each."""
+    """Take all steps in order; return the failures, one line each."""
     failures = []
     for step in steps:
         try:
             step.undo()
-        except Exception as error:  # a step that fails in whatever way must not keep the next one from being taken
+        except Exception as error:  # no failure may prevent the next step
             failures.append(f"{step.what}: {_in_one_line(error)}")
     return failures
 
 
 def cause(error: EdgesecError, failures: list[str], done: str = "") -> EdgesecError:
-    """The error that caused a roll-back, with what could not be put back.
+    """The error that caused a roll-back, extended by what could not be restored.
 
-    :param done: what the error says where everything could.
+    :param done: what the error adds if everything was restored.
     """
     if not failures:
         return EdgesecError(error.subject, f"{error.seen}; {done}", error.remedy) if done else error
-    seen = "; going back failed too: ".join([error.seen, *failures])
+    seen = "; rolling back also failed: ".join([error.seen, *failures])
     return EdgesecError(error.subject, seen, error.remedy)
 
 

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Having systemd read its units again; what one run could not do is owed, and the next run does it.
+"""Reload systemd after unit files change. If one run cannot, the next one does.
 
-A mark in memory says that it is owed: after a reboot systemd has read everything.
+A mark in /run says that a reload is due; a reboot clears it, and systemd then reads everything anyway.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _MARK = f"/{RELOAD_OWED}"
 
 @contextmanager
 def reloaded_after() -> Iterator[None]:
-    """Have systemd, where it runs, read its units again after the block that writes files for it.
+    """Reload systemd, if it runs, after the block has written its files.
 
-    :raises EdgesecError: it did not. That, and a run that is killed in between, leaves it owed.
+    :raises EdgesecError: systemd did not reload. The reload stays due then, and also when the run is killed.
     """
     if not os.path.isdir(_RUNNING):
         yield
@@ -38,14 +38,14 @@ def reloaded_after() -> Iterator[None]:
     run(["systemctl", "daemon-reload"])
     with suppress(OSError):
         os.unlink(_MARK)
-        # Nothing may be left behind where everything else was removed.
+        # A removal of the collection must leave nothing behind.
         os.rmdir(os.path.dirname(_MARK))
 
 
 def reload_systemd() -> None:
-    """Have systemd, where it runs, read its units again.
+    """Reload systemd, if it runs.
 
-    :raises EdgesecError: it did not, and the next run will have it do so.
+    :raises EdgesecError: systemd did not reload; the next run tries again.
     """
     with reloaded_after():
         pass

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Running the tools of the device: argv lists, C locale, secrets by pipe and never by argument."""
+"""Run the device's tools with argv lists and the C locale; pass secrets by pipe, never as arguments."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import NamedTuple, Optional, Union
 
 from .errors import ToolFailed, ToolMissing, ToolTimeout
 
-# A tool that changes something waits for its device as long as that may take under load; one that looks does not.
+# Seconds. A tool that changes something may wait long for a device under load; a tool that only reads may not.
 WAIT_SECONDS, LOOK_SECONDS = 600.0, 60.0
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _MOST_SHOWN = 200
 
-# Debian package of each tool whose name does not tell it.
+# The Debian package of each tool that is named differently.
 PACKAGES = {
     "blkid": "util-linux",
     "cryptsetup": "cryptsetup-bin",
@@ -40,9 +40,9 @@ PACKAGES = {
 
 
 class Secret(NamedTuple):
-    """Bytes that a tool reads from a file it is named: stands in an argv where the file name would.
+    """Secret bytes for a tool that reads a file: put this into the argv in place of the file name.
 
-    The bytes travel through a pipe, so they must fit into one (at most 4096 are accepted).
+    The bytes travel through a pipe and must fit into it (at most 4096).
     """
 
     value: bytes
@@ -52,9 +52,9 @@ class Secret(NamedTuple):
 
 
 class MemoryFile(NamedTuple):
-    """Bytes that a tool reads from a file which an option names, and in which it seeks: a file that is in memory alone.
+    """Bytes for a tool that reads and seeks in a file: put this into the argv; the file exists only in memory.
 
-    :ivar option: what stands before the name of the file, as C(--key-file=).
+    :ivar option: goes before the name of the file, such as C(--key-file=).
     """
 
     option: str
@@ -65,7 +65,7 @@ class MemoryFile(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """What a tool that ended left behind."""
+    """The result of a tool that ended."""
 
     rc: int
     stdout: bytes
@@ -76,14 +76,14 @@ Argument = Union[str, Secret, MemoryFile]
 
 
 def find_tool(name: str) -> Optional[str]:
-    """The absolute path of a tool, or None where it is not installed."""
+    """The absolute path of a tool, or None if it is not installed."""
     return shutil.which(name, path=SEARCH_PATH)
 
 
 def require_tool(name: str) -> str:
     """The absolute path of a tool.
 
-    :raises ToolMissing: with the package to install, where there is none.
+    :raises ToolMissing: it is not installed; the error names the package to install.
     """
     path = find_tool(name)
     if path is None:
@@ -100,15 +100,15 @@ def run(
     timeout: Optional[float] = WAIT_SECONDS,
     ok: Sequence[int] = (0,),
 ) -> Completed:
-    """Run a tool and wait for its end.
+    """Run a tool and wait for it to end.
 
     :param argv: name and arguments; a :class:`Secret` becomes the name of a pipe that holds its bytes, and a
-        :class:`MemoryFile` its option with the name of such a file.
-    :param stdin: what the tool reads on standard input.
-    :param env: variables beside PATH and the C locale; nothing else is passed on.
-    :param timeout: seconds until the tool is killed; None waits for ever.
+        :class:`MemoryFile` becomes its option followed by the name of its file.
+    :param stdin: the tool's standard input.
+    :param env: variables in addition to PATH and the C locale; the tool sees no others.
+    :param timeout: seconds until the tool is killed; None waits forever.
     :param ok: exit codes that count as success.
-    :raises ToolMissing: no such tool.
+    :raises ToolMissing: the tool is not installed.
     :raises ToolTimeout: it did not end in time.
     :raises ToolFailed: it ended with another exit code.
     """
@@ -134,12 +134,12 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        # "from None": the original carries what the tool had printed, which may be a secret.
+        # "from None": the original exception carries the tool's output, which may be a secret.
         waited_for = " ".join(argument for argument in argv if isinstance(argument, str))[:_MOST_SHOWN]
         raise ToolTimeout(
             waited_for,
             f"did not end within {timeout:g} s",
-            "See whether the device still answers, and what keeps it busy; then run again",
+            "Check whether the device still answers and what keeps it busy, then run again",
         ) from None
     finally:
         for reader in readers:
@@ -152,7 +152,7 @@ def run(
 
 def _pipe_with(value: bytes) -> int:
     if len(value) > 4096:
-        raise ValueError("a secret of more than 4096 bytes does not surely fit into a pipe")
+        raise ValueError("a secret of more than 4096 bytes may not fit into a pipe")
     reader, writer = os.pipe()
     try:
         os.write(writer, value)

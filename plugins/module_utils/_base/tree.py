@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading the files of a device below a root prefix, so that a captured tree is as good as a running device."""
+"""Read a device's files below a root directory, which may be a captured tree instead of the running device."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _MOST_BYTES = 256 << 20
 
 
 def under(root: str, path: str) -> str:
-    """The absolute path of the device, as it is reached from here."""
+    """Join an absolute path of the device to the root."""
     return os.path.join(root, path.lstrip("/"))
 
 
 def resolve(root: str, path: str) -> str:
-    """The path as the device sees it, with every symbolic link followed (links are taken to stay below root)."""
+    """The path as the device sees it, with every symbolic link followed (assuming that links stay below root)."""
     top = os.path.realpath(root)
     real = os.path.realpath(under(top, path))
     return real if top == "/" else "/" + os.path.relpath(real, top)
 
 
 def read_bytes(root: str, path: str, limit: int = 1 << 20) -> Optional[bytes]:
-    """The first bytes of a file, or None where there is none to be read."""
+    """The first C(limit) bytes of a file, or None if it cannot be read."""
     try:
         with open(under(root, path), "rb") as stream:
-            # Python sets aside as much memory as is asked for; files that the kernel makes up have no size.
+            # Python allocates as much as is asked for, so ask for the size; files in /proc and /sys report none.
             size = os.fstat(stream.fileno()).st_size
             return stream.read(min(limit, size or limit))
     except OSError:
@@ -41,13 +41,13 @@ def read_bytes(root: str, path: str, limit: int = 1 << 20) -> Optional[bytes]:
 
 
 def read_text(root: str, path: str) -> Optional[str]:
-    """The text of a file, or None where there is none to be read."""
+    """The text of a file, or None if it cannot be read."""
     data = read_bytes(root, path)
     return None if data is None else data.decode("utf-8", "replace")
 
 
 def read_line(root: str, path: str) -> Optional[str]:
-    """The first line of a file without the white space and NUL bytes around it, or None."""
+    """The first line of a file without surrounding white space and NUL bytes, or None if it cannot be read."""
     text = read_text(root, path)
     if text is None:
         return None
@@ -55,9 +55,9 @@ def read_line(root: str, path: str) -> Optional[str]:
 
 
 def names_in(root: str, path: str) -> list[str]:
-    """The sorted names in a directory; empty where there is none."""
+    """The sorted names in a directory; empty if it cannot be read."""
     wanted = under(root, path)
-    # An observation writes nothing, and so no time of access (open(2): for the owner and for root alone).
+    # An observation writes nothing, not even the access time. Only the owner and root may use O_NOATIME (open(2)).
     for flags in (os.O_RDONLY | os.O_DIRECTORY | os.O_NOATIME, os.O_RDONLY | os.O_DIRECTORY):
         try:
             descriptor = os.open(wanted, flags | os.O_CLOEXEC)
@@ -89,7 +89,7 @@ def is_executable(root: str, path: str) -> bool:
 
 
 def json_clean(value: Any) -> Any:
-    """The same facts with every byte that is no UTF-8 (a surrogate, in names of files) replaced by a question mark."""
+    """Replace every surrogate in facts (a byte of a file name that is not UTF-8) with a question mark."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -100,11 +100,11 @@ def json_clean(value: Any) -> Any:
 
 
 def read_whole(root: str, path: str) -> str:
-    """The whole text of a file, every byte kept (surrogateescape); empty where there is none to be read.
+    """The whole text of a file, every byte kept (surrogateescape); empty if it cannot be read.
 
-    :raises EdgesecError: it is too large to be what its name says.
+    :raises EdgesecError: it is implausibly large.
     """
     data = read_bytes(root, path, _MOST_BYTES + 1) or b""
     if len(data) > _MOST_BYTES:
-        raise EdgesecError(path, f"has more than {_MOST_BYTES} bytes", "Find out what writes so much into it")
+        raise EdgesecError(path, f"has more than {_MOST_BYTES} bytes", "Find out what fills it")
     return data.decode("utf-8", "surrogateescape")

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The journal of a boot window: who holds it, what was made writable for it, and who watches it.
+"""The journal of a boot window: its holders, the file systems it made writable, and its watcher.
 
-It is in memory (/run), so that after a power cut nothing of it is left, and fstab alone says how things are mounted.
-Times are seconds of CLOCK_BOOTTIME, which no change of the date moves.
+It is in memory (/run): a power cut removes it, and fstab alone then decides how things are mounted. Times are seconds
+of CLOCK_BOOTTIME, which a change of the date does not affect.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _VERSION = 1
 
 
 class Holder(NamedTuple):
-    """Who needs the boot file systems writable.
+    """A reason to keep the boot file systems writable.
 
-    :ivar reason: for people.
-    :ivar process: whose end ends it, or None.
-    :ivar until: when it ends at the latest, or None.
+    :ivar reason: text for people.
+    :ivar process: the process whose end ends the hold, or None.
+    :ivar until: the time at which the hold ends at the latest, or None.
     """
 
     reason: str
@@ -40,11 +40,11 @@ class Holder(NamedTuple):
     until: Optional[float]
 
     def is_live(self, now: float) -> bool:
-        """Whether the window is still needed."""
+        """Whether the holder still needs the window."""
         return (self.until is None or now < self.until) and (self.process is None or self.process.is_alive())
 
     def described(self, now: float) -> str:
-        """In words."""
+        """Describe the holder for people."""
         words = [self.reason]
         if self.process is not None:
             words.append(f"(process {self.process.pid})")
@@ -54,9 +54,9 @@ class Holder(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file system that was read-only and is not now.
+    """A file system that the window made writable.
 
-    :ivar bind: whether the mount alone was, and not its file system.
+    :ivar bind: whether only the mount was read-only, not its file system.
     """
 
     path: str
@@ -64,14 +64,14 @@ class Opened(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why what nobody holds is still writable."""
+    """Failed attempts to close the window: how many, and what was seen at the last one."""
 
     attempts: int
     seen: tuple[str, ...]
 
 
 class State(NamedTuple):
-    """A window."""
+    """The state of a window."""
 
     opened: tuple[Opened, ...] = ()
     holders: tuple[Holder, ...] = ()
@@ -79,16 +79,16 @@ class State(NamedTuple):
     refusal: Optional[Refusal] = None
 
     def living(self, now: float) -> State:
-        """The same without those who have ended."""
+        """This state without the holders that have ended."""
         return self._replace(holders=tuple(holder for holder in self.holders if holder.is_live(now)))
 
     def with_holder(self, holder: Holder) -> State:
-        """The same with a holder; a process has one hold, and so has a reason without a process."""
+        """This state plus one holder. One hold per process, or per reason when there is no process."""
         others = [each for each in self.holders if not _is_same(each, holder)]
         return self._replace(holders=(*others, holder))
 
     def text(self) -> str:
-        """As :func:`parse` reads it."""
+        """The text that :func:`parse` reads."""
         document = {
             "v": _VERSION,
             "opened": [each._asdict() for each in self.opened],
@@ -104,9 +104,9 @@ def _as_object(process: Optional[Process]) -> Optional[dict[str, Any]]:
 
 
 def parse(text: str) -> State:
-    """Read a journal.
+    """Parse a journal.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the text is not a journal.
     """
     try:
         document = json.loads(text)
@@ -119,18 +119,18 @@ def parse(text: str) -> State:
             refusal=_refusal(document["refusal"]),
         )
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"/{STATE}", f"is no journal of a boot window ({error})") from None
+        raise Malformed(f"/{STATE}", f"is not a valid journal of a boot window ({error})") from None
 
 
 def governed_text(paths: Sequence[str]) -> str:
-    """The public file that names the mounts which may be made writable."""
+    """The text of the public file that lists the mounts that a window may make writable."""
     return json.dumps({"v": _VERSION, "paths": list(paths)}) + "\n"
 
 
 def parse_governed(text: str) -> tuple[str, ...]:
-    """The mount points in that file.
+    """Parse the mount points in that file.
 
-    :raises Malformed: it is none.
+    :raises Malformed: it does not list mounts.
     """
     try:
         document = _keys(json.loads(text), "v", "paths")
@@ -138,7 +138,9 @@ def parse_governed(text: str) -> tuple[str, ...]:
             raise ValueError("version")
         return tuple(_path(path) for path in _list(document["paths"]))
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"/{GOVERNED}", f"names no boot mounts ({error})", "Run the role boot_mounts again") from None
+        raise Malformed(
+            f"/{GOVERNED}", f"is not a valid list of boot mounts ({error})", "Run the role boot_mounts again"
+        ) from None
 
 
 def _is_same(one: Holder, other: Holder) -> bool:
@@ -208,7 +210,7 @@ def _time(value: Any) -> float:
 
 
 def _number(value: Any) -> int:
-    # As large as the kernel counts.
+    # The kernel counts in 64 bits.
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
         raise ValueError("not a number")
     return value

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Boot file systems that are read-only, made writable for a while.
+"""Make read-only boot file systems writable for a while.
 
 Runs on the device as C(/usr/lib/edgesec/boot-window), called by hooks of package managers and by people. The window
-closes when the last of those who opened it has closed it, has ended, was killed, or has used up its time.
+closes when its last holder has closed it, has ended, was killed, or has used up its time.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _PERSON = "by hand"
 
 
 def main(arguments: list[str]) -> int:
-    """Do what was asked for.
+    """Run one command; return its exit code.
 
-    0 where it was done, 1 where it could not be, 2 for a wrong call. C(status) ends with 0 where no window is open, 3
-    where one is, and 4, as C(close) does, where nobody needs it any more and it could not be closed yet.
+    0 for success, 1 for failure, 2 for wrong usage. C(status) returns 0 if no window is open and 3 if one is. Both
+    C(status) and C(close) return 4 if nobody needs the window any more but it could not be closed yet.
     """
     options = _parser().parse_args(arguments)
     syslog.openlog("edgesec-boot-window", syslog.LOG_PID, syslog.LOG_DAEMON)
     try:
         if os.geteuid() != 0:
-            raise Refused("boot-window", "works for root only", "Call it with sudo")
+            raise Refused("boot-window", "works only for root", "Run it with sudo")
         return int(options.work(options))
     except (EdgesecError, OSError) as error:
         sys.stderr.write(f"edgesec: {error}\n")
@@ -58,16 +58,16 @@ def _parser() -> argparse.ArgumentParser:
     opening.add_argument("--holder", type=_pid, metavar="PID", help="the process whose end closes the window")
     opening.add_argument("--for", type=_seconds, dest="seconds", metavar="SECONDS", help="the longest it stays open")
     opening.set_defaults(work=_open)
-    closing = commands.add_parser("close", help="end the windows that people have opened, or one that is named")
+    closing = commands.add_parser("close", help="end the windows that people have opened, or only the given one")
     which = closing.add_mutually_exclusive_group()
-    which.add_argument("--holder", type=_pid, metavar="PID", help="end that of a process")
-    which.add_argument("--reason", metavar="TEXT", help="end that which was opened with this reason, and no process")
+    which.add_argument("--holder", type=_pid, metavar="PID", help="end the window of this process")
+    which.add_argument("--reason", metavar="TEXT", help="end the window opened with this reason and without a process")
     closing.set_defaults(work=_close)
-    running = commands.add_parser("run", help="run a command, and make them writable until it ends")
+    running = commands.add_parser("run", help="make them writable while a command runs")
     running.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     running.set_defaults(work=_run)
     status = commands.add_parser("status", help="say whether a window is open, and for whom")
-    status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument("--json", action="store_true", help="print JSON")
     status.set_defaults(work=_status)
     commands.add_parser("watch", help="used by the program itself").set_defaults(work=_watch)
     return parser
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 def _pid(text: str) -> int:
     number = int(text)
     if number <= 1:
-        raise argparse.ArgumentTypeError("that process does not end")
+        raise argparse.ArgumentTypeError("this process never ends")
     return number
 
 
@@ -95,7 +95,7 @@ def _open(options: argparse.Namespace) -> int:
     else:
         process = identify(options.holder)
         if process is None:
-            raise Refused(f"process {options.holder}", "does not run", "Name one that does, or none")
+            raise Refused(f"process {options.holder}", "is not running", "Name a running process, or omit --holder")
     paths = open_window(Holder(options.reason, process, None if seconds is None else now() + seconds))
     if process is None:
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + (seconds or 0)))
@@ -109,7 +109,9 @@ def _say(text: str) -> None:
 
 def _nothing() -> str:
     paths = governed()
-    return f"writable before, and left so: {', '.join(paths)}" if paths else "no boot file system is in its care"
+    if not paths:
+        return "the role boot_mounts manages no boot file system"
+    return f"already writable, left unchanged: {', '.join(paths)}"
 
 
 def _close(options: argparse.Namespace) -> int:
@@ -120,7 +122,7 @@ def _close(options: argparse.Namespace) -> int:
 
     left = close_window(ends)
     if left is not None and left.refusal is not None:
-        sys.stderr.write("".join(f"edgesec: {seen}. It is tried again.\n" for seen in left.refusal.seen))
+        sys.stderr.write("".join(f"edgesec: {seen}. Trying again later.\n" for seen in left.refusal.seen))
         return _NOT_CLOSED
     if left is not None and options.holder is None:
         _say(_described(left))
@@ -133,10 +135,10 @@ def _run(options: argparse.Namespace) -> int:
         sys.stderr.write("usage: boot-window run COMMAND [ARGUMENT ...]\n")
         return 2
     open_window(Holder(" ".join(command), myself(), None))
-    # Python ignores it, and what follows would too.
+    # Python ignores SIGPIPE, and the command would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        # The command is the same process, so that its end closes the window whatever ends it.
+        # exec keeps the process: when it ends, for any reason, the window closes.
         os.execvp(command[0], command)  # noqa: S606
     except OSError as error:
         sys.stderr.write(f"edgesec: {command[0]}: {error.strerror}\n")

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The watcher of a boot window: it sleeps until a holder has ended, its time is up, or it is woken.
+"""The watcher of a boot window: it sleeps until a holder has ended, its time is up, or somebody wakes it.
 
-Started by the one who opens a window, and gone with the window. A file system that cannot be made read-only is tried
-again, at ever longer intervals. See pidfd_open(2).
+Opening a window starts it; it ends with the window. If a file system cannot be made read-only, it tries again at ever
+longer intervals. See pidfd_open(2).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from .journal import State
 from .window import WAKE, now, watched
 
 _LONGEST = 60.0
-# Where the kernel cannot tell that a process has ended (before 5.3).
+# Seconds between polls if the kernel cannot report the end of a process (before 5.3).
 _LOOKING = 5.0
 
 
 def watch() -> None:
-    """Watch until there is no window any more."""
+    """Watch until the window is closed."""
     wakes = _open_wakes()
     me = myself()
     while True:
         try:
             state = watched(me)
         except (EdgesecError, OSError) as error:
-            # Whatever it was, the window is still there.
+            # Carry on after any error: the window is still open.
             syslog.syslog(syslog.LOG_ERR, str(error))
             time.sleep(_LOOKING)
             continue
@@ -47,9 +47,9 @@ def watch() -> None:
 
 
 def pause(state: State, at: float) -> float:
-    """How many seconds may go by before the watcher looks again, if nothing wakes it.
+    """How many seconds the watcher may sleep if nothing wakes it.
 
-    :param at: the time now.
+    :param at: the current time.
     """
     pauses = [_LONGEST, *(max(0.0, holder.until - at) for holder in state.holders if holder.until is not None)]
     if state.refusal is not None:
@@ -71,14 +71,14 @@ def _sleep(state: State, wakes: int) -> None:
                     stack.callback(os.close, descriptor)
                     poll.register(descriptor, select.POLLIN)
         if all(holder.process is None or holder.process.is_alive() for holder in state.holders):
-            # A thousandth more, so that what is waited for has surely come.
+            # One more millisecond, since rounding down could wake it too early.
             poll.poll(int(longest * 1000) + 1)
     with suppress(BlockingIOError):
         os.read(wakes, 4096)
 
 
 def _end_of(process: Process) -> Optional[int]:
-    """A descriptor that can be read as soon as a process has ended."""
+    """Open a descriptor that becomes readable when a process ends; None if that is not possible."""
     try:
         return os.pidfd_open(process.pid)
     except (AttributeError, OSError):
@@ -88,5 +88,5 @@ def _end_of(process: Process) -> Optional[int]:
 def _open_wakes() -> int:
     with suppress(FileExistsError):
         os.mkfifo(WAKE, 0o600)
-    # For writing too, or it would be at its end as soon as whoever wrote has gone.
+    # Open for writing too; otherwise the FIFO is at end of file whenever a writer closes it.
     return os.open(WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Making boot file systems writable for as long as somebody needs that, and read-only again.
+"""Make boot file systems writable while somebody needs that, and then read-only again.
 
-Only what the role governs, and only what was read-only: a file system that was writable before is left so. What is
-about to be made writable is in the journal first, and a watcher runs before it is done, so that whoever dies at
-whatever moment leaves nothing writable behind.
+This affects only file systems that the role governs and that were read-only; one that was writable before stays so.
+The journal is written and the watcher runs before anything becomes writable, so a process that dies at any moment
+leaves nothing writable behind.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .journal import GOVERNED, STATE, Holder, Opened, Refusal, State, parse, par
 WAKE = f"/{BOOT_WINDOW}/wake"
 
 _LOCK_SECONDS = 90.0
-# The library that this runs from: the directory of its package.
+# The directory of the library that this code runs from.
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -48,8 +48,8 @@ def now() -> float:
 def open_window(holder: Holder) -> tuple[str, ...]:
     """Make the boot file systems writable until the holder has ended.
 
-    :returns: the mount points that are writable for it; none where all were writable before.
-    :raises EdgesecError: some could not be made writable, or the window could not be watched. Those that could are.
+    :returns: the mount points that the window keeps writable; empty if all were writable before.
+    :raises EdgesecError: some could not be made writable (the others are), or the watcher could not be started.
     """
     paths = governed()
     with _locked():
@@ -68,24 +68,26 @@ def open_window(holder: Holder) -> tuple[str, ...]:
         try:
             _require_watcher(state.watcher)
         except EdgesecError as error:
-            raise cause(error, go_back([Step("boot window", lambda: settle(before))])) from None
+            raise cause(error, go_back([Step("boot window", lambda: close_if_unheld(before))])) from None
         failures = [failure for each in state.opened for failure in _try(_make_writable, each)]
         paths = tuple(each.path for each in state.opened)
         syslog.syslog(syslog.LOG_INFO, f"{', '.join(paths)} made writable: {holder.described(now())}")
     wake()
     if failures:
-        raise EdgesecError("boot window", "; ".join(failures), "See whether the device of the file system is writable")
+        raise EdgesecError(
+            "boot window", "; ".join(failures), "Check whether the device of the file system is writable"
+        )
     return paths
 
 
 def close_window(ends: Callable[[Holder], bool]) -> Optional[State]:
-    """End the holds of some, and make the file systems read-only where they were the last.
+    """End the holds that C(ends) selects, and make the file systems read-only if no hold is left.
 
-    :returns: what is left of the window, or None where all is read-only.
+    :returns: the state of the window, or None if everything is read-only.
     """
     with _locked():
         state = load()
-        left = settle(state._replace(holders=tuple(each for each in state.holders if not ends(each))))
+        left = close_if_unheld(state._replace(holders=tuple(each for each in state.holders if not ends(each))))
         if left is not None:
             _require_watcher(left.watcher)
     wake()
@@ -93,26 +95,26 @@ def close_window(ends: Callable[[Holder], bool]) -> Optional[State]:
 
 
 def look() -> Optional[State]:
-    """The window as it is, without those who have ended; None where there is none."""
+    """The present state of the window, without holders that have ended; None if no window is open."""
     with _locked():
         state = load()
         return state.living(now()) if state.opened else None
 
 
 def watched(me: Process) -> Optional[State]:
-    """One look of the watcher: close what nobody needs any more.
+    """Do one round of the watcher: close the window if nobody needs it any more.
 
-    :returns: what is to be watched further, or None where nothing is, or another watcher does.
+    :returns: the state to keep watching, or None if the window is closed or has another watcher.
     """
     with _locked():
         state = load()
         if state.watcher is not None and state.watcher != me and state.watcher.is_alive():
             return None
-        return settle(state._replace(watcher=me))
+        return close_if_unheld(state._replace(watcher=me))
 
 
 def governed() -> tuple[str, ...]:
-    """The mount points that the role has put in this program's care."""
+    """The mount points that the role boot_mounts governs."""
     try:
         with open(f"/{GOVERNED}", encoding="utf-8", errors="surrogateescape") as file:
             return parse_governed(file.read())
@@ -121,9 +123,9 @@ def governed() -> tuple[str, ...]:
 
 
 def load() -> State:
-    """The journal. One that cannot be read says nothing of what was opened: then all that is writable was.
+    """Read the journal. If it is damaged, assume that a window opened every governed file system that is writable.
 
-    :raises Malformed: what the role has put in this program's care cannot be read either.
+    :raises Malformed: the list of governed file systems is damaged too.
     """
     try:
         with open(f"/{STATE}", encoding="utf-8", errors="surrogateescape") as file:
@@ -131,21 +133,21 @@ def load() -> State:
     except FileNotFoundError:
         return State()
     except Malformed as error:
-        syslog.syslog(syslog.LOG_ERR, f"{error} All boot file systems are made read-only.")
+        syslog.syslog(syslog.LOG_ERR, f"{error} All boot file systems will be made read-only.")
         mounts = _mounts()
         writable = [each for each in _mounts_at(governed()) if each.effective_options[0] == "rw"]
         return State(opened=tuple(Opened(each.mount_point, is_shared(each, mounts)) for each in writable))
 
 
 def save(state: State) -> None:
-    """Write the journal whole."""
+    """Write the journal atomically."""
     write_atomic(f"/{STATE}", state.text().encode("utf-8", "surrogateescape"), 0o600, os.geteuid(), os.getegid())
 
 
-def settle(state: State) -> Optional[State]:
-    """Close the window if nobody holds it, and write down what is so now; the lock is held.
+def close_if_unheld(state: State) -> Optional[State]:
+    """Close the window if nobody holds it, and write the journal. The caller holds the lock.
 
-    :returns: what is left of it.
+    :returns: the state of the window, or None if it is closed.
     """
     state = state.living(now())
     if not state.holders:
@@ -169,7 +171,7 @@ def settle(state: State) -> Optional[State]:
 
 
 def wake() -> None:
-    """Have the watcher look again; one that has not begun yet will look anyway."""
+    """Wake the watcher. One that is just starting will look anyway."""
     with suppress(OSError):
         descriptor = os.open(WAKE, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -180,7 +182,7 @@ def wake() -> None:
 
 def _log(before: Optional[Refusal], refusal: Refusal) -> None:
     if before is None or before.seen != refusal.seen:
-        syslog.syslog(syslog.LOG_WARNING, f"{'; '.join(refusal.seen)}. It is tried again.")
+        syslog.syslog(syslog.LOG_WARNING, f"{'; '.join(refusal.seen)}. Trying again later.")
 
 
 def _require_watcher(watcher: Optional[Process]) -> None:
@@ -208,7 +210,7 @@ def _remount(each: Opened, option: str) -> None:
     remount(mount, [option], bind=each.bind)
     mount = mounted_at(_mounts(), each.path)
     if mount is not None and mount.effective_options[0] != option:
-        raise EdgesecError(each.path, f"is still {mount.effective_options[0]} after it was remounted")
+        raise EdgesecError(each.path, f"is still {mount.effective_options[0]} after the remount")
 
 
 def _try(change: Callable[[Opened], None], each: Opened) -> Iterator[str]:
@@ -233,7 +235,7 @@ def _mounts_at(paths: Sequence[str]) -> list[Mount]:
     for path in paths:
         waiting = mounted_at(mounts, path)
         if waiting is not None and waiting.fstype == "autofs":
-            # Its file system is mounted when it is looked into.
+            # Listing the directory triggers the automount.
             with suppress(OSError):
                 os.listdir(path)
             mounts = _mounts()
@@ -243,11 +245,11 @@ def _mounts_at(paths: Sequence[str]) -> list[Mount]:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Alone with the journal.
+    """Lock the journal.
 
-    :raises EdgesecError: another one is at it for too long: nobody who installs packages is to wait for ever.
+    :raises EdgesecError: another process holds the lock for too long. A package manager must not wait forever.
     """
-    # One after the other: the mode is that of the last one only.
+    # Create each level by itself: makedirs applies the mode only to the last one.
     for directory in (os.path.dirname(BOOT_WINDOW), BOOT_WINDOW):
         os.makedirs(f"/{directory}", mode=0o700, exist_ok=True)
     deadline = time.monotonic() + _LOCK_SECONDS
@@ -261,7 +263,7 @@ def _locked() -> Iterator[None]:
                     raise EdgesecError(
                         f"/{BOOT_WINDOW}/lock",
                         f"has been held by another boot-window for {_LOCK_SECONDS:g} s",
-                        "See whether the boot device still answers",
+                        "Check whether the boot device still answers",
                     ) from None
                 time.sleep(0.02)
         yield

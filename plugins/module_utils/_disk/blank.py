@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether a device holds what an erased or factory-new device holds: zeros, or the ones of erased flash."""
+"""Sample a device: does it read as erased or factory-new (all zeros, or the ones of erased flash)?"""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from .._base.files import read_at
 
-# All of a small device is read. Of a larger one: its start, where nearly everything begins; its end, where RAID, GPT
-# and others keep copies; a block at each round place, where people tell a program to keep its data; and as many blocks
-# in between. That is less than 8 MiB, however large the device. Data that lies between two of these places is missed.
+# A small device is read whole. A larger one is sampled: its start, where nearly everything begins; its end, where RAID,
+# GPT and others keep copies; a block at each round offset, where people place data by hand; and blocks spread in
+# between. That is less than 8 MiB, however large the device. Data between two of these places is missed.
 _WHOLE = 16 << 20
 _START = 4 << 20
 _END = 1 << 20
@@ -26,11 +26,11 @@ _BLOCK = 4096
 _MIB = 1 << 20
 _PIECE = 1 << 20
 _GIB = 1 << 30
-# Steps of round places, and up to where they go on.
+# Each step between round offsets, and the offset up to which it is used.
 _ROUND = ((16 << 20, _GIB), (_GIB, 64 * _GIB))
-# Discarded blocks read as zeros where erased ones read as ones, on the same device.
+# On one device, discarded blocks may read as zeros and erased blocks as ones.
 _ERASED = {0x00, 0xFF}
-# 128 bits name the contents; nobody types more than he must.
+# 128 bits identify the contents and can still be typed.
 DIGITS = 32
 
 
@@ -38,8 +38,8 @@ class Sample(NamedTuple):
     """What was read.
 
     :ivar erased: whether each piece that was read is all zeros (0x00) or all ones (0xFF).
-    :ivar start_erased: the same of the first MiB.
-    :ivar digest: names the sampled contents; the same contents and size give the same digest.
+    :ivar start_erased: whether that holds for the first MiB.
+    :ivar digest: identifies the sampled contents; the same contents and size give the same digest.
     """
 
     erased: bool
@@ -48,9 +48,9 @@ class Sample(NamedTuple):
 
 
 def sample(path: str, begin: int = 0) -> Sample:
-    """Read some of a device or file, at places that follow from its size alone.
+    """Sample a device or file at places that depend only on its size.
 
-    :param begin: the byte from which on it is sampled.
+    :param begin: the first byte of the sampled range.
     :raises OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -69,7 +69,7 @@ def sample(path: str, begin: int = 0) -> Sample:
 
 
 def places(size: int) -> Iterator[tuple[int, int]]:
-    """Offsets and lengths of what is read of a device of a size, in bytes."""
+    """Offsets and lengths of the pieces to read from a device of this size, in bytes."""
     if size <= _WHOLE:
         yield from _pieces(0, size)
         return
@@ -82,14 +82,14 @@ def places(size: int) -> Iterator[tuple[int, int]]:
             at += int.from_bytes(jitter[:8], "big") % max(between // _BLOCKS, 1)
             yield at // _BLOCK * _BLOCK, _BLOCK
         else:
-            # Partitions and what is kept in them begin at whole MiB.
+            # Partitions, and data inside them, begin at whole MiB.
             yield max(at // _MIB * _MIB, _START), _BLOCK
     yield from ((at, _BLOCK) for at in sorted(_round_places(size - _END)))
     yield from _pieces(size - _END, size)
 
 
 def _round_places(end: int) -> set[int]:
-    """Where data begins that somebody has placed by hand: powers of two, and whole steps, below an offset."""
+    """Offsets below C(end) where people place data by hand: powers of two and multiples of each step."""
     steps = {at for step, most in _ROUND for at in range(step, min(most, end - 1) + 1, step)}
     return steps | {1 << bit for bit in range(_START.bit_length() - 1, (end - 1).bit_length())}
 
@@ -100,7 +100,7 @@ def _pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _values(piece: bytes) -> set[int]:
-    """The byte of a uniform piece; of any other, more than one."""
+    """The byte of a uniform piece; more than one value for any other piece."""
     return {piece[0]} if piece.count(piece[:1]) == len(piece) else {*piece[:1], -1} if piece else set()
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The block devices of a device, as /sys/class/block shows them.
+"""Read the block devices from /sys/class/block.
 
 Source: Linux Documentation/ABI/stable/sysfs-block, Documentation/ABI/testing/sysfs-block-dm.
 """
@@ -27,13 +27,13 @@ class Block(NamedTuple):
 
     :ivar name: kernel name, such as ``vda3`` or ``dm-0``.
     :ivar number: ``major:minor``.
-    :ivar size_bytes: None where sysfs does not tell.
-    :ivar slaves: names of the devices it is made of.
-    :ivar holders: names of the devices made of it.
+    :ivar size_bytes: None if sysfs does not report it.
+    :ivar slaves: names of the devices below it.
+    :ivar holders: names of the devices on top of it.
     :ivar partitions: names of its partitions.
     :ivar dm_name: device-mapper name, None on other devices.
     :ivar dm_uuid: device-mapper uuid, such as ``CRYPT-LUKS2-...``, None on other devices.
-    :ivar backing_file: the file a loop device shows.
+    :ivar backing_file: the file behind a loop device, None on other devices.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
 
 class Blocks:
-    """All block devices of a device, each read when first asked for."""
+    """All block devices, each read on first use."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -59,7 +59,7 @@ class Blocks:
         return iter([block for block in map(self.named, self._names) if block is not None])
 
     def named(self, name: str) -> Optional[Block]:
-        """The block device of that kernel name."""
+        """The block device with a kernel name."""
         if name not in self._read:
             if name not in self._names:
                 return None
@@ -67,11 +67,11 @@ class Blocks:
         return self._read[name]
 
     def numbered(self, number: str) -> Optional[Block]:
-        """The block device of that ``major:minor``."""
+        """The block device with a ``major:minor`` number."""
         return next((block for block in self if block.number == number), None)
 
     def at(self, path: str) -> Optional[Block]:
-        """The block device that a path leads to; for a regular file the loop device that shows it, if there is one."""
+        """The block device at a path; for a regular file, the loop device on top of it, if there is one."""
         try:
             info = os.stat(under(self._root, path))
         except OSError:
@@ -84,14 +84,14 @@ class Blocks:
         return next((block for block in self if block.backing_file == real), None)
 
     def lies_on(self, block: Block, prefixes: tuple[str, ...]) -> bool:
-        """Whether all of the device lies on device-mapper targets whose uuids begin with one of these."""
+        """Whether the whole device lies on device-mapper targets whose uuids begin with one of the prefixes."""
         if (block.dm_uuid or "").startswith(prefixes):
             return True
         slaves = [self.named(name) for name in block.slaves]
         return bool(slaves) and all(slave is not None and self.lies_on(slave, prefixes) for slave in slaves)
 
     def disks_of(self, block: Block) -> set[str]:
-        """The names of the whole disks that a device lies on: whoever takes one of them takes part of the device."""
+        """The names of the whole disks that a device lies on: a thief of one of them has part of the device."""
         below = [each for each in map(self.named, block.slaves) if each is not None]
         below += [each for each in self if block.name in each.partitions]
         return {disk for each in below for disk in self.disks_of(each)} if below else {block.name}

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading /proc/PID/mountinfo, see proc(5) and Documentation/filesystems/proc.rst in the kernel's sources."""
+"""Read /proc/PID/mountinfo, see proc(5) and Documentation/filesystems/proc.rst in the kernel's sources."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 class Mount(NamedTuple):
     """One mount of a mount namespace.
 
-    ``options`` hold for this mount, ``super_options`` for the file system wherever it is mounted.
+    ``options`` apply to this mount, ``super_options`` to the file system wherever it is mounted.
     """
 
     mount_id: int
@@ -42,7 +42,7 @@ class Mount(NamedTuple):
 
     @property
     def effective_options(self) -> tuple[str, ...]:
-        """What holds for a file opened through this mount: read-only as soon as mount or file system is."""
+        """The options that apply to a file opened through this mount: C(ro) if the mount or the file system is."""
         read_only = "ro" in self.options or "ro" in self.super_options
         flags = [option for option in self.options if option not in ("ro", "rw")]
         own = [option for option in self.super_options if option not in ("ro", "rw", *flags)]
@@ -50,9 +50,9 @@ class Mount(NamedTuple):
 
 
 def decode_octal(field: str) -> str:
-    """Undo the escapes of blanks and backslashes (``\\040`` is a space) in mountinfo and fstab.
+    """Decode the octal escapes (``\\040`` is a space) in mountinfo and fstab.
 
-    Bytes that are no UTF-8 are kept as surrogates, as os.fsdecode does.
+    Bytes that are not UTF-8 become surrogates, as with os.fsdecode.
     """
     if "\\" not in field:
         return field
@@ -61,29 +61,29 @@ def decode_octal(field: str) -> str:
 
 
 def same_path(one: str, other: str) -> bool:
-    """Whether two paths are the same but for doubled or trailing slashes."""
+    """Whether two paths are the same apart from doubled or trailing slashes."""
     return _plain(one) == _plain(other)
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
-    """The mounts in the kernel's order: a later one lies over an earlier one at the same place.
+    """The mounts in the kernel's order: a later one covers an earlier one at the same mount point.
 
     :param text: the file's contents, decoded as UTF-8 with surrogateescape.
-    :raises Malformed: a line is not of the documented form.
+    :raises Malformed: a line does not have the documented form.
     """
     return [_parse_line(number, line) for number, line in enumerate(text.split("\n"), 1) if line]
 
 
 def mounted_at(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
-    """The mount that is seen at a path (the topmost one), or None where the path is no mount point.
+    """The topmost mount at a path, or None if the path is not a mount point.
 
-    An automount that waits is seen as a mount of type ``autofs``.
+    An automount that has not been triggered is a mount of type ``autofs``.
     """
     return next((mount for mount in reversed(mounts) if same_path(mount.mount_point, path)), None)
 
 
 def mount_around(mounts: Sequence[Mount], path: str) -> Optional[Mount]:
-    """The mount that a path lies in; the last of those at the same place covers the others."""
+    """The mount that contains a path; of several at the same mount point, the last, which covers the others."""
     around = [each for each in mounts if f"{path}/".startswith(each.mount_point.rstrip("/") + "/")]
     return max(reversed(around), key=lambda each: len(each.mount_point), default=None)
 
@@ -116,7 +116,7 @@ def _parse_line(number: int, line: str) -> Mount:
 
 
 def read_mounts(root: str) -> list[Mount]:
-    """The mounts of the device.
+    """Read the mounts of the device.
 
     :raises EdgesecError: the kernel's mount table cannot be read, or breaks its own format.
     """

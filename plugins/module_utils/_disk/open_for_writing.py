@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""Who keeps a file system from becoming read-only: open files as /proc lists them, see proc(5)."""
+"""Find the processes that prevent a read-only remount or an unmount, from the open files in /proc, see proc(5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DELETED = " (deleted)"
 
 
 class User(NamedTuple):
-    """A process that keeps a file system from being unmounted."""
+    """A process that prevents an unmount."""
 
     pid: int
     command: str
@@ -30,9 +30,9 @@ class User(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """A file that keeps its file system from becoming read-only, and the process that has it open.
+    """An open file that prevents a read-only remount, and its process.
 
-    :ivar deleted: whether it was deleted, and takes room until it is closed; otherwise it is open for writing.
+    :ivar deleted: the file was deleted and takes up space until it is closed; otherwise it is open for writing.
     """
 
     pid: int
@@ -42,17 +42,17 @@ class Writer(NamedTuple):
 
     def __str__(self) -> str:
         if self.deleted:
-            return f"{self.command} (pid {self.pid}) keeps {self.path} open, which was deleted"
+            return f"{self.command} (pid {self.pid}) keeps the deleted file {self.path} open"
         return f"{self.command} (pid {self.pid}) writes {self.path}"
 
 
 def writers_on(mount_point: str) -> list[Writer]:
-    """The files that keep the file system mounted there from becoming read-only, in whatever mount namespace.
+    """List the files that prevent a read-only remount of a file system, in all mount namespaces.
 
-    They are those open for writing, and those that were deleted and are still in use: open in whatever way, mapped into
-    memory, or a working directory (Linux: sb_prepare_remount_readonly).
+    These are files open for writing, and deleted files still in use: open in any mode, mapped into memory, or a
+    working directory (Linux: sb_prepare_remount_readonly).
 
-    :param mount_point: where it is mounted in this one.
+    :param mount_point: where this process sees the file system mounted.
     """
     device = os.stat(mount_point).st_dev
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
@@ -60,9 +60,9 @@ def writers_on(mount_point: str) -> list[Writer]:
 
 
 def writers_of(path: str) -> list[Writer]:
-    """The processes that have a block device, or a regular file in its place, open for writing.
+    """List the processes that have a block device (or a regular file) open for writing.
 
-    :param path: with all links followed.
+    :param path: with all links resolved.
     """
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
     return [writer for pid in pids for writer in dict.fromkeys(_writers_of(pid, path, _identity(os.stat(path))))]
@@ -74,7 +74,7 @@ def _writers_of(pid: int, path: str, wanted: tuple[int, ...]) -> Iterator[Writer
             with contextlib.suppress(OSError):
                 link = f"/proc/{pid}/fd/{name}"
                 seen = os.readlink(link)
-                # Asked of as few files as possible: a network file system may not answer.
+                # Call stat on as few files as possible: a network file system may hang.
                 may_be = seen.startswith("/dev/") or os.path.basename(seen) == os.path.basename(path)
                 writes = may_be and _is_for_writing(_text(f"/proc/{pid}/fdinfo/{name}"))
                 if writes and _identity(os.stat(link)) == wanted:
@@ -82,12 +82,12 @@ def _writers_of(pid: int, path: str, wanted: tuple[int, ...]) -> Iterator[Writer
 
 
 def _identity(info: os.stat_result) -> tuple[int, ...]:
-    """By what a block device, or any other file, is the same under another name."""
+    """What stays the same when a block device, or another file, has a second name."""
     return (info.st_rdev,) if stat.S_ISBLK(info.st_mode) else (info.st_dev, info.st_ino)
 
 
 def mounted_by(device: str) -> list[str]:
-    """The processes that see a block device mounted, in whatever mount namespace, in words."""
+    """Describe the processes that see a block device mounted, in any mount namespace."""
     info = os.stat(device)
     number = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
     found = []
@@ -101,7 +101,7 @@ def mounted_by(device: str) -> list[str]:
 
 
 def users_of(mount_point: str) -> list[User]:
-    """The processes with a file open, or their working directory, below a mount point: one path of each."""
+    """List the processes with an open file or working directory below a mount point, each with one path."""
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
     return [user for pid in pids for user in _users(pid, mount_point.rstrip("/"))]
 
@@ -117,30 +117,30 @@ def _users(pid: int, mount_point: str) -> Iterator[User]:
 
 
 def _writers(pid: int, device: int) -> Iterator[Writer]:
-    # A process may end at any moment while it is looked at.
+    # The process may end at any moment.
     with contextlib.suppress(OSError):
         command = _text(f"/proc/{pid}/comm").strip()
         for link, for_writing in _used(pid, device):
             with contextlib.suppress(OSError):
                 path = os.readlink(link)
                 deleted = path.endswith(_DELETED)
-                # Asked of as few files as possible: a network file system may not answer.
+                # Call stat on as few files as possible: a network file system may hang.
                 found = os.stat(link) if for_writing or deleted else None
                 if found is not None and found.st_dev == device:
-                    # A deleted name may be one of several.
+                    # Other names of a file may remain when one is deleted.
                     gone = deleted and found.st_nlink == 0
                     if for_writing or gone:
                         yield Writer(pid, command, path[: -len(_DELETED)] if deleted else path, gone)
 
 
 def _used(pid: int, device: int) -> Iterator[tuple[str, bool]]:
-    """Links to what a process uses, each with whether it is open for writing."""
+    """Yield the /proc links to the files that a process uses, and whether each is open for writing."""
     for name in ("cwd", "root"):
         yield f"/proc/{pid}/{name}", False
     for name in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(OSError):
             yield f"/proc/{pid}/fd/{name}", _is_for_writing(_text(f"/proc/{pid}/fdinfo/{name}"))
-    # A mapping outlives the descriptor it was made with.
+    # A mapping outlives the descriptor that created it.
     number = f"{os.major(device):02x}:{os.minor(device):02x}"
     for line in _text(f"/proc/{pid}/maps").splitlines():
         addresses, _flags, _offset, where, *_rest = line.split(None, 4)
@@ -151,7 +151,7 @@ def _used(pid: int, device: int) -> Iterator[tuple[str, bool]]:
 
 
 def _as_in_map_files(addresses: str) -> str:
-    """The name of a mapping there: without the zeros that maps fills up with, see proc_pid_map_files(5)."""
+    """The name of a mapping in map_files, without the leading zeros of maps, see proc_pid_map_files(5)."""
     return "-".join(f"{int(each, 16):x}" for each in addresses.split("-"))
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Changing the options of a mounted file system, see mount(8)."""
+"""Change the options of a mounted file system, see mount(8)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from .._base.tools import run
 from .mountinfo import Mount
 
-# Every restriction, and the option that lifts it.
+# Each restriction, and the option that lifts it.
 RESTRICTIONS = {"ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec"}
-# What a mount may have beside them; a remount that does not name a flag takes it away.
+# The flags of a mount that a remount clears unless it names them.
 FLAGS = {*RESTRICTIONS, "nosymfollow", "noatime", "nodiratime"} - {"ro"}
 
 
 def remount(mount: Mount, options: Sequence[str], *, bind: bool) -> None:
-    """Give a mount other options; the flags that nobody asked about stay.
+    """Change options of a mount; flags that are not named stay.
 
-    :param bind: change the mount alone, and not its file system, which is then as it was where it is seen elsewhere.
-    :raises EdgesecError: mount(8) could not.
+    :param bind: change only this mount; other mounts of the file system keep their options.
+    :raises EdgesecError: mount(8) failed.
     """
     how = ["remount", "bind"] if bind else ["remount"]
     lifted = {option: restriction for restriction, option in RESTRICTIONS.items()}
@@ -33,5 +33,5 @@ def remount(mount: Mount, options: Sequence[str], *, bind: bool) -> None:
 
 
 def is_shared(mount: Mount, mounts: Sequence[Mount]) -> bool:
-    """Whether its file system is seen elsewhere too (a bind mount, a btrfs subvolume)."""
+    """Whether the file system has other mount points (a bind mount, a btrfs subvolume)."""
     return any(other.device == mount.device and other.mount_point != mount.mount_point for other in mounts)

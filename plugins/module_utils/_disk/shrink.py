@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Making a file system end before the end of its device, so that a power cut at any instant can be undone."""
+"""Shrink a file system to make room on its device, such that a power cut at any instant can be undone."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ _UNDO_BLOCK_SIZE = slice(32, 36)
 
 
 def file_system_of(device: str) -> Optional[FileSystem]:
-    """The file system on a device, of the types that can be encrypted in place."""
+    """The file system on a device, if its type can be encrypted in place; otherwise None."""
     with open(device, "rb") as file:
         return read_superblock(file.read(SUPERBLOCK_BYTES))
 
 
 def require_shrinkable(device: str, found: FileSystem, size: int) -> None:
-    """Refuse what cannot be made to end at a size.
+    """Refuse a file system that cannot shrink to a size.
 
     :param size: in bytes.
-    :raises Refused: and why.
+    :raises Refused: it cannot.
     """
     if not found.single:
         raise Refused(
             device,
             f"a part of its {found.type} file system lies elsewhere: {found.elsewhere}",
-            "It cannot be encrypted in place, for that part would stay in clear. Copy the data to a new volume",
+            "It cannot be encrypted in place, since that part would stay in clear. Copy the data to a new volume",
         )
     if found.type == "xfs" and found.size_bytes > size:
         raise Refused(
             device,
-            "XFS cannot shrink, and leaves no room for the header",
+            "XFS cannot shrink, and there is no room for the header",
             f"Make the partition {found.size_bytes - size} bytes larger, or copy the data to a new volume",
         )
 
 
 def shrink(name: str, device: str, found: FileSystem, size: int, mount_point: Optional[str]) -> None:
-    """Make a file system end at a size; ext must not be mounted, btrfs must be.
+    """Shrink a file system to a size. ext must not be mounted, btrfs must be.
 
-    :param name: of the volume, for the undo file of ext.
+    :param name: name of the volume, for the undo file of ext.
     :param size: in bytes.
     :raises Refused: the file system has errors, or is too full.
     """
@@ -68,21 +68,21 @@ def shrink(name: str, device: str, found: FileSystem, size: int, mount_point: Op
         _resize(device, ["btrfs", "filesystem", "resize", str(size), mount_point])
     after = file_system_of(device)
     if after is None or after.size_bytes > size:
-        raise Refused(device, "its file system did not become smaller", "Nothing was encrypted")
+        raise Refused(device, "its file system did not shrink", "Nothing was encrypted")
 
 
 def undo_shrink(name: str, device: str) -> str:
-    """Put back what an interrupted shrinking has overwritten; returns what was found out about it, mostly nothing.
+    """Undo an interrupted shrink; return a note for the operator, usually empty.
 
-    An undo file that names no block size was closed before anything was overwritten; e2undo would refuse it.
+    An undo file without a block size was closed before anything was overwritten; e2undo would refuse it.
 
-    :raises Refused: the start of the device was not put back before; the undo file stays.
+    :raises Refused: the start of the device has not been put back yet; the undo file stays.
     """
     path = _undo_file(name)
     if not os.path.exists(path):
         return ""
     if is_interrupted(device):
-        raise Refused(device, "its start is not put back yet", f"Run again; {path} stays until then")
+        raise Refused(device, "its start has not been put back yet", f"Run again; {path} stays until then")
     note = ""
     if file_system_of(device) is not None:
         with open(path, "rb") as file:
@@ -92,13 +92,13 @@ def undo_shrink(name: str, device: str) -> str:
             with open(device, "rb") as file:
                 os.fsync(file.fileno())
         elif os.path.getsize(path):
-            note = f"{path} had nothing recorded that could be put back, and was removed"
+            note = f"{path} recorded nothing to put back, and was removed"
     forget_undo(name)
     return note
 
 
 def forget_undo(name: str) -> None:
-    """The shrunk file system is to stay so."""
+    """Delete the undo file: the file system stays shrunk."""
     if os.path.exists(_undo_file(name)):
         os.unlink(_undo_file(name))
         sync_directory(UNDO_DIRECTORY)
@@ -121,7 +121,7 @@ def _resize(device: str, argv: list[str]) -> None:
     except ToolFailed as error:
         raise Refused(
             device,
-            f"its file system cannot be made smaller ({error.stderr.splitlines()[-1] if error.stderr else error.rc})",
+            f"its file system cannot shrink ({error.stderr.splitlines()[-1] if error.stderr else error.rc})",
             "Free some space on it",
         ) from None
 
@@ -133,12 +133,14 @@ def _make_undo_directory() -> None:
     except OSError as error:
         raise Refused(
             UNDO_DIRECTORY,
-            f"cannot be made ({error.strerror}), so that a power cut while the file system shrinks could not be undone",
+            f"cannot be created ({error.strerror}), and without it a power cut during the shrink could not be undone",
             "Mount the root file system writable for this run",
         ) from None
     if free.f_bavail * free.f_frsize < _UNDO_ROOM:
-        raise Refused(UNDO_DIRECTORY, f"has less than {_UNDO_ROOM >> 20} MiB free for undoing", "Free some space there")
-    # Written through at once, so that what is to be put back is on the disk before it is overwritten (chattr(1)).
+        raise Refused(
+            UNDO_DIRECTORY, f"has less than {_UNDO_ROOM >> 20} MiB free for the undo file", "Free some space there"
+        )
+    # Synchronous writes: the old data is on the disk before it is overwritten (chattr(1)).
     run(["chattr", "+S", UNDO_DIRECTORY], ok=(0, 1))
 
 

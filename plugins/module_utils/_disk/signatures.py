@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What blkid and wipefs find on a device: the answer to "does it hold anything?"."""
+"""Ask blkid and wipefs whether a device holds anything."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, Optional
 from .._base.errors import Malformed
 from .._base.tools import LOOK_SECONDS, run
 
-# blkid(8): 2 = nothing was found, 8 = more than one format was found, so that none is certain.
+# blkid(8): 2 = nothing was found, 8 = ambivalent, several formats were found.
 _BLKID_NOTHING = 2
 _BLKID_AMBIVALENT = 8
 _COLUMNS = "OFFSET,TYPE,USAGE,UUID,LABEL"
-# The first copy of a GPT lies in the second sector, and the superblock that btrfs mounts by at 64 KiB.
+# The first copy of a GPT is in the second sector; the superblock that btrfs mounts from is at 64 KiB.
 _GPT_AT_MOST = 4096
 _BTRFS_AT = 0x10040
 _SECTOR = 512
@@ -27,12 +27,12 @@ _DOS_ENTRIES = slice(446, 510)
 
 
 class Signature(NamedTuple):
-    """One thing that is on a device, by all of its magic strings.
+    """One format on a device, with all of its magic strings.
 
-    :ivar offset: of the first magic string that was found, in bytes.
-    :ivar offsets: of all of them.
-    :ivar live: false for a leftover, which its own tool would not take: a backup without what it is a backup of. None
-        for what was partly written over.
+    :ivar offset: the offset of the first magic string that was found, in bytes.
+    :ivar offsets: the offsets of all of them.
+    :ivar live: false for a leftover that its own tool would reject: a backup whose original is gone. None if partly
+        overwritten.
     """
 
     type: str
@@ -48,7 +48,7 @@ class Contents(NamedTuple):
     """What a device holds; C(something) is false only if both tools saw nothing.
 
     :ivar ambivalent: whether blkid saw formats that exclude each other.
-    :ivar tags: what a partition table calls the partition, such as C(PARTUUID=...).
+    :ivar tags: the names of the partition in its partition table, such as C(PARTUUID=...).
     """
 
     signatures: tuple[Signature, ...]
@@ -62,7 +62,7 @@ class Contents(NamedTuple):
 def probe(path: str) -> Contents:
     """Ask both tools about a device or file.
 
-    :raises EdgesecError: a tool is missing, failed, or printed what it should not.
+    :raises EdgesecError: a tool is missing, failed, or printed something unexpected.
     """
     blkid = run(["blkid", "-p", "-o", "export", path], ok=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT), timeout=LOOK_SECONDS)
     wipefs = run(["wipefs", "-n", "-J", "-O", _COLUMNS, path], timeout=LOOK_SECONDS)
@@ -73,7 +73,7 @@ def probe(path: str) -> Contents:
     if "dos" not in [each.type for each in found] and properties.get("PTTYPE") == "dos" and found:
         properties = {name: value for name, value in properties.items() if not name.startswith("PT")}
     has_table = "PTTYPE" in properties
-    # On an empty partition blkid still prints what the partition table says of it, and succeeds.
+    # For an empty partition, blkid still prints its entry in the partition table, and succeeds.
     own = {name for name in properties if name != "DEVNAME" and not name.startswith("PART_ENTRY_")}
     return Contents(
         signatures=gathered((*found, *_only_blkid(properties, found))),
@@ -86,7 +86,7 @@ def probe(path: str) -> Contents:
 
 
 def without_table(found: Sequence[Signature]) -> tuple[Signature, ...]:
-    """Without the DOS table that a boot sector looks like whose four entries are empty, where a file system has one."""
+    """Drop a false DOS table: the boot sector of a file system, whose four table entries are empty, looks like one."""
     others = tuple(each for each in found if each.type != "dos")
     own = any(each.offset is not None and each.offset < _SECTOR and each.usage == "filesystem" for each in others)
     return others if own else tuple(found)
@@ -99,7 +99,7 @@ def _has_empty_table(path: str) -> bool:
 
 
 def gathered(found: Sequence[Signature]) -> tuple[Signature, ...]:
-    """One signature for each thing on the device: vfat, for one, is listed once for each of its three magic strings."""
+    """Merge the signatures of each format: vfat, for example, is listed once per magic string, three times."""
     things: dict[Signature, list[int]] = {}
     for each in found:
         offsets = things.setdefault(each._replace(offset=None), [])
@@ -111,13 +111,13 @@ def gathered(found: Sequence[Signature]) -> tuple[Signature, ...]:
 
 
 def _placed(thing: Signature, offsets: list[int], protected: list[int]) -> Signature:
-    """A thing with where its magic strings stand.
+    """Add the offsets of its magic strings to a signature.
 
-    :param protected: where the protective MBR of a GPT stands.
+    :param protected: the offsets of the protective MBR of a GPT.
     """
     live = True
     if thing.type == "gpt" and offsets:
-        # The kernel takes the copy at the end of a disk only where a protective MBR stands at its start.
+        # The kernel accepts the copy at the end of a disk only with a protective MBR at its start.
         live = bool(protected) or min(offsets) <= _GPT_AT_MOST
         offsets = offsets + protected
     elif thing.type == "btrfs" and offsets:
@@ -126,7 +126,7 @@ def _placed(thing: Signature, offsets: list[int], protected: list[int]) -> Signa
 
 
 def _only_blkid(properties: dict[str, str], found: Sequence[Signature]) -> list[Signature]:
-    """What blkid names, and wipefs does not."""
+    """The signatures that only blkid reports."""
     seen = {signature.type for signature in found}
     named = []
     if properties.get("TYPE", "") not in ("", *seen):
@@ -145,14 +145,14 @@ def parse_blkid(text: str) -> dict[str, str]:
 def parse_wipefs(text: str) -> tuple[Signature, ...]:
     """The signatures that C(wipefs --json) printed, one for each magic string.
 
-    :raises Malformed: not the JSON of wipefs.
+    :raises Malformed: the text is not the JSON of wipefs.
     """
     if not text.strip():
         return ()
     try:
         return tuple(_signature(entry) for entry in json.loads(text)["signatures"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Malformed("the output of wipefs", "is not the JSON that was asked for") from None
+        raise Malformed("the output of wipefs", "is not the requested JSON") from None
 
 
 def _signature(entry: dict[str, Any]) -> Signature:

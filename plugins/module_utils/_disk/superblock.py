@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading the superblocks of ext2/3/4, XFS and btrfs: what a file system is, and how far it reaches.
+"""Read the superblocks of ext2/3/4, XFS and btrfs: type, identity and size of a file system.
 
 Sources: Documentation/filesystems/ext4/super.rst, the XFS Filesystem Structure document (superblocks), and
 Btrfs' On-disk Format (superblock, dev_item).
@@ -16,7 +16,7 @@ import struct
 import uuid
 from typing import NamedTuple, Optional
 
-# What must be read from the start of a device.
+# How many bytes to read from the start of a device.
 SUPERBLOCK_BYTES = 0x10000 + 4096
 
 _EXT_AT = 1024
@@ -32,8 +32,8 @@ class FileSystem(NamedTuple):
 
     :ivar type: C(ext), C(xfs) or C(btrfs).
     :ivar size_bytes: from the first byte of the device to the end of what the file system uses.
-    :ivar sector_bytes: the smallest unit that it reads or writes, which no device below it may exceed.
-    :ivar elsewhere: what of it lies on another device, in words; None where all of it lies on this one.
+    :ivar sector_bytes: the smallest unit that it reads or writes; no device below it may have larger sectors.
+    :ivar elsewhere: which part lies on another device, in words; None if all of it lies on this one.
     """
 
     type: str
@@ -50,7 +50,7 @@ class FileSystem(NamedTuple):
 
 
 def read_superblock(data: bytes) -> Optional[FileSystem]:
-    """The file system at the start of a device, or None where there is none of these.
+    """The file system at the start of a device, or None if it is not one of these.
 
     :param data: the first :data:`SUPERBLOCK_BYTES` of the device.
     """

@@ -6,9 +6,9 @@
 
 """The allow-list that a LUKS2 header must pass before any key is tried on it.
 
-libcryptsetup trusts the header; a header is data of whoever held the disk. cipher_null keyslots and segments
-(CVE-2025-59054, CVE-2025-58356), redirected keyslot areas, forged re-encryption (CVE-2021-4122) and expensive key
-derivations all live in fields that are checked here.
+libcryptsetup trusts the header, but anyone who held the disk may have written it. The attacks are in fields that this
+module checks: cipher_null keyslots and segments (CVE-2025-59054, CVE-2025-58356), redirected keyslot areas, forged
+re-encryption (CVE-2021-4122) and expensive key derivations.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from .._base.errors import Malformed
 from .cipher import ADIANTUM, ADIANTUM_20, AES_XTS, KEYSLOT_CIPHER
 from .copies import read_copies
 from .header import Header, fingerprint
-from .reencryption import ENCRYPT, REENCRYPT, is_under_way, settled
-from .schema import misfits
+from .reencryption import ENCRYPT, REENCRYPT, is_under_way, when_finished
+from .schema import shape_violations
 from .slots import BOOT_SLOTS, RECOVERY_SLOT
 
 # Sizes of the volume key, in bytes.
 _KEY_SIZES = {AES_XTS: (32, 64), ADIANTUM: (32,), ADIANTUM_20: (32,)}
 _PBKDF2_ITERATIONS = (1000, 10_000_000)
-# Memory in KiB. Where a board has little memory, cryptsetup's benchmark makes up for it with time: so the cost is what
-# has a bound, passes times KiB. Twenty passes over 1 GiB are the most that somebody has to wait for.
+# Memory in KiB. On a board with little memory, cryptsetup's benchmark chooses more passes instead. So the bound is on
+# the cost (passes times KiB): at most twenty passes over 1 GiB.
 _ARGON2_LIMITS = {"memory": 1024 * 1024, "cpus": 4}
 _ARGON2_MOST_COST = 20 * 1024 * 1024
-# cryptsetup's own, and systemd-cryptenroll's.
+# From cryptsetup, and from systemd-cryptenroll.
 _SPLITTERS = (("luks1", 4000, "sha256"), ("luks1", 4000, "sha512"))
 _FLAGS = {"allow-discards", "same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue"}
 _OUR_TOKEN_TYPES = ("edgesec-tpm2",)
 
 
 class Pins(NamedTuple):
-    """What was recorded of a volume when it was sealed, and must still be so."""
+    """The properties of a volume that were recorded when it was sealed and must not have changed."""
 
     uuid: str
     label: str
@@ -48,16 +48,16 @@ class Pins(NamedTuple):
     volume_key_fingerprint: str
     keyslots: tuple[str, ...] = (RECOVERY_SLOT, BOOT_SLOTS[0])
     token_types: tuple[str, ...] = _OUR_TOKEN_TYPES
-    # Whether the data may still be on its way from clear to encrypted.
+    # Whether an in-place encryption may still be running.
     in_place: bool = False
-    # While the volume key is rotated: the one to come, empty as long as it is not made.
+    # Only while the volume key is rotated: the next key's fingerprint; empty until that key is generated.
     next_volume_key_fingerprint: Optional[str] = None
-    # SHA-256 of what the MAC in the token covers (hex); None while that may change, so that no MAC is asked for.
+    # SHA-256 of what the MAC in the token covers (hex); None while that may change, and then no MAC is required.
     header_digest: Optional[str] = None
 
 
 def pins_of(header: Header) -> Pins:
-    """The pins of a header as it stands, with the types of those tokens that others have put there."""
+    """The pins of a header in its present state, including the types of tokens from other software."""
     types = {token.get("type") for token in header.tokens.values() if isinstance(token, dict)}
     return Pins(
         uuid=header.uuid,
@@ -73,8 +73,8 @@ def pins_of(header: Header) -> Pins:
 class Checked(NamedTuple):
     """A header that was read with every byte accounted for.
 
-    :ivar copies: its whole copies, the newer first; none where one of them could be read in another way.
-    :ivar refusals: why it may not be used, in words; none where it may.
+    :ivar copies: its intact copies, newest first; empty if another reader could read one of them differently.
+    :ivar refusals: why it may not be used, in words; empty if it may.
     """
 
     copies: list[Header]
@@ -82,9 +82,9 @@ class Checked(NamedTuple):
 
 
 def check(path: str, pins: Optional[Pins] = None) -> Checked:
-    """Read the header of a device or file as the boot does, and hold each copy against the rules.
+    """Read the header of a device or file as the boot does, and check each copy against the rules.
 
-    :param pins: what was recorded of the volume; None for the rules that hold for every volume.
+    :param pins: what was recorded of the volume; None checks only the rules for every volume.
     :raises OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -101,12 +101,12 @@ def check(path: str, pins: Optional[Pins] = None) -> Checked:
 
 
 def _common_violations(header: Header) -> list[str]:
-    # The pins of a header can be told once it has its shape.
-    return misfits(header) or violations(header, pins_of(header)._replace(keyslots=tuple(header.keyslots)))
+    # Only a header of the right shape has pins.
+    return shape_violations(header) or violations(header, pins_of(header)._replace(keyslots=tuple(header.keyslots)))
 
 
 def violations(header: Header, pins: Pins) -> list[str]:
-    """Every rule that a header copy breaks, in words; an empty list is a header that may be opened."""
+    """List the rules that a header copy breaks, in words; a header with an empty list may be opened."""
     if header.version != 2:
         return [f"version {header.version}, expected 2"]
     found = [
@@ -118,16 +118,16 @@ def violations(header: Header, pins: Pins) -> list[str]:
         if seen != wanted
     ]
     found += _volume_keys(header, pins)
-    odd = misfits(header)
-    if odd:
+    misshapen = shape_violations(header)
+    if misshapen:
         # The other rules rely on the shape.
-        return [*found, *odd]
+        return [*found, *misshapen]
     keyslots_end = 2 * header.size + int(header.metadata["config"]["keyslots_size"])
     if keyslots_end > pins.data_offset:
-        found.append(f"the room for keyslots ends at byte {keyslots_end}, inside the data")
+        found.append(f"the keyslots area ends at byte {keyslots_end}, inside the data")
     if is_under_way(header) and (pins.in_place or pins.next_volume_key_fingerprint):
-        header, passing = settled(header, ENCRYPT if pins.in_place else REENCRYPT)
-        found += passing
+        header, broken = when_finished(header, ENCRYPT if pins.in_place else REENCRYPT)
+        found += broken
     found += _config(header)
     found += _segments(header, pins)
     found += _digests(header, pins)
@@ -137,10 +137,10 @@ def violations(header: Header, pins: Pins) -> list[str]:
 
 
 def _volume_keys(header: Header, pins: Pins) -> list[str]:
-    """Data may be encrypted with the volume key that is pinned, and with the next one where that is announced."""
+    """Data may be encrypted only with the pinned volume key, or with the next one if a rotation announced it."""
     pinned = (pins.volume_key_fingerprint, pins.next_volume_key_fingerprint)
     found = [
-        f"digest {name} is that of another volume key than {pins.volume_key_fingerprint!r}"
+        f"digest {name} belongs to another volume key, expected fingerprint {pins.volume_key_fingerprint!r}"
         for name, digest in sorted(header.digests.items())
         if isinstance(digest, dict) and digest.get("segments") and fingerprint(digest) not in pinned
     ]
@@ -177,7 +177,7 @@ def _segments(header: Header, pins: Pins) -> list[str]:
 
 
 def _digests(header: Header, pins: Pins) -> list[str]:
-    """One digest for the data; beside it at most that of another volume key, while the volume key is rotated."""
+    """One digest for the data; during a rotation of the volume key, at most one more for the other key."""
     most = 1 if pins.next_volume_key_fingerprint is None else 2
     if not 1 <= len(header.digests) <= most:
         return [f"digests are {sorted(header.digests)}, expected {'one' if most == 1 else 'one or two'}"]

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The cipher that suits the processor."""
+"""Choose the cipher that suits the processor."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _WITHOUT_AES = (ADIANTUM, 256)
 
 
 def cipher_for_this_processor() -> tuple[str, int]:
-    """Cipher and size of the volume key, in bits, for what is newly encrypted."""
+    """Cipher and volume key size (in bits) for new volumes."""
     return _WITHOUT_AES if cpu_has_aes(read_text("/", "/proc/cpuinfo") or "") is False else _WITH_AES
 
 
 def cpu_has_aes(cpuinfo: str) -> Optional[bool]:
-    """Whether the processor has AES instructions; None where /proc/cpuinfo lists no features."""
+    """Whether the processor has AES instructions; None if /proc/cpuinfo lists no features."""
     for line in cpuinfo.splitlines():
         name, _colon, value = line.partition(":")
         if name.strip() in ("flags", "Features"):

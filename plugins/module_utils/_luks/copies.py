@@ -4,14 +4,15 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The two copies of a LUKS2 header: read with every byte accounted for, and written afresh.
+"""Read both copies of a LUKS2 header with every byte accounted for, and write them from parsed values.
 
 :mod:`_luks.header` reads any header well enough to describe it. Before a key is tried, more is needed: libcryptsetup
-must not find a header where this code saw none, nor read one differently. So wherever libcryptsetup looks for a header,
+must not find a header that this code missed, nor read one differently. So wherever libcryptsetup looks for a header,
 a LUKS magic must begin a copy that is exactly as libcryptsetup writes it, or the volume stays closed.
 
-One exception: libcryptsetup updates the first copy, waits for the disk, and then updates the second. So a power cut
-leaves one copy torn, or one update behind. A torn copy fails its SHA-256, here as in libcryptsetup, and nobody uses it.
+One exception: libcryptsetup updates the first copy, waits for the disk, and then updates the second. A power cut can
+therefore leave one copy torn, or one update behind. A torn copy fails its SHA-256 and is ignored, here as in
+libcryptsetup.
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 _BINARY_BYTES = 4096
 # magic, version, hdr_size, seqid, label, checksum_alg, salt, uuid, subsystem, hdr_offset, padding, csum, padding
 _BINARY = struct.Struct(">6sHQQ48s32s64s40s48sQ184s64s3584s")
-# The only algorithm that libcryptsetup writes; its others would be a header that only one of two readers can verify.
+# The only algorithm that libcryptsetup writes. Accepting others would allow a header that only one reader can verify.
 _ALGORITHM = b"sha256"
 _CHECKSUM = slice(448, 512)
 
 
 class Copy(NamedTuple):
-    """One copy of a header; C(torn) where it fails its own checksum, and only its first sector is known."""
+    """One copy of a header. It is C(torn) if it fails its checksum; then only its first sector is known."""
 
     header: Header
     torn: bool
 
 
 def read_copies(descriptor: int) -> list[Header]:
-    """The whole copies of the header on a device or file, the newer first.
+    """Read the intact copies of the header on a device or file, newest first.
 
-    :raises Malformed: a copy that libcryptsetup could read in another way, or two that do not belong together.
+    :raises Malformed: libcryptsetup could read a copy differently, or the copies do not belong together.
     :raises OSError: it cannot be read.
     """
     places = [0] if read_at(descriptor, 0, 6) == _MAGICS[0] else []
@@ -53,20 +54,20 @@ def read_copies(descriptor: int) -> list[Header]:
     copies = [_read(descriptor, place) for place in places]
     whole = [copy.header for copy in copies if not copy.torn]
     if not whole:
-        raise Malformed("the LUKS2 header", "has no copy that holds together")
+        raise Malformed("the LUKS2 header", "has no intact copy")
     for copy in copies:
         _require_same_volume(copy, whole[0])
     if len({header.seqid for header in whole}) == 1 and any(header != whole[0] for header in whole):
-        raise Malformed("the LUKS2 header", "has two copies that claim to be of one update, and differ")
+        raise Malformed("the LUKS2 header", "has two copies with the same sequence number but different contents")
     return sorted(whole, key=lambda header: header.seqid, reverse=True)
 
 
 def write_copies(path: str, header: Header, device: str, size: int) -> None:
     """Write a header to a new file that only root can read: both copies, the keyslot areas, and zeros up to a size.
 
-    :param header: passed the allow-list, so that its areas lie within the header.
-    :param device: where the keyslot areas are.
-    :raises Malformed: the device ends before one of them does.
+    :param header: has passed the allow-list, so its areas lie within the header.
+    :param device: the source of the keyslot areas.
+    :raises Malformed: a keyslot area reaches beyond the end of the device.
     """
     if os.path.lexists(path):
         os.unlink(path)
@@ -87,12 +88,12 @@ def _read(descriptor: int, place: int) -> Copy:
     if version != 2:
         raise Malformed(subject, f"has version {version}, not 2")
     if size not in LEGAL_HEADER_SIZES or place not in (0, size) or recorded != place:
-        raise Malformed(subject, f"claims to stand at byte {recorded} and to have {size} bytes")
+        raise Malformed(subject, f"claims to be at byte {recorded} and to have {size} bytes")
     if algorithm.rstrip(b"\0") != _ALGORITHM:
-        raise Malformed(subject, f"names the checksum algorithm {algorithm.rstrip(bytes(1))!r}")
+        raise Malformed(subject, f"uses the checksum algorithm {algorithm.rstrip(bytes(1))!r}, not sha256")
     padding, checksum, more_padding = unused
     if (padding + checksum[hashlib.sha256().digest_size :] + more_padding).strip(b"\0"):
-        raise Malformed(subject, "has bytes where the format has none")
+        raise Malformed(subject, "has data in unused fields")
     whole = binary + read_at(descriptor, place + _BINARY_BYTES, size - _BINARY_BYTES)
     torn = len(whole) < size or checksum != _checksum(whole)
     header = Header(
@@ -108,18 +109,19 @@ def _read(descriptor: int, place: int) -> Copy:
 
 
 def _require_same_volume(copy: Copy, whole: Header) -> None:
-    """Refuse a copy that no interrupted update has left beside a whole one."""
+    """Refuse a copy that an interrupted update cannot explain."""
     header = copy.header
     if (header.uuid, header.size) != (whole.uuid, whole.size) or abs(header.seqid - whole.seqid) > 1:
         raise Malformed(
             "the LUKS2 header",
             f"has a {'torn ' if copy.torn else ''}copy of another origin (uuid {header.uuid!r}, {header.size} bytes,"
-            f" update {header.seqid}) beside that of uuid {whole.uuid!r}, {whole.size} bytes, update {whole.seqid}",
+            f" sequence number {header.seqid}) next to the copy with uuid {whole.uuid!r}, {whole.size} bytes,"
+            f" sequence number {whole.seqid}",
         )
 
 
 def _written(header: Header, place: int) -> bytes:
-    """A header copy as libcryptsetup writes it, but that its salt, which nothing depends on, is zero."""
+    """A header copy as libcryptsetup writes it, except for a zero salt (nothing depends on the salt)."""
     texts = [text.encode("utf-8") for text in (header.label, header.uuid, header.subsystem)]
     fields = (texts[0], _ALGORITHM, b"", texts[1], texts[2], place, b"", b"", b"")
     binary = _BINARY.pack(_MAGICS[1 if place else 0], 2, header.size, header.seqid, *fields)
@@ -129,7 +131,7 @@ def _written(header: Header, place: int) -> bytes:
 
 
 def _checksum(whole: bytes) -> bytes:
-    """What the checksum field must be: SHA-256 of the copy with that field zero, and zeros behind it."""
+    """Compute the checksum field: SHA-256 of the copy with that field set to zero, padded with zeros."""
     blank = whole[: _CHECKSUM.start] + bytes(64) + whole[_CHECKSUM.stop :]
     return hashlib.sha256(blank).digest().ljust(64, b"\0")
 
@@ -146,7 +148,7 @@ def _copy_area(source: int, target: int, offset: int, size: int) -> None:
 def _text(subject: str, field: bytes) -> str:
     text = _decoded(field)
     if text is None or b"\0" not in field or not is_plain(text):
-        raise Malformed(subject, "has a label, subsystem or uuid that is no text")
+        raise Malformed(subject, "has a label, subsystem or uuid that is not text")
     return text
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""cryptsetup(8), one function a task. Devices may be block devices, links to them, or files that hold a header."""
+"""Run cryptsetup(8), one function per task. A device is a block device, a link to one, or a file with a header."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any, Optional
 from .._base.tools import WAIT_SECONDS, Argument, Secret, run
 from .cipher import KEYSLOT_CIPHER, KEYSLOT_KEY_BITS
 
-# Both kinds of key are 256 random bits, which no key derivation makes stronger: the least that LUKS2 allows, so that
-# the smallest board opens its volume at once.
+# Both kinds of key are 256 random bits, and no key derivation makes those stronger. So use the minimum that LUKS2
+# allows: even the smallest board opens its volume at once.
 _CHEAP_PBKDF = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--hash", "sha256")
 _KEYSLOT_AREA = ("--keyslot-cipher", KEYSLOT_CIPHER, "--keyslot-key-size", str(KEYSLOT_KEY_BITS))
 # Room for tokens with many approvals; the default JSON area is 12 KiB.
 _METADATA_SIZE = "64k"
 
-# How much is on its way at a time. After a power cut as much is repaired before the volume opens, so slow flash must be
-# done with it while the boot still waits; by default it is up to 1 GiB.
+# The amount of data re-encrypted at a time. After a power cut, that much is repaired before the volume opens, and slow
+# flash must finish it while the boot still waits. The default is up to 1 GiB.
 _HOTZONE = "16M"
 
 _WRONG_KEY = 2
@@ -44,14 +44,14 @@ def format_device(
     header: Optional[str] = None,
     data_offset: Optional[int] = None,
 ) -> None:
-    """Make a LUKS2 volume, whatever the device holds; C(key) goes to keyslot 0.
+    """Make a LUKS2 volume, overwriting whatever the device holds; C(key) goes to keyslot 0.
 
-    The keyslot areas are AES-XTS whatever the data cipher is, since user-space libraries have it and the header
-    stays readable without the kernel's help.
+    The keyslot areas use AES-XTS with every data cipher: user-space libraries support it, so no kernel support is
+    needed to read the header.
 
     :param key_bits: size of the volume key.
     :param sector_size: encryption sector, in bytes.
-    :param header: a file that the header is written to in place of the device, of which nothing changes then.
+    :param header: write the header to this file; the device is then left unchanged.
     :param data_offset: where on the device the data begins, in bytes.
     """
     elsewhere = ["--header", header] if header is not None else []
@@ -69,12 +69,12 @@ def format_device(
 
 
 def set_label(device: str, label: str, subsystem: str) -> None:
-    """Write label and subsystem into the header; both, since the one that is not named is cleared."""
+    """Write label and subsystem into the header. Both are needed: cryptsetup clears the one it is not given."""
     run(["cryptsetup", "config", "--label", label, "--subsystem", subsystem, device])
 
 
 def opens(device: str, key: bytes, *, slot: Optional[str] = None) -> bool:
-    """Whether a key opens a keyslot (that one where it is named). Nothing is mapped."""
+    """Whether a key opens any keyslot, or C(slot) if given. Nothing is mapped."""
     argv: list[Argument] = ["cryptsetup", "open", "--test-passphrase", "--type", "luks2", "--disable-external-tokens"]
     if slot is not None:
         argv += ["--key-slot", slot]
@@ -83,12 +83,12 @@ def opens(device: str, key: bytes, *, slot: Optional[str] = None) -> bool:
 
 
 def convert(device: str) -> None:
-    """Make LUKS2 of a LUKS1 header, in its place; the volume must be closed."""
+    """Convert a LUKS1 header to LUKS2 in place; the volume must be closed."""
     run(["cryptsetup", "convert", "--batch-mode", "--type", "luks2", device], timeout=_TIMEOUT)
 
 
 def refresh(name: str, key: bytes, tuning: Sequence[str] = ()) -> None:
-    """Have an open volume take the flags that its header has now, and others of those that change its speed."""
+    """Apply the flags in its header to an open volume, and the C(tuning) flags, which only change its speed."""
     options = [f"--perf-{flag.replace('-', '_')}" for flag in tuning]
     run(
         ["cryptsetup", "refresh", "--disable-external-tokens", *options, "--key-file", "-", name],
@@ -98,7 +98,7 @@ def refresh(name: str, key: bytes, tuning: Sequence[str] = ()) -> None:
 
 
 def resume_reencryption(device: str, name: str, key: bytes) -> None:
-    """Go on with the re-encryption of an open volume, until it is done or fails."""
+    """Resume the re-encryption of an open volume; return when it is done or fails."""
     # fmt: off
     run(
         ["cryptsetup", "reencrypt", "--batch-mode", "--resume-only", "--hotzone-size", _HOTZONE, "--active-name", name,
@@ -111,7 +111,7 @@ def resume_reencryption(device: str, name: str, key: bytes) -> None:
 def add_key(device: str, existing: bytes, new: bytes, *, slot: str, derivation: Sequence[str] = _CHEAP_PBKDF) -> None:
     """Add a key to a free keyslot.
 
-    :param derivation: options of the key derivation, for a key that is not 256 random bits.
+    :param derivation: options for the key derivation, needed if the key is not 256 random bits.
     """
     # fmt: off
     run(
@@ -124,7 +124,7 @@ def add_key(device: str, existing: bytes, new: bytes, *, slot: str, derivation: 
 
 
 def kill_slot(device: str, slot: str, other_key: bytes) -> None:
-    """Destroy a keyslot; C(other_key) proves that another one opens."""
+    """Destroy a keyslot; C(other_key) proves that another keyslot still opens."""
     run(
         ["cryptsetup", "luksKillSlot", "--batch-mode", "--key-file", "-", device, slot],
         stdin=other_key,
@@ -133,12 +133,12 @@ def kill_slot(device: str, slot: str, other_key: bytes) -> None:
 
 
 def erase_keyslots(device: str) -> None:
-    """Overwrite every keyslot, so that no key opens the volume any more."""
+    """Overwrite every keyslot: no key opens the volume any more."""
     run(["cryptsetup", "erase", "--batch-mode", device], timeout=_TIMEOUT)
 
 
 def import_token(device: str, token_id: str, token: dict[str, Any]) -> None:
-    """Write a token, in place of the one that has the id. LUKS2 keeps two header copies, so a power cut leaves one."""
+    """Write a token, replacing any with the same id. LUKS2 has two header copies, so one survives a power cut."""
     run(
         ["cryptsetup", "token", "import", "--token-id", token_id, "--token-replace", "--json-file", "-", device],
         stdin=json.dumps(token).encode(),
@@ -151,14 +151,14 @@ def remove_token(device: str, token_id: str) -> None:
 
 
 def backup_header(device: str, path: str) -> None:
-    """Copy header and keyslot areas to a file, which only root can read (mode 0400); an old one is replaced."""
+    """Copy header and keyslot areas to a file that only root can read (mode 0400), replacing an old file."""
     if os.path.lexists(path):
         os.unlink(path)
     run(["cryptsetup", "luksHeaderBackup", "--batch-mode", "--header-backup-file", path, device], timeout=_TIMEOUT)
 
 
 def restore_header(device: str, path: str) -> None:
-    """Write header and keyslot areas from a file, over whatever the device holds there."""
+    """Write header and keyslot areas from a file to the device, overwriting what is there."""
     run(["cryptsetup", "luksHeaderRestore", "--batch-mode", "--header-backup-file", path, device], timeout=_TIMEOUT)
 
 
@@ -171,7 +171,7 @@ def open_volume(
     slot: Optional[str] = None,
     read_only: bool = False,
 ) -> None:
-    """Map a volume to C(/dev/mapper/NAME); C(header) is a checked copy to use in place of the one on the device."""
+    """Map a volume to C(/dev/mapper/NAME); C(header) is a checked copy to use instead of the header on the device."""
     argv: list[Argument] = ["cryptsetup", "open", "--type", "luks2", "--disable-external-tokens", "--key-file", "-"]
     if header is not None:
         argv += ["--header", header]
@@ -183,7 +183,7 @@ def open_volume(
 
 
 def open_plain(device: str, name: str, key: bytes, *, cipher: str, sector_size: int, offset: int) -> None:
-    """Map a device to C(/dev/mapper/NAME) without any header: with another key it is as if nothing had been there.
+    """Map a device to C(/dev/mapper/NAME) without a header; a new random key makes the old contents unreadable.
 
     :param offset: where on the device the data begins, in bytes.
     """

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading LUKS headers from bytes (LUKS2 On-Disk Format Specification 1.1.1, sections 2 and 3)."""
+"""Read LUKS headers from bytes (LUKS2 On-Disk Format Specification 1.1.1, sections 2 and 3)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Optional
 
 from .._base.errors import Malformed
 
-# What must be read from the start of a device so that both copies of the largest legal header are there.
+# How many bytes to read from the start of a device: both copies of the largest legal header.
 HEADER_BYTES = 8 * 1024 * 1024
 
-# What may be before the data: both copies of the header, and the keyslots (specification, sections 2.1 and 2.2).
+# The most that may precede the data: both header copies and the keyslots (specification, sections 2.1 and 2.2).
 MOST_HEADER_BYTES = HEADER_BYTES + 128 * 1024 * 1024
 
 LEGAL_HEADER_SIZES = tuple(0x4000 << shift for shift in range(9))
@@ -35,11 +35,11 @@ _LUKS1_UUID_AT = 168
 
 
 class NotLuks(Malformed):
-    """There is no LUKS header where one was looked for."""
+    """There is no LUKS header at this place."""
 
 
 class Header(NamedTuple):
-    """One copy of a LUKS header; of LUKS1 only the fields that both versions have."""
+    """One copy of a LUKS header; for LUKS1, only the fields that both versions have."""
 
     version: int
     uuid: str
@@ -75,7 +75,7 @@ class Header(NamedTuple):
 
     @property
     def requirements(self) -> list[str]:
-        """Mandatory features a reader must know, such as a re-encryption under way."""
+        """Features that a reader must support, such as a re-encryption in progress."""
         requirements = self._part("config").get("requirements")
         mandatory = requirements.get("mandatory") if isinstance(requirements, dict) else None
         return [str(name) for name in mandatory] if isinstance(mandatory, list) else []
@@ -94,25 +94,25 @@ class Header(NamedTuple):
 
     @property
     def data_offset(self) -> Optional[int]:
-        """Where the first data segment begins, in bytes."""
+        """The offset of the first data segment, in bytes."""
         offset = self._first_segment("offset")
         return int(offset) if isinstance(offset, str) and offset.isdigit() else None
 
     @property
     def final_segment(self) -> str:
-        """Id of the segment that describes all the data, or will when a re-encryption is done."""
+        """Id of the segment that describes all the data once any re-encryption is done."""
         return next((name for name, segment in self.segments.items() if has_flag(segment, "backup-final")), "0")
 
     @property
     def volume_key_fingerprint(self) -> Optional[str]:
-        """Names the key of the final segment, whatever becomes of the keyslots."""
+        """Fingerprint of the final segment's volume key; it does not depend on the keyslots."""
         return next(
             (fingerprint(digest) for digest in self.digests.values() if covers(digest, self.final_segment)), None
         )
 
     @property
     def unbound_keyslots(self) -> list[str]:
-        """Keyslots with a volume key that no data is encrypted with."""
+        """Keyslots whose volume key encrypts no data."""
         return sorted(
             str(slot)
             for digest in self.digests.values()
@@ -146,11 +146,11 @@ def has_flag(segment: Any, flag: str) -> bool:
 
 
 def read_header(data: bytes) -> Header:
-    """The header that libcryptsetup would use: of the valid copies, the one written last.
+    """The header that libcryptsetup would use: the most recently written of the valid copies.
 
-    :param data: the device from its first byte, best :data:`HEADER_BYTES` of it.
-    :raises NotLuks: no LUKS magic at the start.
-    :raises Malformed: a LUKS magic, but no copy that holds together.
+    :param data: the device from its first byte, preferably :data:`HEADER_BYTES`.
+    :raises NotLuks: there is no LUKS magic at the start.
+    :raises Malformed: there is a LUKS magic, but no valid copy.
     """
     if data[:6] == _PRIMARY_MAGIC and data[6:8] == b"\x00\x01":
         return _read_luks1(data)
@@ -171,24 +171,24 @@ def read_header(data: bytes) -> Header:
 
 
 def read_primary(data: bytes) -> Header:
-    """The copy at the start of the device.
+    """Read the copy at the start of the device.
 
     :raises NotLuks: there is none.
-    :raises Malformed: it does not hold together.
+    :raises Malformed: it is damaged.
     """
     return _read_copy(data, 0, _PRIMARY_MAGIC)
 
 
 def read_secondary(data: bytes) -> Header:
-    """The second copy, which stands at one of the legal header sizes.
+    """Read the second copy, whose offset is one of the legal header sizes.
 
     :raises NotLuks: there is none.
-    :raises Malformed: it does not hold together.
+    :raises Malformed: it is damaged.
     """
     for offset in LEGAL_HEADER_SIZES:
         if data[offset : offset + 6] == _SECONDARY_MAGIC:
             return _read_copy(data, offset, _SECONDARY_MAGIC)
-    raise NotLuks("the second LUKS2 header", "is not where one may stand")
+    raise NotLuks("the second LUKS2 header", "is not at any legal offset")
 
 
 def _read_copy(data: bytes, offset: int, magic: bytes) -> Header:
@@ -204,7 +204,7 @@ def _read_copy(data: bytes, offset: int, magic: bytes) -> Header:
     if size not in LEGAL_HEADER_SIZES or (offset and offset != size):
         raise Malformed(subject, f"claims an illegal size of {size} bytes")
     if recorded != offset:
-        raise Malformed(subject, f"claims to stand at byte {recorded}")
+        raise Malformed(subject, f"claims to be at byte {recorded}")
     whole = data[offset : offset + size]
     if len(whole) < size:
         raise Malformed(subject, f"is cut short: {len(whole)} of {size} bytes")
@@ -222,7 +222,7 @@ def _read_copy(data: bytes, offset: int, magic: bytes) -> Header:
 
 def _verify_checksum(subject: str, whole: bytes, algorithm: str) -> None:
     if algorithm not in ("sha256", "sha512"):
-        raise Malformed(subject, f"names the checksum algorithm {algorithm!r}")
+        raise Malformed(subject, f"uses the checksum algorithm {algorithm!r}")
     digest = hashlib.new(algorithm)
     digest.update(whole[:_CHECKSUM_AT] + bytes(64) + whole[_CHECKSUM_AT + 64 :])
     if whole[_CHECKSUM_AT : _CHECKSUM_AT + digest.digest_size] != digest.digest():

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The C(edgesec-keyfile) LUKS2 token: where the key file of a keyslot lies. Nothing in it is secret."""
+"""The C(edgesec-keyfile) LUKS2 token: where to find the key file of a keyslot. Nothing in it is secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UUID = re.compile(r"[0-9A-Za-z-]{4,36}")
 
 
 class KeyFile(NamedTuple):
-    """The key file of a keyslot, by the UUID of the file system that it lies on and its path there."""
+    """The key file of a keyslot: the UUID of its file system, and its path there."""
 
     keyslot: str
     file_system: str
@@ -33,7 +33,7 @@ class KeyFile(NamedTuple):
         return f"/dev/disk/by-uuid/{self.file_system}"
 
     def to_json(self) -> dict[str, Any]:
-        """As C(cryptsetup token import) takes it."""
+        """The JSON object for C(cryptsetup token import)."""
         return {
             "type": TYPE,
             "keyslots": [self.keyslot],
@@ -44,9 +44,9 @@ class KeyFile(NamedTuple):
 
 
 def parse_key_file(data: Any) -> KeyFile:
-    """A key file from its JSON object.
+    """Parse the JSON object of a token.
 
-    :raises Malformed: a field is missing, of a wrong type, or of a version this code does not know.
+    :raises Malformed: a field is missing, has a wrong type, or is of an unknown version.
     """
     subject = "the key file's token"
     try:
@@ -57,14 +57,14 @@ def parse_key_file(data: Any) -> KeyFile:
         if not (
             isinstance(keyslot, str) and isinstance(path, str) and is_inside(path) and _UUID.fullmatch(file_system)
         ):
-            raise Malformed(subject, "names a keyslot, a file system or a path that cannot be")
+            raise Malformed(subject, "names an invalid keyslot, file system or path")
         return KeyFile(keyslot, file_system, path)
     except (KeyError, TypeError, ValueError):
         raise Malformed(subject, "lacks a field or has one of a wrong type") from None
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path names a file in the directory that it is relative to, in the plainest way."""
+    """Whether a relative path is normalized and stays inside its directory."""
     return (
         path not in ("", ".")
         and "\0" not in path

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Calls into libcryptsetup for what cryptsetup(8) has no command for.
+"""Call libcryptsetup for what cryptsetup(8) has no command for.
 
-C(cryptsetup reencrypt --encrypt) makes a header with a single keyslot, and puts it over the start of the data in one
-write that no power cut may hit. The library lets a header be prepared elsewhere, with all its keyslots and tokens.
-C(cryptsetup reencrypt) asks a person for the passphrases of all keyslots that are to stay, or keeps a single one.
+C(cryptsetup reencrypt --encrypt) makes a header with a single keyslot and writes it over the start of the data in one
+write; a power cut in that write is fatal. With the library, a header can be prepared elsewhere, with all its keyslots
+and tokens. C(cryptsetup reencrypt) prompts for the passphrase of every keyslot to keep, or keeps only one.
 Source: libcryptsetup.h (the ABI of libcryptsetup.so.12 is stable since version 2.0).
 """
 
@@ -32,7 +32,7 @@ _NO_SEGMENT, _DIGEST_REUSE = 1 << 0, 1 << 2
 _NO_BENCHMARK = 1 << 1
 _FOR_ACTIVATION = 0
 _ANY_PCRS = 0xFFFFFFFF
-# Those that a LUKS2 header can hold, by their names in it.
+# The flags that a LUKS2 header can hold, by their names in it.
 PERSISTENT_FLAGS = {
     "allow-discards": 1 << 3,
     "same-cpu-crypt": 1 << 6,
@@ -56,7 +56,7 @@ class _Pbkdf(ctypes.Structure):
     )
 
 
-# As _cryptsetup has it: each key is 256 random bits.
+# As in cryptsetup.py: each key is 256 random bits.
 _CHEAP_PBKDF = _Pbkdf(type=b"pbkdf2", hash=b"sha256", iterations=1000, flags=_NO_BENCHMARK)
 
 
@@ -92,7 +92,7 @@ class _Reencrypt(ctypes.Structure):
 
 
 class _Tpm2Plugin(ctypes.Structure):
-    """C(systemd_tpm2_plugin_params) of systemd, src/shared/tpm2-util.h; up to version 254 it ends with the third."""
+    """C(systemd_tpm2_plugin_params) of systemd (src/shared/tpm2-util.h); up to version 254 only three fields."""
 
     _fields_ = (
         ("search_pcr_mask", ctypes.c_uint32),
@@ -106,14 +106,14 @@ _LOG = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
 def begin_encryption(header: str, device: str, key: bytes, *, slot: int, sector_size: int, shift_bytes: int) -> None:
-    """Note in a header that the data of a device is to be encrypted, and move the first of it to the end.
+    """Start an in-place encryption in a header, and copy the start of the data to the end of the device.
 
-    The device's last C(2 * shift_bytes) must be unused: the first C(shift_bytes) are copied to the last ones, and
-    while it is encrypted the data moves up by as much. Nothing else is written to the device.
+    The device's last C(2 * shift_bytes) must be unused: the first C(shift_bytes) are copied to the end, and the
+    encryption then moves the data up by C(shift_bytes). This function writes nothing else to the device.
 
     :param header: a file with a LUKS2 header whose data offset is C(shift_bytes).
     :param key: opens keyslot C(slot) of that header.
-    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolMissing: libcryptsetup is not installed.
     :raises ToolFailed: the library refused; the data is where it was.
     """
     with _loaded(header, device) as (library, context, require):
@@ -135,11 +135,11 @@ def begin_encryption(header: str, device: str, key: bytes, *, slot: int, sector_
 
 
 def add_next_volume_key(device: str, keys: Mapping[str, bytes]) -> None:
-    """Make another volume key, and a keyslot with it for each key. No data is encrypted with it yet.
+    """Generate the next volume key, and add a keyslot for it per key. No data is encrypted with it yet.
 
-    :param keys: by the number of the free keyslot that each is to open.
-    :raises ToolMissing: there is no libcryptsetup.
-    :raises ToolFailed: the library refused; some of the keyslots may have been made.
+    :param keys: the number of a free keyslot, and the key that will open it.
+    :raises ToolMissing: libcryptsetup is not installed.
+    :raises ToolFailed: the library refused; some keyslots may have been added.
     """
     with _loaded(device, device) as (library, context, require):
         require("crypt_set_pbkdf_type", context, ctypes.byref(_CHEAP_PBKDF))
@@ -157,11 +157,11 @@ def add_next_volume_key(device: str, keys: Mapping[str, bytes]) -> None:
 def begin_reencryption(
     device: str, name: Optional[str], key: bytes, *, old_slot: str, new_slot: str, sector_size: int
 ) -> None:
-    """Note in the header of a volume that its data is to be encrypted with another volume key. No data changes.
+    """Start a re-encryption to another volume key in the header of a volume. No data changes yet.
 
-    :param name: its device-mapper name, or None where it is closed.
+    :param name: its device-mapper name, or None if it is closed.
     :param key: opens C(old_slot), with the present volume key, and C(new_slot), with the next.
-    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolMissing: libcryptsetup is not installed.
     :raises ToolFailed: the library refused; the header is as it was.
     """
     with _loaded(device, device) as (library, context, require):
@@ -183,12 +183,12 @@ def begin_reencryption(
 
 
 def set_persistent_flags(device: str, flags: Sequence[str]) -> None:
-    """Have a LUKS2 header name those flags, and no others, for whenever it is opened.
+    """Set the activation flags stored in a LUKS2 header, replacing all others.
 
-    cryptsetup(8) does so only while it opens a volume.
+    cryptsetup(8) can do so only while it opens a volume.
 
     :param flags: some of :data:`PERSISTENT_FLAGS`.
-    :raises ToolMissing: there is no libcryptsetup.
+    :raises ToolMissing: libcryptsetup is not installed.
     :raises ToolFailed: the library refused.
     """
     wanted = sum(PERSISTENT_FLAGS[flag] for flag in set(flags))
@@ -197,15 +197,15 @@ def set_persistent_flags(device: str, flags: Sequence[str]) -> None:
 
 
 def require_systemd_token(device: str, token: str, *, tcti: str, signature: str = "") -> None:
-    """Prove that a token of systemd gives the key of a keyslot, by the plug-in that the boot uses. Nothing is mapped.
+    """Prove that a systemd token opens a keyslot, through the plug-in that the boot uses. Nothing is mapped.
 
-    cryptsetup(8) has the plug-in take whichever TPM it finds.
+    cryptsetup(8) cannot tell the plug-in which TPM to use.
 
-    :param token: its number.
-    :param tcti: how the TPM is reached.
-    :param signature: file with signed PCR values; systemd looks in its own places where it is empty.
-    :raises ToolMissing: there is no libcryptsetup.
-    :raises ToolFailed: it does not.
+    :param token: the number of the token.
+    :param tcti: how to reach the TPM.
+    :param signature: file with signed PCR values; if empty, systemd searches its default paths.
+    :raises ToolMissing: libcryptsetup is not installed.
+    :raises ToolFailed: the token does not open the keyslot.
     """
     with _loaded(device, device) as (_library, context, require):
         parameters = _Tpm2Plugin(
@@ -217,7 +217,7 @@ def require_systemd_token(device: str, token: str, *, tcti: str, signature: str 
 
 @contextmanager
 def _loaded(header: str, device: str) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p, Callable[..., None]]]:
-    """The library, its context of a LUKS2 volume, and what calls a function of it that must not fail."""
+    """Yield the library, a context for a LUKS2 volume, and a function that calls the library and raises on failure."""
     library = _load()
     messages: list[str] = []
     log = _LOG(lambda _level, message, _user: messages.append((message or b"").decode("utf-8", "replace").strip()))

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading the LUKS header off a device, without a tool."""
+"""Read the LUKS header from a device, without a tool."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from .._base.errors import Malformed
 from .._base.files import read_at
 from .header import HEADER_BYTES, LEGAL_HEADER_SIZES, Header, read_header
 
-# Written into the header by the format, and cleared once a file system is inside: a file system is made only on a
-# volume that has it, so that a volume with data which no tool recognises is never taken for an empty one.
+# The subsystem of a freshly formatted volume, cleared once it has a file system. A file system is made only on a volume
+# with this mark, so a volume with unrecognised data is never taken for an empty one.
 UNUSED = "edgesec-unused"
 
 _MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 _BINARY_BYTES = 4096
-# Of a keyslot that names none: 0 ignore, 1 normal, 2 prefer.
+# The default priority of a keyslot (0 ignore, 1 normal, 2 prefer).
 _NORMAL_PRIORITY = 1
 _MAKERS = (("edgesec-", "edgesec"), ("systemd-", "systemd"), ("clevis", "clevis"), ("luks2-keyring", "cryptsetup"))
 
 
 class Found(NamedTuple):
-    """What of LUKS begins on a device.
+    """What a search for a LUKS header found.
 
-    :ivar header: the one that libcryptsetup would use; None where no copy holds together.
-    :ivar whole: whether the copy at the start of the device does.
-    :ivar at: the offset of the first copy that begins, in bytes.
-    :ivar problem: why there is no header.
+    :ivar header: the header that libcryptsetup would use; None if no copy is valid.
+    :ivar whole: whether the copy at the start of the device is valid.
+    :ivar at: the offset of the first LUKS magic, in bytes.
+    :ivar problem: why there is no valid header.
     """
 
     header: Optional[Header]
@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 def look_for_header(path: str) -> Optional[Found]:
-    """What of LUKS begins on a device or file, or None where no copy begins.
+    """Look for a LUKS header on a device or file; None if there is no LUKS magic.
 
     :raises OSError: the device cannot be read.
     """
@@ -57,7 +57,7 @@ def look_for_header(path: str) -> Optional[Found]:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether the copy at the start holds together by itself."""
+    """Whether the copy at the start is valid by itself."""
     recorded = int.from_bytes(data[8:16], "big")
     alone = data if int.from_bytes(data[6:8], "big") == 1 else data[:recorded]
     try:
@@ -68,12 +68,12 @@ def _is_whole(data: bytes) -> bool:
 
 
 def header_of(path: str) -> Optional[Header]:
-    """The LUKS header of a device or file.
+    """The LUKS header of a device or file, or None.
 
-    None where no header begins at the start and no second copy holds together: a second copy that is damaged may as
-    well be a part of an image that a file system stores.
+    None also if the start has no LUKS magic and the second copy is damaged: that "copy" may be part of an image stored
+    in a file system.
 
-    :raises Malformed: one begins at the start, and no copy of it holds together.
+    :raises Malformed: a header begins at the start, but no copy of it is valid.
     :raises OSError: the device cannot be read.
     """
     begun = _begun(path)
@@ -89,17 +89,17 @@ def header_of(path: str) -> Optional[Header]:
 
 
 def is_unfinished(luks: dict[str, Any]) -> bool:
-    """Whether a header, as facts, was written by a format that was interrupted before it made the first keyslot."""
+    """Whether the facts show a header whose format was interrupted before the first keyslot was added."""
     return luks.get("subsystem") == UNUSED and not luks["keyslots"]
 
 
 def has_header(path: str) -> bool:
-    """Whether there is a device or file, and a LUKS header on it."""
+    """Whether the device or file exists and has a LUKS header."""
     return os.path.exists(path) and header_of(path) is not None
 
 
 def describe(header: Header) -> dict[str, Any]:
-    """A header as facts; what a hostile header has in place of a number or a word reads as None."""
+    """A header as facts; a value of a wrong type, from a hostile header, becomes None."""
     return {
         "version": header.version,
         "uuid": header.uuid,
@@ -121,14 +121,14 @@ def _bytes_to_read(descriptor: int) -> int:
     if binary[:6] == _MAGICS[0]:
         recorded = int.from_bytes(binary[8:16], "big")
         return 2 * recorded if recorded in LEGAL_HEADER_SIZES else HEADER_BYTES
-    # The first copy may be gone and the second, which libcryptsetup would still use, intact.
+    # The first copy may be gone while the second is intact; libcryptsetup would still use it.
     if any(os.pread(descriptor, 6, offset) == _MAGICS[1] for offset in LEGAL_HEADER_SIZES):
         return HEADER_BYTES
     return 0
 
 
 def _begun(path: str) -> Optional[tuple[bytes, int]]:
-    """What is read of a header and where its first copy begins, in bytes; None where no copy begins."""
+    """The bytes to read a header from, and the offset of its first LUKS magic; None if there is no magic."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = _bytes_to_read(descriptor)
@@ -171,7 +171,7 @@ def _token(number: str, token: Any) -> dict[str, Any]:
 
 
 def _maker(kind: Any) -> Optional[str]:
-    """Whose token it is, where its type tells."""
+    """The software that made a token, or None if its type does not tell."""
     if isinstance(kind, str):
         for prefix, maker in _MAKERS:
             if kind.startswith(prefix):

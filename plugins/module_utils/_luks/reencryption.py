@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Headers of volumes whose data is being encrypted, or re-encrypted: how far it is, and what such a header may say.
+"""Headers of volumes with an encryption or re-encryption in progress: measure the progress, and check the header.
 
-Source: LUKS2 On-Disk Format Specification 1.1.1, section 5 (reencryption). That the header was written by somebody
-who knows the volume key is proven by libcryptsetup, by a digest over the fields of the re-encryption.
+Source: LUKS2 On-Disk Format Specification 1.1.1, section 5 (reencryption). libcryptsetup itself verifies, by a digest
+over the re-encryption fields, that whoever wrote the header knows the volume key.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Progress(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """One of the things that libcryptsetup calls re-encryption, by the values that its keyslot has."""
+    """A kind of re-encryption, defined by the values in its keyslot."""
 
     name: str
     direction: str
     resilience: tuple[str, ...]
-    # Of the data that has not been reached yet.
+    # Segment type of the data that has not been processed yet.
     before: str
 
 
@@ -42,29 +42,29 @@ REENCRYPT = Mode("reencrypt", "forward", ("checksum", "journal"), "crypt")
 
 
 def is_under_way(header: Header) -> bool:
-    """Whether data of the volume is being encrypted or re-encrypted."""
+    """Whether an encryption or re-encryption is in progress."""
     return any(requirement.startswith("online-reencrypt") for requirement in header.requirements)
 
 
 def is_rekeyed(header: Header) -> bool:
-    """Whether data of the volume is being encrypted with another volume key than before."""
+    """Whether a re-encryption to another volume key is in progress."""
     slots = [slot for slot in header.keyslots.values() if describes_reencryption(slot)]
     return any(slot.get("mode") == REENCRYPT.name for slot in slots)
 
 
 def describes_reencryption(slot: Any) -> bool:
-    """Whether a keyslot holds no key, but how far data is encrypted."""
+    """Whether a keyslot holds the state of a re-encryption instead of a key."""
     return isinstance(slot, dict) and slot.get("type") == "reencrypt"
 
 
 def progress_of(header: Header, device: str) -> Optional[Progress]:
-    """How far the encryption of the volume on a device is, or None where none is under way."""
+    """The progress of the encryption of the volume on a device, or None if none is in progress."""
     with open(device, "rb") as file:
         return progress(header, file.seek(0, os.SEEK_END))
 
 
 def progress(header: Header, device_bytes: int) -> Optional[Progress]:
-    """How far the encryption of a volume is, or None where none is under way.
+    """The progress of the encryption of a volume, or None if none is in progress.
 
     :param device_bytes: size of the device, for the segment that reaches to its end.
     """
@@ -81,17 +81,17 @@ def progress(header: Header, device_bytes: int) -> Optional[Progress]:
     return Progress(done, total)
 
 
-def settled(header: Header, mode: Mode) -> tuple[Header, list[str]]:
-    """The header as it will be when the re-encryption is done, and every rule that its passing parts break.
+def when_finished(header: Header, mode: Mode) -> tuple[Header, list[str]]:
+    """The header as it will be after the re-encryption, and the rules that its temporary parts break.
 
-    But for the keyslots of a volume key that goes: they stay, as those of no data.
+    One difference: the keyslots of the outgoing volume key remain, bound to no data.
     """
     found = []
     if header.requirements != [REQUIREMENT]:
         found.append(f"requirements are {header.requirements!r}, expected [{REQUIREMENT!r}]")
     final = {name: segment for name, segment in header.segments.items() if has_flag(segment, "backup-final")}
     if len(final) != 1:
-        return header, [*found, f"{len(final)} segments are the final one, expected 1"]
+        return header, [*found, f"{len(final)} segments have the flag backup-final, expected 1"]
     ((final_id, segment),) = final.items()
     segment = {key: value for key, value in segment.items() if key != "flags"}
     found += _segments(header, segment, mode)
@@ -108,7 +108,7 @@ def settled(header: Header, mode: Mode) -> tuple[Header, list[str]]:
         if not (isinstance(digest, dict) and digest.get("keyslots") == list(passing) and not digest.get("segments"))
     }
     if sum(covers(digest, final_id) for digest in digests.values()) != 1:
-        found.append(f"the final segment {final_id} is not that of one digest")
+        found.append(f"the final segment {final_id} is not covered by exactly one digest")
     digests = {
         name: {**digest, "segments": ["0"] if covers(digest, final_id) else []} if isinstance(digest, dict) else digest
         for name, digest in digests.items()
@@ -127,7 +127,7 @@ def settled(header: Header, mode: Mode) -> tuple[Header, list[str]]:
 
 
 def _segments(header: Header, final: dict[str, Any], mode: Mode) -> list[str]:
-    """What is encrypted must be so as it will be in the end; only an encryption has a rest in clear."""
+    """Encrypted segments must already have the final cipher; only an encryption may have data left in clear."""
     found = []
     for name, segment in sorted(header.segments.items()):
         if not isinstance(segment, dict):
@@ -142,7 +142,7 @@ def _segments(header: Header, final: dict[str, Any], mode: Mode) -> list[str]:
 
 
 def _is_final(header: Header, segment: str) -> bool:
-    """Whether a segment is encrypted with the key that all data will be encrypted with."""
+    """Whether a segment is encrypted with the final volume key."""
     return any(covers(digest, segment) and covers(digest, header.final_segment) for digest in header.digests.values())
 
 

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Putting a LUKS2 header where the start of a file system was, so that a power cut at any instant can be undone.
+"""Replace the start of a file system with a LUKS2 header, such that a power cut at any instant can be undone.
 
-The start has been copied to the end of the device before. While the header is written, the first bytes of the device
-say so; they are replaced last, by the header's first copy. What is found decides what to do: a whole header copy is
-good to be used, since its keyslots are on the disk before it; without one, the start is put back.
+The start was copied to the end of the device before. While the header is written, a marker in the first bytes of the
+device says so; the header's first copy replaces the marker last. After an interruption, a valid header copy can be
+used, since its keyslots are written before it; without one, the start is put back.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from .header import HEADER_BYTES, read_header
 
 # One sector, which a disk writes as a whole or not at all.
 _NOTE_BYTES = 512
-# Superblocks of other file systems lie here. Without them, nobody takes what is half replaced for a file system.
+# File systems have their superblocks here. Cleared, so that a half-replaced start is not taken for a file system.
 _SUPERBLOCKS = 4096
 _CHUNK = 1 << 20
 
 
 def place_header(device: str, header: bytes, moved_at: int) -> None:
-    """Replace the start of a device by a header.
+    """Replace the start of a device with a header.
 
-    :param header: as long as what was moved.
-    :param moved_at: where on the device the copy of its start begins, in bytes.
-    :raises EdgesecError: the copy is not the same as the start; nothing was written.
+    :param header: exactly as long as the start that was copied away.
+    :param moved_at: the offset of that copy on the device, in bytes.
+    :raises EdgesecError: the copy differs from the start; nothing was written.
     """
     header_size = read_header(header[:HEADER_BYTES]).size
     with _opened(device) as descriptor:
         os.fsync(descriptor)
         start, copy = (_digest(descriptor, at, len(header)) for at in (0, moved_at))
         if start != copy:
-            raise EdgesecError(device, "the copy of its start is not the same", "Run again; nothing was changed")
+            raise EdgesecError(device, "the copy of its start differs from it", "Nothing was changed. Run again")
         note = json.dumps({"at": moved_at, "bytes": len(header), "sha256": copy}).encode()
         _write(descriptor, 0, (RELOCATION_MAGIC + note).ljust(_NOTE_BYTES, b"\0"))
         _write(descriptor, _NOTE_BYTES, bytes(_SUPERBLOCKS - _NOTE_BYTES))
@@ -51,9 +51,9 @@ def place_header(device: str, header: bytes, moved_at: int) -> None:
 
 
 def put_back(device: str) -> bool:
-    """Undo a placing that a power cut interrupted; returns whether there was one.
+    """Undo an interrupted relocation; return whether there was one.
 
-    :raises Malformed: the note on the device, or what was moved, is damaged.
+    :raises Malformed: the marker, or the copy of the start, is damaged.
     """
     if not is_interrupted(device):
         return False
@@ -63,7 +63,7 @@ def put_back(device: str) -> bool:
             return False
         at, size, digest = _note(device, os.pread(descriptor, _NOTE_BYTES, 0))
         if _digest(descriptor, at, size) != digest:
-            raise Malformed(device, "what was moved from its start to its end has changed since")
+            raise Malformed(device, "the copy of its start, at its end, has changed since it was made")
         for begin, end in ((_SUPERBLOCKS, size), (_NOTE_BYTES, _SUPERBLOCKS), (0, _NOTE_BYTES)):
             _write(descriptor, begin, os.pread(descriptor, end - begin, at + begin))
     return True
@@ -74,12 +74,12 @@ def _note(device: str, data: bytes) -> tuple[int, int, str]:
         note = json.loads(data[len(RELOCATION_MAGIC) :].rstrip(b"\0"))
         return int(note["at"]), int(note["bytes"]), str(note["sha256"])
     except (ValueError, KeyError, TypeError):
-        raise Malformed(device, "the note on where its start was moved to is damaged") from None
+        raise Malformed(device, "the marker that says where its start was copied to is damaged") from None
 
 
 @contextmanager
 def _opened(device: str) -> Iterator[int]:
-    # On a block device O_EXCL fails while it is mounted or mapped; on a regular file it means nothing.
+    # O_EXCL fails on a block device that is mounted or mapped, and has no effect on a regular file.
     descriptor = os.open(device, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
     try:
         yield descriptor
@@ -95,7 +95,7 @@ def _digest(descriptor: int, at: int, size: int) -> str:
 
 
 def _write(descriptor: int, at: int, data: bytes) -> None:
-    """Write, and wait until it is on the disk."""
+    """Write and flush to the disk."""
     while data:
         written = os.pwrite(descriptor, data, at)
         at, data = at + written, data[written:]

@@ -4,12 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The shape of LUKS2 metadata: which members each object has, and of which type and range.
+"""The shape of LUKS2 metadata: the members of each object, with their types and ranges.
 
-Source: LUKS2 On-Disk Format Specification 1.1.1, sections 3 to 5, and what cryptsetup 2.1 to 2.8 write. A member that
-is not listed here is one that some release of libcryptsetup may obey and :mod:`_luks.allow_list` does not look at.
-Tokens are the exception: beside their type and keyslots they hold data of their makers, which libcryptsetup leaves
-alone.
+Source: LUKS2 On-Disk Format Specification 1.1.1, sections 3 to 5, and what cryptsetup 2.1 to 2.8 write. Unlisted
+members are refused: some release of libcryptsetup may obey one that :mod:`_luks.allow_list` does not check. Tokens are
+the exception: besides their type and keyslots, they hold data of their makers, which libcryptsetup ignores.
 """
 
 from __future__ import annotations
@@ -43,15 +42,15 @@ _HASH_BYTES = {
     "blake2b-512": 64,
     "blake2s-256": 32,
 }
-# A volume that was converted from LUKS1 has a digest of that many bytes, whatever its hash.
+# A volume converted from LUKS1 has a digest of this length with every hash.
 _LUKS1_DIGEST_BYTES = 20
 _SALT_BYTES = 32
 _SEGMENT_FLAGS = frozenset({"backup-previous", "backup-final", "backup-moved-segment", "in-reencryption"})
 _SECTOR = 512
 
 
-def misfits(header: Header) -> list[str]:
-    """Everything in the metadata that is not of its shape, in words. Never raises for what a header may hold."""
+def shape_violations(header: Header) -> list[str]:
+    """List everything in the metadata that breaks its shape, in words. Never raises, whatever the header holds."""
     found = _object("the metadata", header.metadata, _TOP)
     if found:
         return found
@@ -69,12 +68,12 @@ def misfits(header: Header) -> list[str]:
 
 
 def _object(where: str, value: Any, required: _Members, optional: Optional[_Members] = None) -> list[str]:
-    """What is missing from an object, what it has too much, and what is not as its rule says."""
+    """List the unknown members of an object, its missing members, and the members that break their rules."""
     if not isinstance(value, dict):
         return [f"{where} is not an object"]
     rules = {**required, **(optional or {})}
     return [
-        *(f"{where} has {name!r}" for name in value if name not in rules),
+        *(f"{where} has the unknown member {name!r}" for name in value if name not in rules),
         *(f"{where} lacks {name!r}" for name in required if name not in value),
         *(
             f"{where}: {name} is {value[name]!r}"
@@ -105,7 +104,7 @@ def _keyslot(where: str, slot: dict[str, Any]) -> list[str]:
         *_object(f"{where}: kdf", slot["kdf"], members),
     ]
     if not found and int(slot["area"]["size"]) < slot["key_size"] * slot["af"]["stripes"]:
-        found.append(f"{where}: its area has {slot['area']['size']} bytes, too few for its key")
+        found.append(f"{where}: its area of {slot['area']['size']} bytes is too small for its key")
     return found
 
 
@@ -115,14 +114,14 @@ def _segment(where: str, segment: dict[str, Any]) -> list[str]:
         return [f"{where} has type {segment.get('type')!r}"]
     found = _object(where, segment, {**_EXTENT, **members}, {"flags": _are_segment_flags})
     if not found and segment["size"] != "dynamic" and int(segment["size"]) % segment.get("sector_size", _SECTOR):
-        found.append(f"{where}: its size is no multiple of its sectors")
+        found.append(f"{where}: its size is not a multiple of its sector size")
     return found
 
 
 def _digest(where: str, digest: dict[str, Any]) -> list[str]:
     found = _object(where, digest, _DIGEST)
     if not found and _decoded(digest["digest"]) not in (_LUKS1_DIGEST_BYTES, _HASH_BYTES[digest["hash"]]):
-        found.append(f"{where}: the digest is not as long as one of {digest['hash']}")
+        found.append(f"{where}: the digest has the wrong length for {digest['hash']}")
     return found
 
 
@@ -131,12 +130,12 @@ def _token(where: str, token: dict[str, Any]) -> list[str]:
 
 
 def _sizes(header: Header) -> list[str]:
-    """Both header copies and the keyslot areas behind them: nothing overlaps, nothing lies outside."""
+    """Check that the header copies and keyslot areas do not overlap and lie within their bounds."""
     config = header.metadata["config"]
     begin, keyslot_bytes = 2 * header.size, int(config["keyslots_size"])
     found = []
     if int(config["json_size"]) != header.size - _BINARY_BYTES:
-        found.append(f"config: json_size is {config['json_size']}, of a header of {header.size} bytes")
+        found.append(f"config: json_size is {config['json_size']} in a header of {header.size} bytes")
     if keyslot_bytes % _BINARY_BYTES or keyslot_bytes > _MOST_KEYSLOT_BYTES:
         found.append(f"config: keyslots_size is {keyslot_bytes}")
     end = begin
@@ -152,20 +151,20 @@ def _sizes(header: Header) -> list[str]:
 
 
 def _layout(header: Header) -> list[str]:
-    """Segments are numbered without a gap: those of the data, which do not overlap, and then the backups of others."""
+    """Check that segments are numbered without a gap, data first and then backups, and that data does not overlap."""
     names = [str(number) for number in range(len(header.segments))]
     if not names or set(header.segments) != set(names):
         return [f"segments are {sorted(header.segments)}"]
     segments = [header.segments[name] for name in names]
     is_backup = [any(flag.startswith("backup-") for flag in segment.get("flags", [])) for segment in segments]
     if is_backup[0] or is_backup != sorted(is_backup):
-        return ["a segment of the data stands behind the backup of one"]
+        return ["a data segment follows a backup segment"]
     flags = [flag for segment in segments for flag in segment.get("flags", [])]
     if any(is_backup) and (flags.count("backup-previous"), flags.count("backup-final")) != (1, 1):
-        return ["the segments before and after a re-encryption are not one and one"]
+        return ["there is not exactly one backup-previous segment and one backup-final segment"]
     data = segments[: is_backup.count(False)]
     found = [
-        f"segment {name} is encrypted with a key that no digest names"
+        f"segment {name} is encrypted, but no digest covers it"
         for name, segment in zip(names, segments)
         if segment["type"] == "crypt" and not any(name in digest["segments"] for digest in header.digests.values())
     ]
@@ -181,14 +180,14 @@ def _layout(header: Header) -> list[str]:
 
 
 def _references(header: Header) -> list[str]:
-    """Digests and tokens name what there is."""
+    """Check that digests and tokens refer to existing keyslots and segments, each only once."""
     found = []
     for section in ("digests", "tokens"):
         for name, member in header.metadata[section].items():
             for part, there in (("keyslots", header.keyslots), ("segments", header.segments)):
                 named = member.get(part, []) if section == "digests" or part == "keyslots" else []
                 if len(set(named)) != len(named) or not set(named) <= set(there):
-                    found.append(f"{section} {name} has {part} {named!r}")
+                    found.append(f"{section} {name} refers to the {part} {named!r}")
     return found
 
 
@@ -213,12 +212,12 @@ def _are_ids(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """A number of 32 bits; True and False are of a type of their own in JSON."""
+    """A 32-bit number. Booleans are a separate type in JSON, but not in Python."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
 
 
 def _is_long(value: Any) -> bool:
-    """A number of 63 bits, which LUKS2 puts in a string."""
+    """A 63-bit number, which LUKS2 stores as a string."""
     return (
         isinstance(value, str)
         and re.fullmatch(r"0|[1-9][0-9]{0,18}", value, re.ASCII) is not None
@@ -235,7 +234,7 @@ def _is_sector_size(value: Any) -> bool:
 
 
 def _decoded(value: Any) -> Optional[int]:
-    """How many bytes a text in canonical base64 has; None where it is none."""
+    """The decoded length of canonical base64, in bytes; None for anything else."""
     try:
         data = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError, TypeError):

@@ -4,12 +4,12 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which keyslots of a volume are whose. The unlocker takes a header with these, and no other."""
+"""The purpose of each keyslot of a volume. The unlocker refuses a header with others."""
 
 from __future__ import annotations
 
 RECOVERY_SLOT = "0"
-# Of the key that opens the volume at boot: while one is replaced, the other is in use.
+# For the key that opens the volume at boot: while one slot is replaced, the other is in use.
 BOOT_SLOTS = ("1", "2")
-# While the volume key is rotated: the recovery key's with the present one, and what describes how far it is.
+# During a rotation of the volume key: the recovery key's slot for the present volume key, and the progress.
 ROTATION_SLOTS = ("3", "4")

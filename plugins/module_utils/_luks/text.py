@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""LUKS2 metadata as text: the one spelling that libcryptsetup writes, and nothing else.
+"""Read and write LUKS2 metadata as text, accepting only the exact spelling that libcryptsetup writes.
 
-json-c, which libcryptsetup reads headers with, also takes comments, single quotes, repeated names, invalid UTF-8, NaN
-and numbers that it cuts to size. Each is a way to show two readers two headers. libcryptsetup itself writes none of
+json-c, the parser of libcryptsetup, also accepts comments, single quotes, repeated names, invalid UTF-8, NaN and
+numbers that it clamps. Each could make two readers see two different headers. libcryptsetup itself writes none of
 them, so any text that differs from what it would write for the same values is refused.
 """
 
@@ -18,28 +18,28 @@ from typing import Any, NoReturn
 
 from .._base.errors import Malformed
 
-# json-c gives up at 32; no token that is known nests deeper than 8.
+# json-c gives up at 32; no known token nests deeper than 8.
 _MOST_LEVELS = 16
-# json-c keeps these apart, and cuts what lies beyond.
+# json-c clamps integers outside this range.
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
-# A token may hold a PEM key, which has lines, in files of some with CRLF.
+# A token may hold a PEM key, whose lines may end in CRLF.
 _LINES = str.maketrans("", "", "\n\r\t")
 
 
 def spelled(metadata: Any) -> bytes:
     """Metadata as libcryptsetup writes it: no spaces, members in their order, UTF-8.
 
-    :raises ValueError: a string that UTF-8 cannot express.
+    :raises ValueError: a string cannot be encoded in UTF-8.
     """
     return json.dumps(metadata, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
 def parse(subject: str, area: bytes) -> dict[str, Any]:
-    """The metadata in the JSON area of a header copy.
+    """Parse the JSON area of a header copy.
 
     :param subject: the copy, for errors.
-    :param area: all of the area; what follows the text must be NUL.
-    :raises Malformed: it is not exactly what libcryptsetup would write.
+    :param area: the whole area; only NUL bytes may follow the text.
+    :raises Malformed: the area is not exactly what libcryptsetup would write.
     """
     text, _nul, rest = area.partition(b"\0")
     if rest.strip(b"\0") or len(text) >= len(area):
@@ -50,7 +50,7 @@ def parse(subject: str, area: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise Malformed(subject, "has JSON that cannot be parsed") from None
     if not isinstance(metadata, dict) or as_written != text:
-        raise Malformed(subject, "has JSON that is not spelled as libcryptsetup spells it")
+        raise Malformed(subject, "has JSON that differs from how libcryptsetup writes it")
     _require_plain(subject, metadata, _MOST_LEVELS)
     return metadata
 
@@ -61,7 +61,7 @@ def is_plain(text: str) -> bool:
 
 
 def _require_plain(subject: str, value: Any, levels: int) -> None:
-    """Refuse what JSON can say and a header has no use for: NUL, control characters, huge numbers, deep nesting."""
+    """Refuse what JSON allows but no header needs: NUL, control characters, huge numbers, deep nesting."""
     if levels == 0:
         raise Malformed(subject, "has JSON that is nested too deeply")
     if isinstance(value, dict):

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure readers of what an event of the firmware's log says of what was measured.
+"""Parse the data of events in the firmware's log, which describe what was measured.
 
 Sources: TCG PC Client Platform Firmware Profile 1.06, section 10.2 (UEFI_IMAGE_LOAD_EVENT, UEFI_VARIABLE_DATA,
-TCG_PCClientTaggedEvent); UEFI 2.10 section 10.3 (device paths). The digest is what counts: nothing of this is trusted.
+TCG_PCClientTaggedEvent); UEFI 2.10 section 10.3 (device paths). Only the digest counts: none of this is trusted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Loaded(NamedTuple):
 
 
 def loaded(data: bytes) -> Loaded:
-    """Of an EFI_BOOT_SERVICES_APPLICATION event; empty where it does not say, or is malformed."""
+    """Parse an EFI_BOOT_SERVICES_APPLICATION event; an event that is malformed or names no source gives no path."""
     path, firmware, at = "", False, _DEVICE_PATH_AT
     while at + 4 <= len(data):
         kind, subtype, length = struct.unpack_from("<BBH", data, at)
@@ -43,7 +43,7 @@ def loaded(data: bytes) -> Loaded:
 
 
 def variable(data: bytes) -> bytes:
-    """The value in an event of a UEFI variable; empty where it is malformed."""
+    """The value in an event of a UEFI variable; empty if the event is malformed."""
     if len(data) < 32:
         return b""
     name, size = struct.unpack_from("<QQ", data, 16)
@@ -51,14 +51,14 @@ def variable(data: bytes) -> bytes:
 
 
 def text(data: bytes) -> str:
-    """What a loader wrote beside what it measured: in UTF-16 (systemd), or in UTF-8 (GRUB, shim)."""
+    """The description that a loader added to a measurement: UTF-16 (systemd) or UTF-8 (GRUB, shim)."""
     if len(data) >= 4 and len(data) % 2 == 0 and data[1] == 0 and data[-2:] == b"\0\0":
         return _utf16(data)
     return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
 def tag(data: bytes) -> str:
-    """What an EVENT_TAG event names, such as C(Linux initrd)."""
+    """The name in an EVENT_TAG event, such as C(Linux initrd)."""
     return data[8:].split(b"\0", 1)[0].decode("utf-8", "replace")
 
 

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of the firmware's event log, and the PCR values that it accounts for.
+"""Parse the firmware's event log, and compute the PCR values that it leads to.
 
 Source: TCG PC Client Platform Firmware Profile 1.06, sections 10.2 (layout), 10.4.1 (event types) and 10.4.5.3
-(StartupLocality). The log claims; only a replay that equals what the TPM reports shows that it is true.
+(StartupLocality). The log is only a claim; it is proven if its replay equals the values that the TPM reports.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _SPEC_ID = b"Spec ID Event03\0"
 _STARTUP_LOCALITY = b"StartupLocality\0"
 _BANKS = {0x4: "sha1", 0xB: "sha256", 0xC: "sha384", 0xD: "sha512", 0x12: "sm3_256"}
 _SIZES = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
-# PCRs 16 to 23 are reset while the system runs, so that no log accounts for them.
+# PCRs 16 to 23 can be reset while the system runs, so no log accounts for them.
 _STATIC_PCRS = range(16)
 _PCRS = range(24)
 
 
 class Event(NamedTuple):
-    """One event; C(digests) by the name of the bank that each was extended into."""
+    """One event; C(digests) by bank name."""
 
     pcr: int
     type: int
@@ -68,7 +68,7 @@ class _Reader:
     def take(self, count: int) -> bytes:
         piece = self._data[self.at : self.at + count]
         if len(piece) < count:
-            raise Malformed(_SUBJECT, f"is cut short: {count} bytes should stand at byte {self.at}")
+            raise Malformed(_SUBJECT, f"is cut short: {count} bytes are missing at byte {self.at}")
         self.at += count
         return piece
 
@@ -77,16 +77,16 @@ class _Reader:
 
 
 def parse(data: bytes) -> tuple[Event, ...]:
-    """The events, in the order in which they were measured.
+    """Parse the events, in the order in which they were measured.
 
-    :raises Malformed: not a crypto-agile event log, cut short, or longer than any firmware writes.
+    :raises Malformed: the data is not a crypto-agile event log, is cut short, or longer than any firmware writes.
     """
     if len(data) > LOG_BYTES:
         raise Malformed(_SUBJECT, f"is longer than {LOG_BYTES} bytes")
     reader = _Reader(data)
     _pcr, kind, _sha1, size = reader.numbers("<II20sI")
     if kind != NO_ACTION:
-        raise Malformed(_SUBJECT, "is of the form of TPM 1.2: it does not begin with a Spec ID event")
+        raise Malformed(_SUBJECT, "has the format of TPM 1.2: it does not begin with a Spec ID event")
     sizes = _digest_sizes(_Reader(reader.take(size)))
     events = []
     while reader:
@@ -95,10 +95,10 @@ def parse(data: bytes) -> tuple[Event, ...]:
 
 
 def replay(events: Iterable[Event], bank: str) -> dict[int, bytes]:
-    """The values that the PCRs of a bank have after the events; those of PCRs 0 to 15, extended or not.
+    """The values of PCRs 0 to 15 of a bank after the events.
 
     :raises Malformed: an event has no digest for the bank.
-    :raises EdgesecError: the bank's hash algorithm is not to be had here.
+    :raises EdgesecError: this program does not support the bank's hash algorithm.
     """
     if bank not in _SIZES:
         raise EdgesecError(f"the PCR bank {bank}", "cannot be computed here", f"Use one of {', '.join(_SIZES)}")
@@ -115,7 +115,7 @@ def replay(events: Iterable[Event], bank: str) -> dict[int, bytes]:
 
 
 def _digest_sizes(spec: _Reader) -> dict[int, int]:
-    """The algorithms of the log and the sizes of their digests, as the Spec ID event states them."""
+    """The algorithms of the log and their digest sizes, from the Spec ID event."""
     if spec.take(len(_SPEC_ID)) != _SPEC_ID:
         raise Malformed(_SUBJECT, "does not begin with a Spec ID event of the crypto-agile form")
     _platform, _minor, _major, _errata, _uintn, count = spec.numbers("<IBBBBI")
@@ -133,14 +133,14 @@ def _digest_sizes(spec: _Reader) -> dict[int, int]:
 def _event(reader: _Reader, sizes: Mapping[int, int]) -> Event:
     begin = reader.at
     pcr, kind, count = reader.numbers("<III")
-    # A place without a PCR (all ones) is for what is not extended.
+    # An event that is not extended has all ones in place of a PCR.
     if count != len(sizes) or (pcr not in _PCRS and kind != NO_ACTION):
         raise Malformed(_SUBJECT, f"has an event for PCR {pcr} with {count} digests at byte {begin}")
     digests = {}
     for _number in range(count):
         (algorithm,) = reader.numbers("<H")
         if algorithm not in sizes or _bank(algorithm) in digests:
-            raise Malformed(_SUBJECT, f"has a {_bank(algorithm)} digest that does not belong at byte {begin}")
+            raise Malformed(_SUBJECT, f"has an unexpected {_bank(algorithm)} digest in the event at byte {begin}")
         digests[_bank(algorithm)] = reader.take(sizes[algorithm])
     (size,) = reader.numbers("<I")
     return Event(pcr, kind, digests, reader.take(size))

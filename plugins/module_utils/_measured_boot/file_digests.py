@@ -4,13 +4,13 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a file is measured as when the device boots with it: the digests by which the event log knows it.
+"""Compute the digests under which boot programs measure a file, to find it in the event log.
 
 Sources: the Unified Kernel Image specification (uapi-group.org), systemd-stub(7), the kernel's
 Documentation/driver-api/early-userspace/buffer-format.rst (cpio), and the events of its EFI stub: "LoadOptions" is the
-command line in UTF-16, "Linux initrd" the initrd as the loader hands it over. systemd-stub puts cpio archives with some
-sections of the image behind the initrd. Which ones depends on its release: there is a form for each, and only the form
-that the log of this boot shows is believed.
+command line in UTF-16, "Linux initrd" the initrd that the loader passes. systemd-stub appends cpio archives with some
+sections of the image to the initrd. Its release decides which ones: there is a form for each, and only the form in the
+log of this boot is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .._base.errors import Malformed
 from .pe import Buffer, authenticode, is_pe, sections, signatures
 from .pkcs7 import Certificate, certificates
 
-# What ukify puts into an image; the rest is systemd-stub.
+# The sections that ukify adds to an image; the others are systemd-stub.
 _PAYLOAD = frozenset(
     f".{name}"
     for name in (
@@ -37,7 +37,7 @@ _ARCHIVED = (("pcrsig", "tpm2-pcr-signature.json"), ("pcrpkey", "tpm2-pcr-public
 _ARCHIVED_257 = (*_ARCHIVED, ("osrel", "os-release"), ("profile", "profile"))
 _TRAILER = "TRAILER!!!"
 _KERNEL = "vmlinuz-"
-# What GRUB runs, and the variables that it runs it with.
+# The configuration of GRUB, and its variables.
 _CONFIGURATION = (".cfg", "grubenv")
 
 
@@ -45,10 +45,10 @@ _CONFIGURATION = (".cfg", "grubenv")
 class BootFile:
     """A file that a device boots with.
 
-    :ivar forms: its digests, by what it is measured as.
-    :ivar code: digest of the program in a unified kernel image, without what it carries.
-    :ivar release: release of the kernel that it is or carries.
-    :ivar content: the file, where it may be the configuration of a loader.
+    :ivar forms: its digests, by the form in which it is measured.
+    :ivar code: digest of the stub program in a unified kernel image, without its payload.
+    :ivar release: release of the kernel that it is or contains.
+    :ivar content: the contents, if the file may be a loader's configuration.
     """
 
     path: str
@@ -60,7 +60,7 @@ class BootFile:
 
     @property
     def digest(self) -> bytes:
-        """The one that says whether two files are the same to a boot: Authenticode for an EFI image."""
+        """The digest under which a boot compares two files: Authenticode for an EFI image."""
         return self.forms.get("image", self.forms["file"])
 
     @property
@@ -69,10 +69,10 @@ class BootFile:
 
 
 def read_boot_file(path: str, data: Buffer) -> BootFile:
-    """What a file is measured as.
+    """Compute the digests of a file.
 
-    :param path: what to call it, and where a kernel has its release from.
-    :raises Malformed: it begins as an EFI image and is none.
+    :param path: for errors, and for the release in the name of a kernel.
+    :raises Malformed: it begins as an EFI image but is not one.
     """
     try:
         return _read(path, data)
@@ -81,7 +81,10 @@ def read_boot_file(path: str, data: Buffer) -> BootFile:
 
 
 def load_options(command_line: str, *, end: bool = True) -> bytes:
-    """Digest of a kernel command line as the kernel's EFI stub measures it, with its NUL or without, as given."""
+    """Digest of a kernel command line as the kernel's EFI stub measures it.
+
+    :param end: whether the terminating NUL is included.
+    """
     return hashlib.sha256(command_line.encode("utf-16-le", "surrogatepass") + (b"\0\0" if end else b"")).digest()
 
 
@@ -109,7 +112,7 @@ def _read(path: str, data: Buffer) -> BootFile:
 def _unified_forms(parts: Mapping[str, Buffer], profiles: int) -> Iterator[tuple[str, bytes]]:
     if is_pe(parts[".linux"]):
         yield "kernel", authenticode(parts[".linux"])
-    # Which of several profiles boots, and with which sections, is not in the image.
+    # The image does not say which of several profiles boots, nor with which sections.
     if profiles > 1:
         return
     if ".cmdline" in parts:
@@ -126,7 +129,7 @@ def _unified_forms(parts: Mapping[str, Buffer], profiles: int) -> Iterator[tuple
 
 
 def _initrd(static: list[Buffer], archives: bytes) -> bytes:
-    """Several initrds are each padded to a multiple of four bytes; a single one is handed over as it is."""
+    """Several initrds are each padded to a multiple of four bytes; a single one is passed unchanged."""
     if len(static) == 1 and not archives:
         return hashlib.sha256(static[0]).digest()
     digest = hashlib.sha256()
@@ -146,7 +149,7 @@ def _archive(name: str, content: Buffer) -> bytes:
 def _entry(name: str, inode: int, mode: int, content: bytes) -> bytes:
     # inode, mode, uid, gid, nlink, mtime, size, four device numbers, size of the name, check
     numbers = (inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
-    # In the trailer, which systemd-stub holds as a constant, digits are upper case.
+    # systemd-stub has the trailer as a constant, with upper-case digits.
     form = "%08X" if name == _TRAILER else "%08x"
     header = b"070701" + "".join(form % number for number in numbers).encode() + name.encode() + b"\0"
     return header + _padding(len(header)) + content + _padding(len(content))

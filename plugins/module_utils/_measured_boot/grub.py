@@ -4,17 +4,17 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What GRUB will measure into PCR 8 with another grub.cfg, as far as that can be said without running it.
+"""Predict what GRUB will measure into PCR 8 with a changed grub.cfg, without running it.
 
 Source: the GRUB manual, "Measured Boot": every command is measured as it is executed, with its variables expanded. So
-the commands of this boot are taken from the log and renamed; what is new in grub.cfg must be explained by the renaming,
-be the command line of the kernel or the lock of the menu that the role boot_console puts there, or stand inside of a
-menu entry that was measured as one command.
+the prediction takes the commands of this boot from the log and renames files in them. Every other change of grub.cfg
+must be the command line of the kernel, the menu lock of the role boot_console, or inside a menu entry, which is
+measured as one command.
 
 Seen on the virtual device with Debian 13 (GRUB 2.12, shim 16.1; tests/fixtures/grub.eventlog.b64): a menu entry or
-submenu is one command, without its quotes and with its block as grub.cfg has it, line for line; one that stands inside
-of an C(if) too, as that for the firmware's settings does. What is inside of a submenu is not measured beside that. The
-kernel's own event of the initrd has the digest of the file that GRUB read.
+submenu is one command, without its quotes and with its block as in grub.cfg, line for line, even inside an C(if) (like
+the entry for the firmware's settings). The contents of a submenu are not measured separately. The kernel's own event
+for the initrd has the digest of the file that GRUB read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ export menuentry_id_option
 """
 )
 _ID_OPTION, _ID = "$menuentry_id_option", " --id "
-# What GRUB expands or takes away before it measures.
+# Characters that GRUB expands or removes before it measures.
 _EXPANDED = re.compile(r"[$'\"\\;{}]")
 
 _REMEDY = "Approve the boot state once it runs instead"
@@ -50,14 +50,14 @@ Rename = Callable[[str], str]
 
 
 class _Block(NamedTuple):
-    """A menu entry or submenu: what stands before its brace, and the rest."""
+    """A menu entry or submenu: the text before its brace, and the rest."""
 
     head: str
     body: str
 
 
 def renaming(names: Mapping[str, str]) -> Rename:
-    """A function that puts new names in the place of old ones, and touches no longer name that contains one."""
+    """Make a function that replaces old names with new ones; it leaves longer names that contain one alone."""
     if not names:
         return lambda text: text
     alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
@@ -66,18 +66,18 @@ def renaming(names: Mapping[str, str]) -> Rename:
 
 
 def next_commands(commands: Sequence[str], path: str, old: str, new: str, rename: Rename) -> dict[str, tuple[str, ...]]:
-    """The measured commands, and what will be measured in their place with another configuration file.
+    """Map each measured command to what will be measured in its place with a changed configuration file.
 
-    :param commands: as the log has them, with their prefixes.
-    :param path: of the file, for what is said of it.
-    :param old: what it says in this boot.
-    :param new: what it will say at the next boot.
-    :raises Refused: more differs than the names.
+    :param commands: the commands in the log, with their prefixes.
+    :param path: path of the file, for errors.
+    :param old: its text in this boot.
+    :param new: its text at the next boot.
+    :raises Refused: the texts differ by more than can be predicted.
     """
     (rest, blocks), (new_rest, new_blocks) = _split(old), _split(new)
     lock = None if _LOCK.search(rest) else _LOCK.search(new_rest)
     if rename(rest) != (_LOCK.sub("", new_rest) if lock else new_rest):
-        raise Refused(path, "says something else outside of its menu entries than in this boot", _REMEDY)
+        raise Refused(path, "has changed outside its menu entries since the boot", _REMEDY)
     if [rename(block.head) for block in blocks] != [block.head for block in new_blocks]:
         raise Refused(path, "has other menu entries at its top level than in this boot", _REMEDY)
     bodies = {block.body: after.body for block, after in zip(blocks, new_blocks)}
@@ -92,24 +92,24 @@ def next_commands(commands: Sequence[str], path: str, old: str, new: str, rename
 
 
 def first_entry_names(configuration: str, name: str) -> bool:
-    """Whether the menu entry that GRUB starts by default has a name, such as that of a kernel, in it."""
+    """Whether the menu entry that GRUB starts by default contains a name, such as a kernel release."""
     _rest, blocks = _split(configuration)
     return bool(blocks) and renaming({name: ""})(blocks[0].body) != blocks[0].body
 
 
 def as_measured(new: str, commands: Sequence[str]) -> list[str]:
-    """What grub.cfg can have been, if nothing but its lock and what is inside of its menu entries was changed.
+    """Reconstruct grub.cfg as it was, assuming that only its lock and the insides of its menu entries changed.
 
-    :param new: what it is.
-    :param commands: that were measured, with their prefixes.
-    :return: texts; the digest that was measured tells which it was.
+    :param new: its present text.
+    :param commands: the measured commands, with their prefixes.
+    :return: candidate texts; the measured digest tells which one is right.
     """
     before = _with_blocks_of(new, commands)
     return list(dict.fromkeys([before, _LOCK.sub("", before)]))
 
 
 def _with_blocks_of(new: str, commands: Sequence[str]) -> str:
-    """A configuration with the blocks that were measured in the place of its own."""
+    """Replace the blocks of a configuration with the measured ones."""
     measured = [command[len(COMMAND) :] for command in commands if command.startswith(COMMAND)]
     text: list[str] = []
     for part in _parts(new):
@@ -130,7 +130,7 @@ def _next_command(command: str, rest: str, bodies: Mapping[str, str], rename: Re
     if body is not None:
         return rename(command[: -len(body)]) + bodies[body]
     block = command[command.find("{") :]
-    # An entry inside of an "if", which is what it was but for the names.
+    # An entry inside an "if": unchanged except for the names.
     if block.startswith("{") and block in rest:
         return rename(command)
     raise Refused("the event log", f"has a menu entry that is not in grub.cfg: {command[:80]!r}", _REMEDY)
@@ -139,37 +139,37 @@ def _next_command(command: str, rest: str, bodies: Mapping[str, str], rename: Re
 def _of_command_line(
     following: Mapping[str, tuple[str, ...]], old: str, new: str, path: str
 ) -> dict[str, tuple[str, ...]]:
-    """What follows from another command line of the kernel in the first menu entry.
+    """Predict the effect of another kernel command line in the first menu entry.
 
-    :raises Refused: more differs, or it was not measured as it stands there.
+    :raises Refused: more differs, or the old command line was not measured in that form.
     """
     if old == new:
         return {}
     lines = [_KERNEL_LINE.findall(body) for body in (old, new)]
     plain = all(len(found) == 1 and not _EXPANDED.search(found[0]) for found in lines)
     if not plain or _KERNEL_LINE.sub("", old) != _KERNEL_LINE.sub("", new):
-        raise Refused(path, "has another first menu entry than the names of the kernels explain", _REMEDY)
+        raise Refused(path, "has another first menu entry, and another kernel does not explain the change", _REMEDY)
     before, after = (" ".join(found[0].split()) for found in lines)
     changes = {f"{prefix}{before}": f"{prefix}{after}" for prefix in (f"{COMMAND}linux ", KERNEL_COMMAND_LINE)}
     changed: dict[str, tuple[str, ...]] = {
         command: (changes[then[0]],) for command, then in following.items() if then[0] in changes
     }
     if len(changed) != len(changes):
-        raise Refused(path, "has another first menu entry, and that is not the one which booted", _REMEDY)
+        raise Refused(path, "has another first menu entry, and this boot did not start that entry", _REMEDY)
     return changed
 
 
 def _of_lock(
     following: Mapping[str, tuple[str, ...]], lock: re.Match[str], rest: str, blocks: Sequence[_Block], path: str
 ) -> dict[str, tuple[str, ...]]:
-    """What follows from a menu that is locked from now on: its commands, and an option in each entry.
+    """Predict the effect of a new lock of the menu: its commands, and an option in each entry.
 
-    :raises Refused: it cannot be told where its commands will stand, or an entry does not take the option.
+    :raises Refused: the place of its commands cannot be predicted, or an entry does not take the option.
     """
     heads = [block.head for block in blocks] + [line for line in rest.splitlines() if line.lstrip().startswith(BLOCKS)]
     anchor = COMMAND + _first_command(rest[lock.end() :])
     if anchor not in following or f"{COMMAND}menuentry_id_option=--id" not in following:
-        raise Refused(path, "is locked from now on, and it cannot be told when its lock will be measured", _REMEDY)
+        raise Refused(path, "has a new lock, and it cannot be predicted when GRUB will measure it", _REMEDY)
     changed = {anchor: (*(COMMAND + each for each in _measured(lock.group(1))), *following[anchor])}
     for command, (then,) in following.items():
         if command.startswith(tuple(COMMAND + block for block in BLOCKS)):
@@ -186,7 +186,7 @@ def _measured(lock: str) -> list[str]:
 
 
 def _first_command(text: str) -> str:
-    """The first line that GRUB executes as it stands there; empty where it is not so simple."""
+    """The first line that GRUB executes, if GRUB measures it unchanged; otherwise empty."""
     lines = iter(text.splitlines())
     for line in lines:
         if line.startswith("function "):
@@ -197,14 +197,14 @@ def _first_command(text: str) -> str:
 
 
 def _split(configuration: str) -> tuple[str, list[_Block]]:
-    """What stands outside of the blocks at the top level, and these."""
+    """Split a configuration into the text outside its top-level blocks, and the blocks."""
     parts = list(_parts(configuration))
     rest = "".join(part for part in parts if isinstance(part, str))
     return rest, [part for part in parts if isinstance(part, _Block)]
 
 
 def _parts(configuration: str) -> Iterator[Union[str, _Block]]:
-    """Lines, and blocks at the top level, in the form in which grub-mkconfig writes them."""
+    """The lines, and the top-level blocks, of a configuration that grub-mkconfig wrote."""
     lines = iter(configuration.splitlines(keepends=True))
     for line in lines:
         if not line.startswith(BLOCKS):

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reading of an event log for what it says of kernel, initrd and command line.
+"""Find the PCRs into which an event log says that kernel, initrd and command line were measured.
 
 Sources: the GRUB manual ("Measured Boot"); systemd-boot(7) and systemd-stub(7) (PCRs 11 and 12); the kernel's EFI stub
 (drivers/firmware/efi/libstub/efi-stub-helper.c, PCR 9); U-Boot (doc/usage/measured_boot.rst, boot/bootm.c).
@@ -34,10 +34,10 @@ _DEVICE = re.compile(r"^\([^)]*\)")
 
 
 def measured_parts(events: Sequence[Event]) -> Parts:
-    """The PCRs into which kernel, initrd and command line were measured, by C(kernel), C(initrd), C(command_line).
+    """The PCRs into which C(kernel), C(initrd) and C(command_line) were measured.
 
-    Those of C(initrd) are where it was measured that there is none, if that is so. Nothing is proven by this: the log
-    must also lead to what the PCRs are.
+    Without an initrd, C(initrd) has the PCRs into which its absence was measured. This proves nothing by itself: the
+    log must also lead to the values in the PCRs.
     """
     found: Parts = {"kernel": set(), "initrd": set(), "command_line": set()}
     readers = (_by_grub, _by_kernel, _by_stub, _by_systemd_boot, _by_uboot)
@@ -57,27 +57,27 @@ def _by_grub(events: Sequence[Event]) -> Parts:
     initrds = [file for each in commands for match in [_LOADS_INITRD.match(each)] if match for file in match[1].split()]
     return {
         "kernel": images | _read_by_grub(events, [line.split(" ")[0] for line in lines]),
-        # What GRUB executes is measured, and so is that it loads no initrd.
+        # GRUB measures every command, which also proves that it loaded no initrd.
         "initrd": _read_by_grub(events, initrds) if initrds else {_COMMANDS},
         "command_line": {_COMMANDS},
     }
 
 
 def _read_by_grub(events: Sequence[Event], names: Sequence[str]) -> set[int]:
-    """The PCR of files, if all of them were measured."""
+    """The PCR for files, if all the named files were measured."""
     read = {_plain(text(event.data)) for event in events if event.pcr == _FILES and event.type == log.IPL}
     return {_FILES} if {_plain(name) for name in names} <= read else set()
 
 
 def _by_kernel(events: Sequence[Event]) -> Parts:
-    """The kernel's EFI stub measures what it was handed over; firmware has measured it as an image then."""
+    """The kernel's EFI stub measures what the loader passed to it; firmware measured the kernel itself as an image."""
     tags = {tag(event.data): event.pcr for event in events if event.type == log.EVENT_TAG}
     parts = {"command_line": "LOADED_IMAGE::LoadOptions", "initrd": "Linux initrd"}
     return {part: {tags[name]} for part, name in parts.items() if name in tags}
 
 
 def _by_stub(events: Sequence[Event]) -> Parts:
-    """A unified kernel image is measured whole; systemd-stub names its sections beside that."""
+    """Firmware measures a unified kernel image whole; systemd-stub also measures its sections."""
     sections = {text(event.data) for event in events if event.pcr == _STUB and event.type == log.IPL}
     images = {event.pcr for event in events if _is_image(event)}
     return dict.fromkeys(("kernel", "initrd", "command_line"), images) if ".linux" in sections else {}
@@ -101,7 +101,7 @@ def _by_uboot(events: Sequence[Event]) -> Parts:
 
 
 def _is_command(event: Event) -> bool:
-    """Whether this is a command of GRUB as it was measured: the digest is of the text without its prefix."""
+    """Whether this is a measured command of GRUB: the digest covers the text without its prefix."""
     prefix, separator, command = text(event.data).partition(": ")
     digest = hashlib.sha256(command.encode("utf-8", "surrogateescape")).digest()
     return (

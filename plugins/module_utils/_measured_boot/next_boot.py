@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the device will boot with next, found where this boot's event log says that it came from, and its PCRs."""
+"""Find the files that the device will boot with next, from this boot's event log, and predict its PCRs."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def look(root: str, pcrs: Sequence[int], named: Sequence[tuple[str, str]], boot_
 
     :param root: prefix of every path.
     :param pcrs: the PCRs to predict.
-    :param named: files of this boot and what takes their place, as a person named them. What is not named stands, or
-        stands changed, where it was read in this boot.
+    :param named: pairs of a file of this boot and its replacement, as named by the operator. Other files are expected
+        where this boot read them, changed or not.
     :param boot_paths: where boot file systems may be mounted.
     :raises Unforeseen: a PCR cannot be predicted, and a file has changed since the boot.
     :raises Refused: a PCR cannot be predicted.
-    :raises Malformed: the event log or a boot file is none.
+    :raises Malformed: the event log or a boot file is malformed.
     """
     events = read_events(root)
     running = shown_pcrs(root)
@@ -66,17 +66,17 @@ def look(root: str, pcrs: Sequence[int], named: Sequence[tuple[str, str]], boot_
 
 
 def read_events(root: str) -> tuple[Event, ...]:
-    """The events of this boot.
+    """Read the events of this boot.
 
-    :raises Refused: there is no log, or it is not to be read.
-    :raises Malformed: it is none.
+    :raises Refused: the log is missing or cannot be read.
+    :raises Malformed: it is not an event log.
     """
     data = read_bytes(root, log.PATH, log.LOG_BYTES + 1)
     if data is None:
         raise Refused(
             log.PATH,
-            "cannot be read, so that nothing is known of what this boot measured",
-            "It is there where UEFI firmware with a TPM 2.0 started the kernel, and securityfs is mounted. Approve the"
+            "cannot be read, so nothing is known about what this boot measured",
+            "The log exists if UEFI firmware with a TPM 2.0 started the kernel and securityfs is mounted. Approve the"
             " boot state once it runs instead",
         )
     return log.parse(data)
@@ -101,7 +101,7 @@ class _Finder:
         self._read: dict[str, Optional[BootFile]] = {}
 
     def replacements(self, named: Sequence[tuple[str, str]]) -> list[Replacement]:
-        """The files of this boot, and what takes their places."""
+        """The files of this boot, with their replacements."""
         found = [Replacement("", self._named(old), self._named(new)) for old, new in named]
         self._require_measured([each.old for each in found if each.old is not None])
         known = {digest for each in found if each.old is not None for digest in each.old.forms.values()}
@@ -142,11 +142,11 @@ class _Finder:
                 raise Refused(
                     each.path,
                     f"was not measured in this boot (its digest is {each.digest.hex()})",
-                    "Name the file that booted, or leave it out where it is still in its place",
+                    "Name the file that booted, or leave it out if it is still in its place",
                 )
 
     def _newest_kernel(self) -> dict[str, str]:
-        """For GRUB: the release that booted and the newest one that is installed, where that is another."""
+        """For GRUB: map the release that booted to the newest installed one; empty if they are the same."""
         for command in self._commands:
             words = command[len(KERNEL_COMMAND_LINE) :].split(" ")
             directory, name = posixpath.split(_DEVICE.sub("", words[0]))
@@ -160,7 +160,7 @@ class _Finder:
         return {}
 
     def _file(self, name: str, digest: bytes) -> Optional[BootFile]:
-        """The file that a loader names: the one with the digest, or else the only one."""
+        """The file that a loader names: the one with the digest, otherwise the only one found."""
         plain = posixpath.normpath("/" + _DEVICE.sub("", name).lstrip("/"))
         found = [each for each in (self._at(place + plain) for place in self._places) if each is not None]
         same = [each for each in found if digest in each.forms.values()]
@@ -177,5 +177,5 @@ class _Finder:
 
 
 def _version(name: str) -> list[tuple[int, str]]:
-    """For sorting names by the numbers in them."""
+    """A sort key that compares the numbers in names as numbers."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", name)]

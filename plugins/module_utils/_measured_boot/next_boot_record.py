@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is known of the next boot, as it is left in memory for facts and for those who log in."""
+"""Record the verdict on the next boot in /run, for facts and for the message of the day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOTD = "run/motd.d/edgesec"
 
 
 class Verdict(NamedTuple):
-    """What is known of the next boot; C(at) in seconds since the epoch, C(message) for people."""
+    """The verdict on the next boot; C(at) in seconds since the epoch, C(message) for people."""
 
     state: str
     message: str
@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
 
 
 def record(verdict: Verdict, root: str) -> None:
-    """Leave the verdict where facts and those who log in find it, until the next boot."""
+    """Write the verdict for facts and the message of the day; both last until the next boot."""
     path, motd = os.path.join(root, RECORD), os.path.join(root, MOTD)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     write_atomic(path, json.dumps(verdict._asdict()).encode(), 0o600)
@@ -42,7 +42,7 @@ def record(verdict: Verdict, root: str) -> None:
 
 
 def recorded(root: str) -> Optional[dict[str, Any]]:
-    """What was last said in this boot, or None where nothing was."""
+    """The last verdict recorded in this boot, or None."""
     try:
         with open(os.path.join(root, RECORD), encoding="utf-8") as file:
             return Verdict(**json.load(file))._asdict()

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of PE images, which is what UEFI starts: their Authenticode digest, sections and signatures.
+"""Parse PE images, the format of UEFI programs: their Authenticode digest, sections and signatures.
 
 Sources: Microsoft PE Format (headers, section table, attribute certificate table) and Windows Authenticode Portable
-Executable Signature Format 1.0. The digest is the one that firmware measures: over the file as it is, without padding.
+Executable Signature Format 1.0. The digest is the one that firmware measures: of the file itself, without padding.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PKCS_SIGNED_DATA = 2
 
 
 class Section(NamedTuple):
-    """A section: its name, and what the file has of it."""
+    """A section: its name, and its data in the file."""
 
     name: str
     data: memoryview
@@ -89,7 +89,7 @@ def sections(data: Buffer) -> tuple[Section, ...]:
 
 
 def signatures(data: Buffer) -> tuple[bytes, ...]:
-    """The PKCS#7 signatures in DER; none where the image is not signed.
+    """The PKCS#7 signatures in DER; empty if the image is not signed.
 
     :raises Malformed: not a PE image, or one whose parts do not fit into the file.
     """
@@ -98,10 +98,10 @@ def signatures(data: Buffer) -> tuple[bytes, ...]:
 
 
 def signature_table(head: Buffer, size: int) -> tuple[int, int]:
-    """Where in an image the table of its signatures stands, and how many bytes it has; none where it is not signed.
+    """Offset and size of the signature table of an image, in bytes; both 0 if the image is not signed.
 
     :param head: the image, or its first bytes with all headers.
-    :param size: of the whole image.
+    :param size: size of the whole image.
     :raises Malformed: not a PE image, or one whose parts do not fit into the file.
     """
     layout = _layout(head, size)
@@ -109,7 +109,7 @@ def signature_table(head: Buffer, size: int) -> tuple[int, int]:
 
 
 def signatures_of(table: bytes) -> tuple[bytes, ...]:
-    """The PKCS#7 signatures in a table of signatures.
+    """The PKCS#7 signatures in a signature table.
 
     :raises Malformed: one does not fit into the table.
     """
@@ -117,7 +117,7 @@ def signatures_of(table: bytes) -> tuple[bytes, ...]:
     while at + 8 <= len(table):
         length, _revision, kind = struct.unpack_from("<IHH", table, at)
         if not 8 <= length <= len(table) - at:
-            raise Malformed(_SUBJECT, f"has a signature of {length} bytes, which does not fit")
+            raise Malformed(_SUBJECT, f"has a signature of {length} bytes, which does not fit into its table")
         if kind == _PKCS_SIGNED_DATA:
             found.append(table[at + 8 : at + length])
         at += length + -length % 8
@@ -152,11 +152,11 @@ def _read_layout(data: Buffer, whole: int) -> _Layout:
     for index in range(count):
         name, size, _address, raw, at, *_rest = _SECTION.unpack_from(data, table + index * _SECTION.size)
         if at + raw > whole:
-            raise Malformed(_SUBJECT, f"has a section {name!r} that ends after the file")
+            raise Malformed(_SUBJECT, f"has a section {name!r} that reaches beyond the end of the file")
         spans.append(_Span(name.rstrip(b"\0").decode("ascii", "replace"), size, at, raw))
     if not table + count * _SECTION.size <= headers <= whole or entry + 8 > headers:
-        raise Malformed(_SUBJECT, f"has {headers} bytes of headers, which does not fit")
-    # Firmware leaves out as many bytes at the end of the file as the table has.
+        raise Malformed(_SUBJECT, f"claims {headers} bytes of headers, which cannot be right")
+    # Firmware leaves the table out of the digest by cutting its length off the end of the file.
     if table_size and table_at + table_size != whole:
-        raise Malformed(_SUBJECT, "has signatures that do not stand at the end of the file")
+        raise Malformed(_SUBJECT, "has signatures that are not at the end of the file")
     return _Layout(optional + 64, entry, headers, table_at, table_size, tuple(spans))

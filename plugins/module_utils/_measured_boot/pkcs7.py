@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of the certificates in a PKCS#7 signature (RFC 2315 section 9, RFC 5280 section 4.1).
+"""Parse the certificates in a PKCS#7 signature (RFC 2315 section 9, RFC 5280 section 4.1).
 
-Nothing is verified here: firmware and shim do that. It is only compared which certificates are named.
+Nothing is verified here: firmware and shim do that. The certificates are only compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .._base.der import CONTEXT_0, SEQUENCE, children, value
 from .._base.errors import Malformed
 
 _SET, _BMP_STRING = 0x31, 0x1E
-# Attributes of a name that people read, by the contents of their object identifiers (RFC 4519, RFC 2985).
+# The attributes of a name to show, by the contents of their object identifiers (RFC 4519, RFC 2985).
 _ATTRIBUTES = {
     b"\x55\x04\x03": "CN",
     b"\x55\x04\x06": "C",
@@ -29,7 +29,7 @@ _ATTRIBUTES = {
 
 
 class Certificate(NamedTuple):
-    """A certificate in DER, and in it the names of who is certified and of who certified it."""
+    """A certificate in DER, with the DER names of its subject and issuer."""
 
     der: bytes
     subject: bytes
@@ -37,7 +37,7 @@ class Certificate(NamedTuple):
 
 
 def certificate(der: bytes) -> Optional[Certificate]:
-    """The certificate that data begins with, or None where it is no certificate."""
+    """Parse the certificate at the start of the data; None if there is none."""
     try:
         outer = value(der, 0, len(der))
         (body, *_rest) = children(der, outer, SEQUENCE)
@@ -50,14 +50,14 @@ def certificate(der: bytes) -> Optional[Certificate]:
 
 
 def certificates(signature: bytes) -> tuple[Certificate, ...]:
-    """The certificates of a PKCS#7 SignedData.
+    """Parse the certificates of a PKCS#7 SignedData.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the data is not a SignedData.
     """
     outer = value(signature, 0, len(signature))
     fields = children(signature, outer, SEQUENCE)
     if len(fields) < 2:
-        raise Malformed("the signature", "is no PKCS#7 SignedData")
+        raise Malformed("the signature", "is not a PKCS#7 SignedData")
     (signed,) = children(signature, fields[1], CONTEXT_0)[:1] or (fields[1],)
     found = []
     for field in children(signature, signed, SEQUENCE):
@@ -70,9 +70,9 @@ def certificates(signature: bytes) -> tuple[Certificate, ...]:
 
 
 def name_text(name: bytes) -> str:
-    """A name (subject or issuer) for people to read, such as C(CN=CA, O=Example); what is not known is left out.
+    """A name (subject or issuer) as text, such as C(CN=CA, O=Example); unknown attributes are left out.
 
-    :param name: in DER.
+    :param name: the name in DER.
     """
     parts = []
     try:

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Predicting the PCRs of the next boot: the event log of this one, replayed with what will be measured instead.
+"""Predict the PCRs of the next boot: replay this boot's event log with the events that will replace its own.
 
-Nothing is guessed. The log must account for the PCRs as the TPM reports them, and each event in them must be of the
-firmware, or of a file that is known; otherwise the prediction is refused by naming the event. What cannot be seen
-beforehand (a firmware update, other keys) is an assumption, and is returned in words.
+Nothing is guessed. The log must lead to the PCR values that the TPM reports, and each event in them must be from the
+firmware or from a known file; otherwise the prediction is refused, and the error names the event. What cannot be known
+beforehand (a firmware update, other keys) is returned as an assumption, in words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .same_authority import require_same_authority
 BANK = "sha256"
 PREDICTABLE = range(16)
 _CODE, _SECURE_BOOT, _COMMANDS, _FILES, _STUB, _MOK = 4, 7, 8, 9, 11, 14
-# What firmware measures of itself, its settings, its keys and the disk.
+# Firmware measures itself, its settings, its keys and the disk into these.
 _OF_FIRMWARE = (0, 1, 2, 3, 6)
 _STAYS = (
     log.SEPARATOR,
@@ -47,10 +47,10 @@ _OBSERVE = "Approve the boot state once it runs instead, or leave this PCR out"
 
 
 class Replacement(NamedTuple):
-    """A file of this boot, and what will be read in its place; the same where it stays as it is.
+    """A file of this boot, and the file that the next boot will read in its place (the same if it is unchanged).
 
-    :ivar name: how the event log names it; empty where only its digest says which event is meant.
-    :ivar old: None where the file that booted is not there any more.
+    :ivar name: its name in the event log; empty if only its digest identifies the event.
+    :ivar old: None if the file that booted is gone.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Replacement(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The PCR values of the next boot, and what must hold for them to come true."""
+    """The PCR values of the next boot, and the assumptions behind them."""
 
     values: dict[int, bytes]
     assumptions: tuple[str, ...]
@@ -74,11 +74,11 @@ def predict(
 ) -> Prediction:
     """Predict PCRs of the SHA-256 bank.
 
-    :param events: of this boot.
-    :param running: what the TPM reports for the PCRs now.
-    :param pcrs: those to predict.
-    :param files: every file that an event in these PCRs may be of.
-    :raises Refused: the log does not account for a PCR, or an event in it is of nothing that is known.
+    :param events: the events of this boot.
+    :param running: the present PCR values in the TPM.
+    :param pcrs: the PCRs to predict.
+    :param files: every file that may have caused an event in these PCRs.
+    :raises Refused: the log does not account for a PCR, or the cause of an event in it is unknown.
     :raises Malformed: the log has no digests of the bank.
     """
     asked = sorted(set(pcrs))
@@ -93,7 +93,7 @@ def predict(
 
 
 def require_accounted(events: Sequence[Event], running: Mapping[int, bytes], pcrs: Sequence[int]) -> None:
-    """Require that the log accounts for PCRs as they are.
+    """Require that the log leads to the present PCR values.
 
     :raises Refused: it does not.
     """
@@ -104,7 +104,7 @@ def require_accounted(events: Sequence[Event], running: Mapping[int, bytes], pcr
         if pcr == _STUB and any(event.pcr == _STUB for event in events):
             raise Refused(
                 "PCR 11",
-                "is extended by systemd with each phase of the boot, so that its value depends on when it is read",
+                "is extended by systemd at each phase of the boot, so its value depends on when it is read",
                 "Leave it out: PCR 4 covers the image that systemd-stub measures into PCR 11",
             )
         if running.get(pcr) != replayed[pcr]:
@@ -117,7 +117,7 @@ def require_accounted(events: Sequence[Event], running: Mapping[int, bytes], pcr
 
 
 class _Successors:
-    """What will be measured in the place of each event."""
+    """Maps each event to the events that will replace it."""
 
     def __init__(self, events: Sequence[Event], files: Sequence[Replacement]) -> None:
         self._files = files
@@ -135,9 +135,9 @@ class _Successors:
             self._doubt = doubt
 
     def require_chosen(self, pcrs: Sequence[int]) -> None:
-        """Require that it is known what GRUB will do, where one of these PCRs has something of that.
+        """Require that GRUB's choices are known if they affect one of these PCRs.
 
-        :raises Refused: with all PCRs that cannot be predicted for that.
+        :raises Refused: the error names all PCRs that cannot be predicted for this reason.
         """
         touched = sorted(
             {event.pcr for event in _after_first_command(self._events) if _is_of_choice(event)} & set(pcrs)
@@ -147,9 +147,9 @@ class _Successors:
             raise Refused(words, f"{self._doubt.subject} {self._doubt.seen}", self._doubt.remedy)
 
     def of(self, event: Event) -> list[Event]:
-        """The events that will stand in the place of one.
+        """The events that will replace one.
 
-        :raises Refused: that is not known.
+        :raises Refused: they are not known.
         """
         loads = event.type == log.EFI_BOOT_SERVICES_APPLICATION
         if event.type in (*_STAYS, log.NO_ACTION) or event.pcr in _OF_FIRMWARE:
@@ -167,7 +167,7 @@ class _Successors:
         raise Refused(
             f"PCR {event.pcr}",
             f"it is not known what was measured into it as {described(event)} ({event.digests[BANK].hex()})",
-            "Name the file that booted and the one that takes its place (replaced). " + _OBSERVE,
+            "Name the file that booted and its replacement (replaced). " + _OBSERVE,
         )
 
     def _of_command(self, event: Event) -> list[Event]:
@@ -178,7 +178,7 @@ class _Successors:
         return [_with(event, _command_digest(then, prefix)) for then in self._next[command]]
 
     def _of_file(self, event: Event) -> Optional[bytes]:
-        """The digest of the file that comes for the one that was measured, in the form in which that was."""
+        """The digest of the replacement of a measured file, in the same form as the measurement."""
         digest = event.digests[BANK]
         found = {
             new.forms.get(form)
@@ -190,22 +190,22 @@ class _Successors:
         if None in found or len(found) > 1:
             raise Refused(
                 f"PCR {event.pcr}",
-                f"it cannot be told how {described(event)} will be measured of what takes its place",
+                f"it cannot be predicted how the replacement of {described(event)} will be measured",
                 _OBSERVE,
             )
         return found.pop() if found else self._of_file_that_is_gone(event)
 
     def _of_file_that_is_gone(self, event: Event) -> Optional[bytes]:
-        """The same for a file that is known by its name alone, as an initrd is that was made anew in its place."""
+        """The digest of the replacement of a file that is known only by name, such as a rebuilt initrd."""
         image = event.type == log.EFI_BOOT_SERVICES_APPLICATION
-        # What the kernel measures of its initrd has the digest of the file that GRUB read, and does not name it.
+        # The kernel's event for its initrd has the digest of the file that GRUB read, but not its name.
         names = {name_in_log(event)} if image else self._read.get(event.digests[BANK], set())
         gone = [each.new for each in self._files if each.old is None and each.name and each.name in names]
         found = {each.forms["image" if image else "file"] for each in gone if image <= each.is_image}
         return found.pop() if len(found) == 1 else None
 
     def _load_options(self, digest: bytes) -> set[Optional[bytes]]:
-        """Of the command line that GRUB hands to the kernel, as it will be."""
+        """The digest of the next command line for the kernel, if C(digest) is that of the present one."""
         found: set[Optional[bytes]] = set()
         for command, (then, *_others) in self._next.items():
             if command.startswith(KERNEL_COMMAND_LINE):
@@ -215,15 +215,15 @@ class _Successors:
 
 
 def _next_of(commands: Sequence[str], files: Sequence[Replacement]) -> dict[str, tuple[str, ...]]:
-    """What GRUB will measure in the place of each of its commands.
+    """Map each of GRUB's commands to what it will measure in its place.
 
-    :raises Refused: that is not known, nor what it will start.
+    :raises Refused: that is not known, or it is not known which entry GRUB will start.
     """
     if COMMAND + "blscfg" in commands:
         raise Refused(
             "GRUB",
-            "took its menu from Boot Loader Specification entries (blscfg), which are read and started in an order that"
-            " cannot be foreseen",
+            "took its menu from Boot Loader Specification entries (blscfg), and the order in which it reads and starts"
+            " them cannot be predicted",
             "Leave these PCRs out, or approve the boot state once it runs instead",
         )
     names = new_names(files)
@@ -239,7 +239,7 @@ def _next_of(commands: Sequence[str], files: Sequence[Replacement]) -> dict[str,
 
 
 def _after_first_command(events: Sequence[Event]) -> Iterable[Event]:
-    """What was measured since GRUB began to run its configuration."""
+    """The events since GRUB began to run its configuration."""
     first = next((at for at, event in enumerate(events) if _is_command(event)), len(events))
     return events[first:]
 
@@ -249,38 +249,38 @@ def _is_command(event: Event) -> bool:
 
 
 def _is_of_choice(event: Event) -> bool:
-    """Whether an event is of a command of GRUB, or of what it read or started."""
+    """Whether an event is a command of GRUB, or something that GRUB read or started."""
     if event.type == log.EFI_BOOT_SERVICES_APPLICATION:
         return event.pcr == _CODE
     return event.type in (log.IPL, log.EVENT_TAG) and event.pcr in (_COMMANDS, _FILES)
 
 
 def _contents(configuration: Replacement) -> tuple[str, str]:
-    """The text of a loader's configuration, as it was and as it is."""
+    """The old and new text of a loader's configuration."""
     if configuration.old is None:
         raise Refused(
             configuration.new.path,
-            "has changed since the boot, and what it was then is not known",
-            "Name a copy of it as it was (replaced), or approve the boot state once it runs",
+            "has changed since the boot, and its contents at that time are not known",
+            "Name a copy of the old file (replaced), or approve the boot state once it runs",
         )
     old, new = (each.content.decode("utf-8", "surrogateescape") for each in (configuration.old, configuration.new))
     return old, new
 
 
 def _require_in_first_entry(configurations: Sequence[Replacement], names: Mapping[str, str]) -> None:
-    """Another kernel boots only if the loader's configuration says so."""
+    """Require that the loader's configuration starts the new kernel."""
     for release in names:
         if not any(first_entry_names(_contents(each)[0], release) for each in configurations):
             raise Refused(
                 "grub.cfg",
-                f"does not lead from {release} to {names[release]}: its first menu entry did not start the former, or"
-                " still does",
+                f"does not lead from {release} to {names[release]}: its first menu entry either did not start"
+                f" {release}, or still does",
                 "Run update-grub, or approve the boot state once it runs",
             )
 
 
 def new_names(files: Iterable[Replacement]) -> dict[str, str]:
-    """Names of kernels and initrds, and releases, that change from this boot to the next."""
+    """The kernel releases that change from this boot to the next, old to new."""
     names = {}
     for each in files:
         if each.old is not None and each.old.release and each.new.release:
@@ -289,19 +289,19 @@ def new_names(files: Iterable[Replacement]) -> dict[str, str]:
 
 
 def commands_of(events: Iterable[Event]) -> list[str]:
-    """What GRUB measured of its commands, with their prefixes."""
+    """The commands that GRUB measured, with their prefixes."""
     return [text(event.data) for event in events if _is_command(event)]
 
 
 def name_in_log(event: Event) -> Optional[str]:
-    """How the log names the file that was measured, where it does."""
+    """The log's name for the measured file, or None."""
     if event.type == log.EFI_BOOT_SERVICES_APPLICATION:
         return loaded(event.data).path
     return text(event.data) if event.type == log.IPL and event.pcr == _FILES else None
 
 
 def described(event: Event) -> str:
-    """An event in words."""
+    """Describe an event in words."""
     if event.type == log.EVENT_TAG:
         return repr(tag(event.data))
     if event.type == log.IPL:
@@ -310,22 +310,22 @@ def described(event: Event) -> str:
 
 
 def _assumptions(pcrs: Sequence[int], files: Sequence[Replacement], events: Sequence[Event]) -> Iterable[str]:
-    yield "The firmware and its settings stay, and it and any boot manager start the same entry."
+    yield "The firmware and its settings do not change; the firmware and any boot manager start the same entry."
     if _SECURE_BOOT in pcrs:
-        yield "Secure Boot keys and revocations stay, and the same certificate verifies each image."
+        yield "Secure Boot keys and revocations do not change, and the same certificate verifies each image."
     if _MOK in pcrs:
-        yield "The machine owner keys of shim stay."
+        yield "The machine owner keys of shim do not change."
     for each in files:
         if each.differs and each.new.is_image and not _same_program(each):
-            yield f"{each.new.path} measures what it starts in the same way as what booted in its place."
+            yield f"{each.new.path} measures what it starts in the same way as the image that it replaces."
     if any(text(event.data).startswith(_INSIDE_GRUB) for event in events if event.type == log.IPL):
-        yield "What GRUB reads from inside of its own image stays."
+        yield "The files inside GRUB's own image do not change."
     if any(command.startswith(_MENU) for command in commands_of(events)):
-        yield "GRUB starts the menu entry that stands where the one stood that booted."
+        yield "GRUB starts the menu entry at the same position as the one that booted."
 
 
 def _same_program(each: Replacement) -> bool:
-    """Whether only what a unified kernel image carries differs, and not its kernel."""
+    """Whether two unified kernel images have the same stub and the same kernel."""
     return (
         each.old is not None
         and each.new.code is not None

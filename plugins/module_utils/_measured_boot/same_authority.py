@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether firmware and shim will verify another image by the same certificate, which is what PCR 7 holds."""
+"""Check that firmware and shim will verify a new image with the same certificate, so that PCR 7 stays the same."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _OWNER_BYTES = 16
 
 
 def require_same_authority(events: Sequence[Event], changes: Sequence[tuple[Optional[BootFile], BootFile]]) -> None:
-    """Compare the certificates of images that change with each other, and with those that verified this boot.
+    """Compare the certificates of old and new images with each other and with those that verified this boot.
 
-    :param changes: the image that booted, None where it is gone, and the one that takes its place.
-    :raises Refused: another certificate will verify the new image, or none.
+    :param changes: pairs of the image that booted (None if it is gone) and its replacement.
+    :raises Refused: another certificate, or none, will verify the new image.
     """
     authorities = [
         variable(event.data)
@@ -46,8 +46,8 @@ def require_same_authority(events: Sequence[Event], changes: Sequence[tuple[Opti
             raise Refused(
                 new.path,
                 "is not signed" if not new.certificates else "is signed by another certificate than what booted",
-                "Secure Boot may refuse it, and PCR 7 will hold another value. Sign it with the key that was used"
-                " before, or leave PCR 7 out",
+                "Secure Boot may refuse it, and PCR 7 will change. Sign it with the key that was used before, or leave"
+                " PCR 7 out",
             )
 
 
@@ -56,7 +56,7 @@ def _signers(image: BootFile) -> set[bytes]:
 
 
 def _verifies(authority: bytes, image: BootFile) -> bool:
-    """Whether an entry of db is a certificate of the image, or names who issued one."""
+    """Whether an entry of db is a certificate of the image, or the issuer of one."""
     for entry in (certificate(authority[_OWNER_BYTES:]), certificate(authority)):
         if entry is not None:
             return any(

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading /etc/crypttab, see crypttab(5), and taking lines out of it or putting one in: no other byte changes.
+"""Read /etc/crypttab, see crypttab(5), and add or remove lines without changing any other byte.
 
-Two programs read it, and not alike: systemd-cryptsetup-generator by sscanf(3) of four words, without escapes, and the
-shell functions of Debian's cryptsetup-initramfs, which know escapes and take all behind the third word for options.
+Two programs read it differently: systemd-cryptsetup-generator takes four words by sscanf(3), without escapes; the
+shell functions of Debian's cryptsetup-initramfs know escapes and take everything after the third word as options.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ NO_KEY = "none"
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _BLANKS = re.compile(r"[ \t]+")
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel", "ID": "by-id"}
-# ASCII alone: udev leaves other characters of UTF-8 as they are.
+# Only ASCII: udev leaves other UTF-8 characters unchanged.
 _UNSAFE = re.compile(r"(?![0-9A-Za-z#+.:=@_-])[\x00-\x7f]")
-# An initramfs opens what has one of these, so that the system may not start without it.
+# The initramfs opens volumes with one of these options, and the system may not start without them.
 _EARLY = ("initramfs", "x-initrd.attach")
 
 
 class Line(NamedTuple):
     """One line that opens something, as systemd reads it; C(number) counts from 1.
 
-    :ivar elsewise: the same line as an initramfs of Debian reads it, where that differs.
+    :ivar elsewise: the same line as Debian's initramfs reads it, if that differs.
     """
 
     number: int
@@ -46,17 +46,17 @@ class Line(NamedTuple):
 
     @property
     def is_early(self) -> bool:
-        """Whether it is opened before the root file system is there."""
+        """Whether it is opened before the root file system is mounted."""
         return any(option in _EARLY for each in self.readings for option in each.options)
 
     @property
     def readings(self) -> tuple[Line, ...]:
-        """The line as each of the programs reads it."""
+        """The line as each of the two programs reads it."""
         return (self,) if self.elsewise is None else (self, self.elsewise)
 
 
 def parse(text: str) -> list[Line]:
-    """The lines that open something.
+    """Parse the lines that open something.
 
     :param text: the file's contents, decoded as UTF-8 with surrogateescape.
     """
@@ -65,7 +65,7 @@ def parse(text: str) -> list[Line]:
         words = _WORD.findall(raw)
         if len(words) >= 2 and not words[0].startswith("#"):
             line, other = _line(number, words[:4]), _by_initramfs(number, raw)
-            # Which escapes are known depends on the shell.
+            # The shell decides which escapes work.
             same = other == line and not any("\\" in word for word in words[:4])
             found.append(line if same else line._replace(elsewise=other))
     return found
@@ -77,20 +77,20 @@ def _line(number: int, words: Sequence[str]) -> Line:
 
 
 def _by_initramfs(number: int, raw: str) -> Line:
-    """The reading of crypttab_foreach_entry; it passes over a line without a key, for which systemd asks."""
+    """Read a line as crypttab_foreach_entry does; it skips a line without a key, where systemd prompts."""
     words = [decode_octal(word) for word in _BLANKS.split(raw.strip(" \t"), maxsplit=3)]
     return _line(number, [*words, ""] if len(words) < 2 else words)
 
 
 def path_of(source: str) -> str:
-    """The path that a source names: C(UUID=) and its like stand for a link that udev makes."""
+    """The path that a source names; C(UUID=) and similar tags stand for a link that udev makes."""
     return next(iter(links_of(source)), source)
 
 
 def links_of(source: str) -> list[str]:
-    """The links that a tag such as C(LABEL=) may stand for: as it is written, and for a UUID in small letters.
+    """The links that a tag such as C(LABEL=) may stand for: as written, and for a UUID also in lower case.
 
-    Udev escapes what is not allowed in the names of its links (encode_devnode_name in systemd).
+    Udev escapes characters that it does not allow in link names (encode_devnode_name in systemd).
     """
     tag, _equals, value = source.partition("=")
     if tag not in _TAGS:
@@ -105,9 +105,9 @@ def _as_udev(match: re.Match[str]) -> str:
 
 
 def append(text: str, target: str, source: str, options: Sequence[str]) -> str:
-    """The text with a line more, for what no key file opens.
+    """Add a line for a volume without a key file.
 
-    :raises Refused: a field has a blank or a backslash, which the readers of crypttab do not take alike.
+    :raises Refused: a field has a blank or a backslash, which the readers of crypttab treat differently.
     """
     gap = "" if not text or text.endswith("\n") else "\n"
     fields = (target, source, NO_KEY, ",".join(options))
@@ -117,15 +117,15 @@ def append(text: str, target: str, source: str, options: Sequence[str]) -> str:
 
 
 def set_options(text: str, number: int, options: Sequence[str]) -> str:
-    """The text with other options in one line; its other fields stay as they are written.
+    """Replace the options of one line; its other fields keep their spelling.
 
-    :raises Refused: the readers of crypttab do not read the line alike.
+    :raises Refused: the readers of crypttab read the line differently.
     """
     if any(line.number == number and line.elsewise is not None for line in parse(text)):
         raise Refused(
             CRYPTTAB,
-            f"line {number} is read otherwise by systemd than by an initramfs",
-            "Nothing was changed. Write it without escapes, and with nothing behind the options",
+            f"systemd and the initramfs read line {number} differently",
+            "Nothing was changed. Write the line without escapes, and with nothing after the options",
         )
     raws = text.split("\n")
     raw = raws[number - 1]
@@ -139,10 +139,14 @@ def set_options(text: str, number: int, options: Sequence[str]) -> str:
 
 def _require_plain(field: str) -> None:
     if "\\" in field or not _WORD.fullmatch(field):
-        raise Refused(CRYPTTAB, f"{field!r} cannot be written into it", "Name the device without blanks: by its UUID")
+        raise Refused(
+            CRYPTTAB,
+            f"{field!r} cannot be written to it: it is empty, or has a blank or a backslash",
+            "Name the device by its UUID",
+        )
 
 
 def without(text: str, numbers: Collection[int]) -> str:
-    """The text without those lines."""
+    """Remove the lines with these numbers."""
     kept = [raw for number, raw in enumerate(text.split("\n"), 1) if number not in numbers]
     return "\n".join(kept)

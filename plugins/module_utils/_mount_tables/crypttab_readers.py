@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which program reads a line of crypttab at boot, and what it drops of its options.
+"""Find out which program reads a line of crypttab at boot, and which options it ignores.
 
-There are two formats in one file. Sources: crypttab(5) of systemd 252 and 257, with what their systemd-cryptsetup and
-generator know by name; lib/cryptsetup/functions and hooks/cryptroot of Debian's cryptsetup 2.6.1 and 2.7.5.
+The file mixes two formats. Sources: crypttab(5) of systemd 252 and 257, and the option names in their
+systemd-cryptsetup and generator; lib/cryptsetup/functions and hooks/cryptroot of Debian's cryptsetup 2.6.1 and 2.7.5.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .crypttab import Line
 
 GENERATOR, INITRAMFS, DRACUT = "systemd-cryptsetup-generator", "cryptsetup-initramfs", "dracut"
 
-# In the order in which systemd looks for generators; a link to /dev/null in front masks those behind.
+# In systemd's search order for generators; a link to /dev/null masks the later paths.
 _GENERATOR_PATHS = tuple(
     f"{directory}/systemd/system-generators/{GENERATOR}"
     for directory in ("/run", "/etc", "/usr/local/lib", "/usr/lib", "/lib")
 )
 _INITRAMFS_HOOK = "/usr/share/initramfs-tools/hooks/cryptroot"
-# Other packages have modules for dracut, which lie beside it whether it is there or not.
+# This file belongs to dracut itself. Other packages install modules for dracut next to it even without dracut.
 _DRACUT = "/usr/lib/dracut/dracut-functions.sh"
 _SHARED_LIBRARY = re.compile(r"libsystemd-shared-([0-9]+)[^/]*\.so")
 _LIBRARIES = ("/usr/lib/*", "/lib/*", "/usr/lib", "/lib", "/usr/lib64")
@@ -44,7 +44,7 @@ _INITRAMFS_OPTIONS = frozenset((
 ))
 # fmt: on
 _KNOWN_UP_TO = 257
-# With the version that each came with, as far as it came after 252.
+# Each option, with the version of systemd that introduced it if that is later than 252.
 # fmt: off
 _SYSTEMD_OPTIONS: Mapping[str, int] = {
     **dict.fromkeys((
@@ -64,16 +64,16 @@ _SYSTEMD_OPTIONS: Mapping[str, int] = {
     "fido2-pin": 257, "fido2-up": 257, "fido2-uv": 257,
 }
 # fmt: on
-# They say when a line is read and by whom, or what waits for it: they are for the reader that knows them.
+# These decide when and by whom a line is read, or what waits for it. A reader that does not know them loses nothing.
 _SAY_WHEN = frozenset(("initramfs", "x-initrd.attach", "noearly", "loud", "quiet", "nofail", "noauto", "_netdev"))
 
 
 class Readers(NamedTuple):
     """The programs that read crypttab on a device.
 
-    :ivar late: once the root file system is there; None where nothing does.
-    :ivar early: in the initramfs.
-    :ivar version: of systemd; None where it could not be found out.
+    :ivar late: the reader after the root file system is mounted, or None.
+    :ivar early: the reader in the initramfs, or None.
+    :ivar version: the version of systemd, or None if unknown.
     """
 
     late: Optional[str]
@@ -82,7 +82,7 @@ class Readers(NamedTuple):
 
 
 def installed(root: str) -> Readers:
-    """The readers that are installed."""
+    """The installed readers."""
     generator = next((path for path in _GENERATOR_PATHS if os.path.lexists(under(root, path))), None)
     has_generator = generator is not None and os.path.getsize(under(root, generator)) > 0
     early = None
@@ -94,15 +94,14 @@ def installed(root: str) -> Readers:
 
 
 def has_dracut(root: str) -> bool:
-    """Whether dracut makes the initramfs."""
+    """Whether dracut builds the initramfs."""
     return os.path.exists(under(root, _DRACUT))
 
 
 def reader_of(line: Line, readers: Readers, system: Collection[str]) -> Optional[str]:
-    """Who reads a line first, and so opens what it names; None for nobody.
+    """The program that reads a line first and so opens the volume; None if none does.
 
-    :param system: names of the mappings that C(/) and C(/usr) lie on. Those that the system resumes from are not among
-        them.
+    :param system: names of the mappings below C(/) and C(/usr), without those that the system resumes from.
     """
     mark = "initramfs" if readers.early == INITRAMFS else "x-initrd.attach"
     early = line.target in system or mark in line.options
@@ -110,9 +109,9 @@ def reader_of(line: Line, readers: Readers, system: Collection[str]) -> Optional
 
 
 def ignored_options(line: Line, reader: Optional[str], version: Optional[int]) -> Optional[list[str]]:
-    """The options of a line that its reader drops; None where that is not known.
+    """The options of a line that its reader ignores; None if that is not known.
 
-    :param version: of systemd.
+    :param version: the version of systemd.
     """
     if reader is None:
         return None
@@ -134,7 +133,7 @@ def ignored_options(line: Line, reader: Optional[str], version: Optional[int]) -
 
 
 def libraries(root: str, name: str) -> list[str]:
-    """The paths at which a shared library is, where the loader or cryptsetup looks for it."""
+    """The paths of a shared library in the directories where the loader or cryptsetup looks for it."""
     return [path for directory in _LIBRARIES for path in glob.glob(under(root, f"{directory}/{name}"))]
 
 

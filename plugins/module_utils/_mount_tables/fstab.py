@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading and editing /etc/fstab, see fstab(5): an edit changes the one field it is about and no other byte.
+"""Read and edit /etc/fstab, see fstab(5): an edit changes one field and no other byte.
 
-Two programs read it, and not alike: systemd-fstab-generator by getmntent(3) of glibc (misc/mntent_r.c), and mount(8)
-by libmount (libmount/src/tab_parse.c). A line holds where both read the same; where they do not, it is disputed.
+Two programs read it differently: systemd-fstab-generator uses getmntent(3) of glibc (misc/mntent_r.c), and mount(8)
+uses libmount (libmount/src/tab_parse.c). A line that they read differently is called disputed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _DIGITS = re.compile(r"[0-9]{10}")
 _BLANKS = " \t"
 _GLIBC_ESCAPE = re.compile(r"\\(040|011|012|134|\\)")
 _LIBMOUNT_ESCAPE = re.compile(rb"\\([0-7]{3})")
-# getmntent(3) has a buffer of 4096 bytes, for the line end and a NUL as well.
+# getmntent(3) has a buffer of 4096 bytes, including the line end and a NUL.
 _GLIBC_BYTES = 4094
 _GLIBC_DIGITS = 10
 
 
 class Entry(NamedTuple):
-    """What one line of fstab says, escapes undone."""
+    """The contents of one line of fstab, with escapes decoded."""
 
     source: str
     mount_point: str
@@ -46,10 +46,10 @@ class Entry(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line with its line end as it stands in the file.
+    """One line of the file, including its line end.
 
-    :ivar entry: what both readers see; None in comments, blank and disputed lines.
-    :ivar readings: what systemd and mount(8) see in a disputed line; empty in all others.
+    :ivar entry: the entry that both readers see; None for comments, blank and disputed lines.
+    :ivar readings: the entries that systemd and mount(8) see in a disputed line; both None for all others.
     """
 
     number: int
@@ -59,18 +59,18 @@ class Line(NamedTuple):
 
     @property
     def seen(self) -> list[Entry]:
-        """All that any of the readers sees in it."""
+        """Every entry that any reader sees in the line."""
         return [entry for entry in (self.entry, *self.readings) if entry is not None]
 
     @property
     def dispute(self) -> str:
-        """How the readers differ, in words."""
+        """Describe how the readers differ."""
         systemd, mount = ("nothing" if each is None else repr(" ".join(_fields(each))) for each in self.readings)
         return f"in line {self.number} systemd reads {systemd}, mount(8) reads {mount}"
 
 
 def parse(text: str) -> list[Line]:
-    """The lines of an fstab; joined, their ``raw`` is the text again.
+    """Parse the lines of an fstab; their ``raw`` fields joined give the text again.
 
     :param text: the file's contents, decoded as UTF-8 with surrogateescape.
     """
@@ -80,30 +80,30 @@ def parse(text: str) -> list[Line]:
 
 
 def find(lines: Sequence[Line], mount_point: str, real: Callable[[str], str] = str) -> Optional[Line]:
-    """The line that holds for a mount point: the first, as for mount(8) and systemd-fstab-generator(8).
+    """The line that applies to a mount point: the first, as for mount(8) and systemd-fstab-generator(8).
 
-    :param real: follows the symbolic links in a path, as both of them do.
-    :raises Refused: the first line that may be for it is disputed.
+    :param real: resolves the symbolic links in a path, as both of them do.
+    :raises Refused: the first line that may apply is disputed.
     """
     line = first_for(lines, mount_point, real)
     if line is not None and line.entry is None:
         raise Refused(
             f"{mount_point} in fstab",
             line.dispute,
-            "Nothing was changed. Write the line so that both read the same: no blank behind a comma, no comment but "
-            "behind the last number, no carriage return, no escapes but \\040, \\011 and \\134",
+            "Nothing was changed. Rewrite the line in a form that both read alike: no blank after a comma, a comment "
+            "only after the last number, no carriage return, no escapes except \\040, \\011 and \\134",
         )
     return line
 
 
 def first_for(lines: Sequence[Line], mount_point: str, real: Callable[[str], str] = str) -> Optional[Line]:
-    """The first line that any of the readers takes for one of a mount point, disputed or not."""
+    """The first line that any reader applies to a mount point, disputed or not."""
     wanted = real(mount_point)
     return next((line for line in lines if any(_is_at(each.mount_point, wanted, real) for each in line.seen)), None)
 
 
 def _is_at(mount_point: str, wanted: str, real: Callable[[str], str]) -> bool:
-    """Whether a mount point is one; C(none) of swap is no path below the current directory."""
+    """Whether two mount points are the same; C(none), for swap, is not a path."""
     return same_path(real(mount_point) if mount_point.startswith("/") else mount_point, wanted)
 
 
@@ -115,24 +115,24 @@ def set_options(
     drop: Collection[str] = (),
     real: Callable[[str], str] = str,
 ) -> str:
-    """Change options of the line that holds for a mount point.
+    """Change options of the line that applies to a mount point.
 
-    Options keep their order; those in ``drop`` go, those in ``add`` that are not there come last.
+    Options keep their order; those in ``drop`` are removed, missing ones in ``add`` are appended.
 
-    :raises Refused: no line is for this mount point.
+    :raises Refused: no line applies to this mount point.
     """
     lines = parse(text)
     line = find(lines, mount_point, real)
     if line is None:
-        raise Refused(mount_point, "no line of fstab is for it", "Add the line first")
+        raise Refused(mount_point, "has no line in fstab", "Add the line first")
     lines[line.number - 1] = Line(line.number, _with_options(line.raw, add, drop), line.entry)
     return "".join(each.raw for each in lines)
 
 
 def put_entry(text: str, entry: Entry, real: Callable[[str], str] = str) -> str:
-    """Add a line for an entry, or replace the line that holds for its mount point.
+    """Add a line for an entry, or replace the line that applies to its mount point.
 
-    A line that says the same already stays as it is written, and a comment at the end of a line stays there.
+    A line with the same meaning keeps its spelling, and a comment at the end of a line is kept.
     """
     lines = parse(text)
     line = find(lines, entry.mount_point, real)
@@ -143,16 +143,16 @@ def put_entry(text: str, entry: Entry, real: Callable[[str], str] = str) -> str:
         return text
     fields = list(_FIELD.finditer(line.raw.rstrip("\n")))
     end = line.raw[fields[5].end() :] if len(fields) > 5 else "\n" * line.raw.endswith("\n")
-    # A carriage return stays at the end of the line, not of its last number.
+    # Keep a carriage return at the end of the line; it is not part of the last number.
     end = "\r" * fields[-1].group().endswith("\r") * (len(fields) == 6) + end
     lines[line.number - 1] = Line(line.number, format_entry(entry) + end, entry)
     return "".join(each.raw for each in lines)
 
 
 def format_entry(entry: Entry) -> str:
-    """One line, without its line end.
+    """Format an entry as a line, without its line end.
 
-    :raises Malformed: a field is empty, so that the line would be read as another one.
+    :raises Malformed: a field is empty, so the line would mean something else.
     """
     fields = (entry.source, entry.mount_point, entry.fstype, ",".join(entry.options) or "defaults")
     if not all(fields) or entry.source.startswith("#"):
@@ -161,7 +161,7 @@ def format_entry(entry: Entry) -> str:
 
 
 def encode_octal(field: str) -> str:
-    """Escape what would end a field or a line, or begin an escape; both readers know these escapes."""
+    """Escape characters that would end a field or a line, or begin an escape; both readers know these escapes."""
     return re.sub(r"[\\ \t\n]", lambda match: f"\\{ord(match.group()):03o}", field)
 
 
@@ -181,19 +181,19 @@ def _parse_line(number: int, raw: str) -> Line:
 
 
 def _is_undefined(line: str, raw: str) -> bool:
-    """Whether what getmntent(3) makes of a line depends on its buffers, or on the line before."""
+    """Whether getmntent(3)'s reading of a line depends on its buffers, or on the previous line."""
     if "\0" in line or len(line.encode("utf-8", "surrogateescape")) > _GLIBC_BYTES:
         return True
     fields = list(_FIELD.finditer(line))
     if any(_DIGITS.search(field.group()) for field in fields[4:6]):
         return True
-    # Where sscanf(3) finds nothing but white space, the numbers of the line before stay.
+    # If sscanf(3) finds only white space, it keeps the numbers of the previous line.
     rest = line.rstrip(_BLANKS) if raw.endswith("\n") else line
     return len(fields) > 3 and rest[fields[3].end() :].isspace()
 
 
 def _by_glibc(line: str) -> Entry:
-    """As getmntent(3) reads a line: blanks part the fields, and what is no number ends the line."""
+    """Read a line as getmntent(3) does: blanks separate fields, and anything that is not a number ends the line."""
     fields = _FIELD.findall(line)
     words = [_GLIBC_ESCAPE.sub(_glibc_character, field) for field in fields[:4]]
     numbers = list(_scanned(line, fields))
@@ -201,7 +201,7 @@ def _by_glibc(line: str) -> Entry:
 
 
 def _by_libmount(line: str) -> Optional[Entry]:
-    """As mnt_parse_table_line reads a line: it needs three fields, and numbers that are nothing but numbers."""
+    """Read a line as mnt_parse_table_line does: it needs three fields, and pure numbers in the last two."""
     fields = _FIELD.findall(line)
     if len(fields) < 3 or not all(_NUMBER.fullmatch(number) for number in fields[4:6]):
         return None
@@ -214,7 +214,7 @@ def _entry(words: Sequence[str], numbers: Sequence[int]) -> Entry:
 
 
 def _scanned(line: str, fields: Sequence[str]) -> Iterator[int]:
-    """The numbers that sscanf(" %d %d ") finds behind the fourth field."""
+    """The numbers that sscanf(" %d %d ") finds after the fourth field."""
     spans = list(_FIELD.finditer(line))
     rest = line[spans[3].end() :] if len(fields) > 3 else ""
     for _number in range(2):

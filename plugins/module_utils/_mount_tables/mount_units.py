@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Mount units that come before fstab: what systemd-fstab-generator makes of a line is used only where there is none.
+"""Find mount units that override fstab: systemd uses the unit generated from a line only if there is no other.
 
 Source: systemd.unit(5), "System Unit Search Path"; systemd.mount(5); systemd-escape(1).
 """
@@ -33,32 +33,32 @@ _DROP_INS = (*_BEFORE_FSTAB, "/usr/local/lib/systemd/system", "/usr/lib/systemd/
 
 
 def require_fstab_to_hold(root: str, path: str, options: Collection[str]) -> None:
-    """Refuse a mount point that a unit gives other options than its line in fstab.
+    """Refuse a mount point whose line in fstab is overridden by a unit without the wanted options.
 
-    :param path: the mount point, with all links followed.
-    :param options: what the mount must have.
-    :raises Refused: a unit or drop-in comes first, and leaves some out.
+    :param path: the mount point, with all links resolved.
+    :param options: the options that the mount must have.
+    :raises Refused: a unit or drop-in overrides fstab and lacks some of the options.
     """
     found = _options(root, path)
     missing = [option for option in options if found is not None and not _holds(option, found[1])]
     if found is not None and missing:
         raise Refused(
             found[0],
-            f"comes before the line in fstab, and mounts {path} without {','.join(missing)}",
-            f"Nothing was changed. Add them to its Options=, or remove {found[0]}",
+            f"overrides the line in fstab, and mounts {path} without {','.join(missing)}",
+            f"Nothing was changed. Add {','.join(missing)} to its Options=, or remove {found[0]}",
         )
 
 
 def _holds(option: str, given: Sequence[str]) -> bool:
-    """Whether an option is in force: of it and its opposite, mount(8) takes the one that comes last."""
+    """Whether an option is in force: mount(8) takes the last one of an option and its opposite."""
     said = [each for each in given if each in (option, RESTRICTIONS.get(option))]
     return said[-1:] == [option]
 
 
 def _options(root: str, path: str) -> Optional[tuple[str, list[str]]]:
-    """The file that sets the options of a mount instead of fstab, and the options; None where fstab holds.
+    """The file that sets the options of a mount instead of fstab, and the options; None if fstab applies.
 
-    Of several, the last one counts, and of a masked unit, none.
+    Of several files, the last one counts. A masked unit sets none.
     """
     name = f"{_escaped(path)}.mount"
     found: Optional[tuple[str, list[str]]] = None
@@ -75,12 +75,12 @@ def _options(root: str, path: str) -> Optional[tuple[str, list[str]]]:
 
 
 def _is_there(root: str, path: str) -> bool:
-    """Whether there is a file or a link, such as the one to /dev/null that masks a unit."""
+    """Whether there is a file or a link (even a dangling one, or the link to /dev/null of a masked unit)."""
     return os.path.lexists(under(root, path))
 
 
 def _drop_ins(root: str, name: str) -> list[str]:
-    """The drop-ins of a unit in the order in which they are read; of those with one name, the most specific one."""
+    """The drop-ins of a unit in reading order; of several with one name, only the most specific."""
     stem = name[: -len(".mount")].split("-")
     prefixes = [f"{'-'.join(stem[:count])}-.mount" for count in range(len(stem) - 1, 0, -1)]
     chosen: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _drop_ins(root: str, name: str) -> list[str]:
 
 
 def _set_in(text: str) -> Optional[list[str]]:
-    """The options that a file sets, None where it sets none; a line that ends with a backslash goes on in the next."""
+    """The options that a file sets, or None if it sets none. A backslash at the end of a line continues it."""
     given, section = None, ""
     for line in _CONTINUED.sub(" ", text).splitlines():
         key, _equals, value = (each.strip() for each in line.partition("="))
@@ -105,7 +105,7 @@ def _set_in(text: str) -> Optional[list[str]]:
 
 
 def _escaped(path: str) -> str:
-    """The name of the unit of a mount point, without its suffix."""
+    """The unit name of a mount point, without its suffix."""
     plain = "/".join(filter(None, path.split("/")))
     allowed = (letter if letter.isascii() and (letter.isalnum() or letter in ":_.") else None for letter in plain)
     return "".join(

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which configuration names a block device: a device that something is told to use is not free to be formatted.
+"""Find configuration that names a block device: a device that a program is configured to use must not be formatted.
 
-Any word of a configuration that leads to the device counts, whatever the program makes of it. Sources: crypttab(5),
+Any word in a configuration that leads to the device counts, whatever its meaning there. Sources: crypttab(5),
 fstab(5), veritytab(5), systemd.unit(5) and systemd-escape(1), kernel-command-line(7), mdadm.conf(5), lvm.conf(5),
 lvmdevices(8), multipath.conf(5), fw_env.config of libubootenv, zpool(8).
 """
@@ -64,7 +64,7 @@ _UNIT = re.compile(r"\b(dev-[A-Za-z0-9:_.\\-]+)\.(?:device|swap|mount)\b")
 _KERNEL = re.compile(r"""\bKERNEL=="([^"*?\[|]+)\"""")
 _HEX = re.compile(r"\\x([0-9a-fA-F]{2})")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{3,}")
-# What the kernel calls the names of a partition.
+# The kernel's keys for the names of a partition, and the tags for them.
 _UEVENT = {"PARTUUID": "PARTUUID", "PARTNAME": "PARTLABEL"}
 _SHORTEST_ID = 6
 _MOST_BYTES = 16 << 20
@@ -72,7 +72,7 @@ _MOST_NAMED = 8
 
 
 class Names:
-    """The words that a configuration may use for a block device, or for a file in its place."""
+    """The words that a configuration may use for a block device (or for a file used as one)."""
 
     def __init__(self, root: str, real: str, block: Optional[Block], tags: Sequence[str] = ()) -> None:
         self._root = root
@@ -83,23 +83,23 @@ class Names:
 
     @cached_property
     def ids(self) -> set[str]:
-        """World-wide names, serials and UUIDs, in small letters, that stand alone in a configuration."""
+        """World-wide names, serials and UUIDs that may appear alone in a configuration, in lower case."""
         found: set[str] = set()
         for directory in ("by-id", "by-uuid", "by-partuuid"):
             for name in names_in(self._root, f"/dev/disk/{directory}"):
                 if self._is_it(f"/dev/disk/{directory}/{name}"):
-                    # Behind the bus stands what multipath and lvmdevices write: "scsi-3600...", "wwn-0x5000...".
+                    # multipath and lvmdevices write only the part after the bus: "scsi-3600...", "wwn-0x5000...".
                     bare = name.split("-", 1)[-1] if directory == "by-id" else name
                     found.update(each.lower() for each in (name, bare, bare[2:] if bare.startswith("0x") else bare))
         if self._block is not None:
             for attribute in ("wwid", "device/wwid"):
                 found.add((read_line(self._root, f"{CLASS}/{self._block.name}/{attribute}") or "").lower())
         found.update(os.path.basename(link).lower() for link in self._links if "/by-partuuid/" in link)
-        # The serial of a virtual disk may be any word.
+        # The serial of a virtual disk may be any word, so require some length and a digit.
         return {each for each in found if len(each) >= _SHORTEST_ID and any(letter.isdigit() for letter in each)}
 
     def are_in(self, line: str) -> bool:
-        """Whether a line has a word that means the device."""
+        """Whether a line has a word that refers to the device."""
         if any(self._leads_here(each, line) for path in _PATH.findall(line) for each in _unescaped(path)):
             return True
         if any(self._is_it(f"/dev/{name}") for name in _KERNEL.findall(line)):
@@ -115,14 +115,14 @@ class Names:
         return bool(self.ids) and any(word.lower() in self.ids for word in _WORD.findall(line))
 
     def has_path_in(self, line: str) -> bool:
-        """Whether a word is a path, not below /dev, that leads to the device."""
+        """Whether a word of the line is an absolute path that leads to the device."""
         return any(self._is_it(word) for word in line.split() if word.startswith("/"))
 
     def _leads_here(self, path: str, line: str) -> bool:
         if "devices=" in line and any(sign in path for sign in "*?["):
-            # An array of mdadm.
+            # An array line of mdadm may have wildcards.
             return any(fnmatch.fnmatchcase(real, path) for real in self._reals)
-        # A colon may end the path (cryptdevice=/dev/sda2:name), or stand in it (by-path/pci-0000:00:1f.2).
+        # A colon may end the path (cryptdevice=/dev/sda2:name) or be part of it (by-path/pci-0000:00:1f.2).
         pieces = path.split(":")
         return any(self._is_it(":".join(pieces[: count + 1])) for count in range(len(pieces)))
 
@@ -132,7 +132,7 @@ class Names:
         return self._resolved[path]
 
     def _tags(self) -> Iterator[str]:
-        """What the partition table calls the device and its partitions, as the kernel has it: there may be no udev."""
+        """The names of the device and its partitions in the partition table, from the kernel: udev may not run."""
         for name in (self._block.name, *self._block.partitions) if self._block is not None else ():
             for line in (read_text(self._root, f"{CLASS}/{name}/uevent") or "").splitlines():
                 key, _equals, value = line.partition("=")
@@ -141,10 +141,10 @@ class Names:
 
 
 def named_by(root: str, real: str, block: Optional[Block], tags: Sequence[str] = ()) -> list[str]:
-    """Where a device, or a partition on it, is named, in words; after a few places there are enough.
+    """List the places that name a device or a partition on it, in words; only the first few.
 
-    :param real: the device with all links followed.
-    :param tags: such as C(PARTUUID=...), that are known to be its own whether udev has made a link or not.
+    :param real: the device, with all links resolved.
+    :param tags: its own tags, such as C(PARTUUID=...), even if udev has made no link.
     """
     names = Names(root, real, block, tags)
     found: list[str] = []
@@ -167,7 +167,7 @@ def _paths(root: str, patterns: Sequence[str]) -> Iterator[str]:
 
 
 def _lines(root: str, path: str, names: Names) -> Iterable[str]:
-    """The lines of a file that name the device; the name of a unit counts as its first line."""
+    """The lines of a file that name the device; a file name that does so counts as well."""
     text = (read_bytes(root, path, _MOST_BYTES) or b"").decode("utf-8", "surrogateescape")
     if names.are_in(os.path.basename(path)):
         yield path
@@ -188,7 +188,7 @@ def _lines(root: str, path: str, names: Names) -> Iterable[str]:
 
 
 def _unescaped(word: str) -> Iterable[str]:
-    """A word as it is written, and as fstab (octal), units and JSON (a doubled backslash, hexadecimal) mean it."""
+    """A word as written, and with the escapes of fstab (octal), JSON (doubled backslash) and units (hex) decoded."""
     return dict.fromkeys((word, decode_octal(word), word.replace("\\\\", "\\"), _without_hex(word)))
 
 

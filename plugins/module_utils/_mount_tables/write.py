@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Putting an edited fstab or crypttab in place: checked before, written whole, and made known to systemd."""
+"""Write an edited fstab or crypttab: check it first, replace it atomically, and reload systemd."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FSTAB = "/etc/fstab"
 
 
 def read_fstab() -> str:
-    """The text of fstab, as :func:`read_table` reads it."""
+    """The text of fstab, see :func:`read_table`."""
     return read_table(FSTAB)
 
 
 def read_table(path: str) -> str:
-    """The text of a file, every byte kept (surrogateescape); empty where there is none."""
+    """The text of a file, every byte kept (surrogateescape); empty if it does not exist."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
@@ -34,9 +34,9 @@ def read_table(path: str) -> str:
 
 
 def put_in_place(before: str, after: str, path: str = FSTAB) -> None:
-    """Write fstab if findmnt finds no more errors in it than in the present one.
+    """Write fstab if findmnt finds no new errors in it.
 
-    :raises Refused: it would be worse than the present one, or was changed since it was read; nothing is written.
+    :raises Refused: it has new errors, or the file has changed since it was read; nothing is written.
     """
     known = _errors(before)
     new = [error for error in _errors(after) if error not in known]
@@ -46,12 +46,12 @@ def put_in_place(before: str, after: str, path: str = FSTAB) -> None:
 
 
 def replace_table(before: str, after: str, path: str) -> None:
-    """Write a file that systemd makes units of, and keep its owner and mode.
+    """Write a file that systemd generates units from, keeping its owner and mode.
 
-    :raises Refused: it was changed since it was read; nothing is written.
+    :raises Refused: the file has changed since it was read; nothing is written.
     """
     if read_table(path) != before:
-        raise Refused(path, "it was changed by somebody else meanwhile", "Run again")
+        raise Refused(path, "something else changed it during this run", "Run again")
     seen = os.stat(path) if os.path.exists(path) else None
     mode, uid, gid = (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) if seen else (0o644, 0, 0)
     with reloaded_after():
@@ -59,7 +59,7 @@ def replace_table(before: str, after: str, path: str) -> None:
 
 
 def _errors(text: str) -> list[str]:
-    """What findmnt calls errors in an fstab, without the mount points they stand under (findmnt(8), --verify)."""
+    """The errors that findmnt finds in an fstab, without the mount points they belong to (findmnt(8), --verify)."""
     with tempfile.NamedTemporaryFile(prefix="edgesec-fstab-") as candidate:
         candidate.write(_encode(text))
         candidate.flush()

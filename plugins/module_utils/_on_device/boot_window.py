@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The boot window on a device, put there and taken off: the program, the mounts in its care, and the hooks."""
+"""Install and remove the boot window on a device: the program, the list of its mounts, and the hooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .install import install, missing_library
 
 
 class Plan(NamedTuple):
-    """What is to be written, and what is to be removed (with its text)."""
+    """The files to write, and the files to remove (with their text)."""
 
     root: str
     governed: tuple[str, ...]
@@ -38,11 +38,11 @@ class Plan(NamedTuple):
         return bool(self.changes or self.removed)
 
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences."""
+        """For Ansible's diff."""
         return [each.diff for each in (*self.changes, *self.removed)]
 
     def apply(self) -> None:
-        """Do it; the program is there before what calls it."""
+        """Apply the plan; the program is installed before the hooks that call it."""
         install(self.root, self.changes)
         with reloaded_after() if self.removed and self.root == "/" else nullcontext():
             for each in self.removed:
@@ -52,9 +52,9 @@ class Plan(NamedTuple):
 
 
 def look(paths: Sequence[str], root: str = "/") -> Plan:
-    """What is to be done for the boot file systems at some paths; all is taken off where there is none.
+    """Plan the boot window for the boot file systems at some paths; if there are none, plan its removal.
 
-    :param paths: where boot file systems may be mounted. Those neither mounted nor in fstab are left out.
+    :param paths: where boot file systems may be mounted. Paths neither mounted nor in fstab are left out.
     """
     mounts, fstab = read_mounts(root), parse_fstab(read_text(root, FSTAB) or "")
     plain = dict.fromkeys(os.path.normpath(path) for path in paths)
@@ -68,5 +68,5 @@ def look(paths: Sequence[str], root: str = "/") -> Plan:
 
 def _removals(root: str) -> list[Change]:
     paths = [*hooks.installed(root), *([GOVERNED] if os.path.lexists(under(root, GOVERNED)) else [])]
-    # The program stays: it is of the library that the unlocker may run from, and has nothing in its care any more.
+    # The program stays, since the unlocker may run from the same library; it has no mounts to manage any more.
     return [Change(under(root, path), read_text(root, path) or "", "", None) for path in paths]

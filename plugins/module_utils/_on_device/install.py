@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Putting what runs at boot on the device: the code, its launchers, its units, and the links that enable them."""
+"""Install what runs at boot: the library, its launchers, its units, and the links that enable them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ("install", "missing", "missing_library", "sources")
 
 
 def missing(root: str, units: Sequence[str]) -> list[Change]:
-    """What differs on the device from what is to be there.
+    """List the changes that install everything that runs at boot.
 
-    :param units: to be started at boot, as C(edgesec-unlock@data.service).
+    :param units: the units to start at boot, such as C(edgesec-unlock@data.service).
     """
     wanted = [(os.path.join(UNITS, name), text, 0o644) for name, text in UNIT_TEXTS.items()]
     wanted += [(path, text, mode) for path, (text, mode) in HOOKS.items()]
@@ -38,7 +38,7 @@ def missing(root: str, units: Sequence[str]) -> list[Change]:
 
 
 def install(root: str, changes: Sequence[Change]) -> None:
-    """Write what differs, the library before what calls it, and have systemd read its units again."""
+    """Write the changes, the library before its callers, and reload systemd."""
     if not changes:
         return
     with reloaded_after() if root == "/" else nullcontext():

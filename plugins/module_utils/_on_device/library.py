@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The library that runs at boot: each release is in a directory of its own, named by the digest of its sources.
+"""Install the library that runs at boot: each release has its own directory, named by the digest of its sources.
 
-A release is written, compiled and synced before the launchers are pointed at it; they are small files, replaced by
-rename. So at every instant each launcher runs from a complete library, on every file system. A launcher that had
-started before imports from the former library, which stays there: a later run removes it.
+A release is written, compiled and synced before the launchers, small files replaced by rename, point to it. So at
+every instant each launcher runs from a complete library, on every file system. A launcher that started earlier still
+imports from the former library; that one stays until a later run removes it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .._unlock import main as unlock_main
 from .._unlock import next_boot_main, swap_main
 from .manifest import BOOT_PACKAGES, CACHE, digest_of, launchers, library_of, strays, superseded
 
-# Ansible sends to the device what is imported here, with all that those import: every file of the packages.
+# Ansible sends to the device what is imported here, and what that imports: together, every file of the packages.
 _SENT = (
     *(boot_window_main, unlock_main, next_boot_main, swap_main),
     *(libcryptsetup, measured_parts, counter, public_area, storage_root_key),
@@ -49,7 +49,7 @@ _UNFINISHED = ".unfinished"
 
 
 def sources() -> dict[str, str]:
-    """The sources that run here and now, by path in the library: from files, or from the archive that Ansible sent.
+    """The sources of the running code, by path in the library: from files, or from the archive that Ansible sent.
 
     :raises EdgesecError: one of them cannot be found.
     """
@@ -68,7 +68,7 @@ def sources() -> dict[str, str]:
 
 
 def missing_library(root: str) -> list[Change]:
-    """What differs of the code and its launchers from what must be there, and what must not be there."""
+    """List the changes to the library and its launchers, including removals."""
     wanted = sources()
     library = _library_of(wanted)
     changes = missing_files(root, _files(f"{library}/{PACKAGE}", wanted))
@@ -78,16 +78,16 @@ def missing_library(root: str) -> list[Change]:
 
 
 def install_library(root: str) -> None:
-    """Bring library and launchers to this release; a power cut at any point leaves launchers that work.
+    """Update library and launchers to this release; a power cut at any point leaves working launchers.
 
-    :raises EdgesecError: a file cannot be written. The launchers work then as well.
+    :raises EdgesecError: a file cannot be written. The launchers still work.
     """
     wanted = sources()
     library = _library_of(wanted)
     directory = os.path.join(root, LIBRARY)
     with writing(directory):
         os.makedirs(directory, mode=0o755, exist_ok=True)
-        # Before the wait for another run: a library that this one has superseded may still be imported from.
+        # Determine this before waiting for another run: a library superseded meanwhile may still be in use.
         unwanted = _unwanted(root, library, wanted)
         with _locked(directory):
             if missing_files(root, _files(f"{library}/{PACKAGE}", wanted)) or not _is_compiled(root, library, wanted):
@@ -108,7 +108,7 @@ def _unwanted(root: str, library: str, wanted: Collection[str]) -> list[str]:
 
 @contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    """Wait until no other run installs there, and keep others waiting."""
+    """Lock the directory against other runs; wait for the lock."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -118,13 +118,13 @@ def _locked(directory: str) -> Iterator[None]:
 
 
 def _build(root: str, library: str, wanted: Mapping[str, str]) -> None:
-    """Have a library complete, compiled and synced; what is damaged in one that runs is replaced file by file."""
+    """Complete, compile and sync a library; damaged files of one in use are replaced one by one."""
     unfinished = os.path.join(root, LIBRARY, _UNFINISHED)
     _remove(unfinished)
     try:
         write(missing_files(root, _files(f"{LIBRARY}/{_UNFINISHED}/{PACKAGE}", wanted)))
         package = os.path.join(unfinished, PACKAGE)
-        # The unit may not write there, and compiling is a good part of a small board's boot.
+        # Compile here: the unit may not write there, and compiling takes much of a small board's boot time.
         for name in wanted:
             path = _compiled(package, name)
             py_compile.compile(
@@ -142,7 +142,7 @@ def _build(root: str, library: str, wanted: Mapping[str, str]) -> None:
 
 
 def _move(source: str, target: str) -> None:
-    """Move each file, synced before, to the same place below the target, and sync the directories."""
+    """Move each file, already synced, to the same place below the target, and sync the directories."""
     for here, _directories, names in os.walk(source):
         there = os.path.normpath(os.path.join(target, os.path.relpath(here, source)))
         if os.path.islink(there) or not os.path.isdir(there):
@@ -158,13 +158,13 @@ def _move(source: str, target: str) -> None:
 
 
 def _is_compiled(root: str, library: str, wanted: Mapping[str, str]) -> bool:
-    """Whether every source has a compiled file of its own, and none is damaged: an import would fail with it."""
+    """Whether every source has an intact compiled file; an import of a damaged one would fail."""
     package = os.path.join(root, library, PACKAGE)
     return all(_is_whole(os.path.join(package, name), _compiled(package, name)) for name in wanted)
 
 
 def _is_whole(source: str, compiled: str) -> bool:
-    """See PEP 552 for the sixteen bytes before the code."""
+    """Whether a compiled file is intact and made from this source (PEP 552 defines the first sixteen bytes)."""
     try:
         seen = os.stat(source)
         with open(compiled, "rb") as file:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The part of this library that is copied to the device and runs at boot, and its systemd units."""
+"""The content of the library that is copied to the device and runs at boot, and its systemd units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .._base.places import LIBRARY, PACKAGE, RELOAD_OWED
 
 CACHE = "__pycache__"
 
-# What the programs of the boot are made of: these packages are on the device whole, and import nothing but each other.
+# The packages of the boot programs. They are copied to the device whole, and import only each other.
 BOOT_PACKAGES = ("_base", "_disk", "_luks", "_tpm", "_boot_window", "_measured_boot", "_unlock")
 
 _LAUNCHER = """\
@@ -37,7 +37,7 @@ _LIBRARY = re.compile(f"{PACKAGE}|[0-9a-f]{{16}}")
 _NAMED = re.compile(rf'^sys\.path\.insert\(0, "/({LIBRARY}(?:/[0-9a-f]{{16}})?)"\)$', re.MULTILINE)
 _ARGVS = ("/proc/[0-9]*/cmdline", "/run/systemd/transient/edgesec-*.service")
 
-# Not ordered before anything but the mount: a failure must not hold up the boot.
+# Ordered only before the mount: a failure must not hold up the boot.
 _UNIT = """\
 # Managed by the edgesec.hardening collection.
 [Unit]
@@ -67,7 +67,7 @@ SystemCallArchitectures=native
 WantedBy=multi-user.target
 """
 
-# Each says what it has to say, and never fails what has called it.
+# Each hook prints its verdict and never makes its caller fail.
 HOOKS = {
     "etc/apt/apt.conf.d/90edgesec": (
         """\
@@ -91,11 +91,11 @@ LAUNCHERS = {
     "boot-window": ("_boot_window.main", "makes boot file systems writable for a while"),
     "next-boot": ("_unlock.next_boot_main", "says whether the next boot is approved"),
     "unlock": ("_unlock.main", "opens a volume at boot"),
-    "swap": ("_unlock.swap_main", "swaps to a device with a key that nobody keeps"),
+    "swap": ("_unlock.swap_main", "swaps to a device with a random key that is not kept"),
 }
-# Whatever ends the unlocker, the kernel's memory killer included, the latch is set.
+# Sets the latch whatever ends the unlocker, even the kernel's out-of-memory killer.
 _LATCH = "ExecStopPost=/usr/lib/edgesec/unlock --latch %i\n"
-# Not for swap: the kernel would know it by a path of mounts that end with the unit, and nobody could switch it off.
+# Not for swap: the kernel would record a path in the unit's own mount namespace, and swapoff would not find it later.
 _OWN_MOUNTS = """\
 PrivateNetwork=yes
 ProtectSystem=strict
@@ -115,7 +115,7 @@ UNIT_TEXTS = {
 def launchers(directory: str) -> dict[str, str]:
     """The text of each launcher by name.
 
-    :param directory: where the launchers find the package, below the root.
+    :param directory: where the launchers find the package, relative to the root.
     """
     return {
         name: _LAUNCHER.format(module=module, purpose=purpose, directory=directory)
@@ -124,12 +124,12 @@ def launchers(directory: str) -> dict[str, str]:
 
 
 def library_of(digest: str) -> str:
-    """The directory of the library with a digest, below the root: launchers find the package there."""
+    """The directory of the library with a digest, relative to the root; launchers find the package there."""
     return f"{LIBRARY}/{digest[:16]}"
 
 
 def libraries_in_use(root: str) -> dict[str, Optional[str]]:
-    """The directory, below the root, in which each launcher finds the package; None where a launcher names none."""
+    """The directory, relative to the root, where each launcher finds the package; None if a launcher names none."""
     found = {}
     for name in LAUNCHERS:
         text = _read(os.path.join(root, LIBRARY, name)).decode(errors="replace")
@@ -139,7 +139,7 @@ def libraries_in_use(root: str) -> dict[str, Optional[str]]:
 
 
 def superseded(root: str) -> list[str]:
-    """Libraries, below the root, from which nothing starts any more, and nothing runs that would start again."""
+    """Libraries (relative to the root) that no launcher, running process or restarting unit uses any more."""
     used = libraries_in_use(root).values()
     found = {LIBRARY if name == PACKAGE else f"{LIBRARY}/{name}": name for name in _libraries(root)}
     unused = {library: name for library, name in found.items() if library not in used}
@@ -148,9 +148,9 @@ def superseded(root: str) -> list[str]:
 
 
 def strays(root: str, library: str, names: Collection[str]) -> list[str]:
-    """Paths below the root of what belongs neither to launchers nor to libraries: an interrupted run left it.
+    """Paths, relative to the root, that are neither launchers nor libraries: leftovers of an interrupted run.
 
-    :param library: its files are looked at too, and those of other releases are told.
+    :param library: a library whose files are checked too; files from other releases count as strays.
     :param names: the files of that library, by their paths in it.
     """
     found = [RELOAD_OWED] if os.path.exists(os.path.join(root, RELOAD_OWED)) else []
@@ -172,7 +172,7 @@ def strays(root: str, library: str, names: Collection[str]) -> list[str]:
 
 
 def _libraries(root: str) -> list[str]:
-    """Names in LIBRARY that are libraries, each a directory of its own."""
+    """Names of the directories in LIBRARY that are libraries."""
     path = os.path.join(root, LIBRARY)
     names = sorted(os.listdir(path)) if os.path.isdir(path) else []
     paths = {name: os.path.join(path, name) for name in names if _LIBRARY.fullmatch(name)}
@@ -180,7 +180,7 @@ def _libraries(root: str) -> list[str]:
 
 
 def _running(root: str, libraries: tuple[str, ...]) -> set[str]:
-    """Those that the argv of a process names, or that of a unit that systemd starts again when it fails."""
+    """The libraries named in the argv of a process, or of a unit that systemd would restart."""
     if not libraries:
         return set()
     named = {each: re.compile(re.escape(os.path.join(root, each).encode()) + rb"(?![\w./-])") for each in libraries}
@@ -197,7 +197,7 @@ def _read(path: str) -> bytes:
 
 
 def digest_of(sources: Mapping[str, bytes]) -> str:
-    """One SHA-256 over sources by their paths in the library."""
+    """One SHA-256 over all sources, given by their paths in the library."""
     total = hashlib.sha256()
     for name in sorted(sources):
         total.update(name.encode() + b"\0" + hashlib.sha256(sources[name]).digest())
@@ -205,10 +205,10 @@ def digest_of(sources: Mapping[str, bytes]) -> str:
 
 
 def digest(root: str = "/") -> Optional[str]:
-    """The digest of what the launchers below C(root) run, or None where they run nothing.
+    """The digest of the library that the launchers below C(root) run, or None if they run none.
 
-    A launcher that is missing or runs another library changes it, and so does anything that belongs to no library: an
-    interrupted installation is seen. Whole libraries of former releases do not.
+    A missing launcher, one that runs another library, and any stray file change the digest, so an interrupted
+    installation is noticed. Complete libraries of former releases do not change it.
     """
     used = libraries_in_use(root)
     libraries = sorted({library for library in used.values() if library is not None})

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""All that the collection keeps on a device, apart from its volumes: found, and removed."""
+"""Find and remove everything that the collection keeps on a device, apart from its volumes."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _FILES = (*HOOKS, MOTD, _LOCAL_FACT)
 
 
 class Traces(NamedTuple):
-    """Paths that are ours, units first, and what the TPM has of ours.
+    """The collection's own paths on a device, and its objects in the TPM.
 
-    :ivar srk: whether it has a storage root key that was made here.
+    :ivar srk: whether the TPM has a storage root key that this collection made.
     :ivar counters: NV indices of revocation counters.
     """
 
@@ -48,13 +48,13 @@ class Traces(NamedTuple):
     counters: tuple[int, ...]
 
     def as_list(self) -> list[str]:
-        """In words."""
+        """List the traces in words."""
         counters = [f"the revocation counter at {index:#x} in the TPM" for index in self.counters]
         return [*self.paths, *counters, *([f"the storage root key at {SRK_HANDLE} in the TPM"] if self.srk else [])]
 
 
 def find(tpm: Tpm2, root: str = "/") -> Traces:
-    """What is there."""
+    """Find the traces on a device."""
     names = (*_FILES, *boot_window_hooks(root))
     files = [path for path in (os.path.join(root, name) for name in names) if os.path.lexists(path)]
     units = [path for pattern in _UNITS for path in sorted(glob.glob(os.path.join(root, pattern)))]
@@ -63,7 +63,7 @@ def find(tpm: Tpm2, root: str = "/") -> Traces:
 
 
 def remove(traces: Traces, tpm: Tpm2) -> None:
-    """Remove all of it; the directory with what is remembered goes after the TPM's key.
+    """Remove all traces. The directory that records the TPM's key goes after that key.
 
     :raises Refused: a volume that was sealed to the TPM has not been erased.
     """
@@ -90,7 +90,7 @@ def remove(traces: Traces, tpm: Tpm2) -> None:
 
 
 def _counters(tpm: Tpm2, root: str) -> Iterator[int]:
-    """The counters of the volumes that are enrolled; none where the TPM does not answer."""
+    """The counters of the enrolled volumes; none if the TPM does not answer."""
     for token in sealed_tokens(root).values():
         with suppress(Malformed, TpmError):
             if is_there(tpm, counter_of(token)):
@@ -110,5 +110,5 @@ def _require_erased(name: str, root: str) -> None:
         raise Refused(
             device,
             f"the volume {name} that was sealed to the TPM is still there",
-            "Declare it in encrypted_storage_volumes, so that it is erased too",
+            "Add it to encrypted_storage_volumes, so the run erases it too",
         )

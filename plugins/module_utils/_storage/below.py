@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a mount or swap lies on in the end: dm-crypt, a device in clear, memory, or nothing that can be followed.
+"""Find out where the data of a mount or swap ends up: dm-crypt, a device in clear, memory, or unknown.
 
 Sources: Documentation/filesystems/overlayfs.rst, ubifs.rst and f2fs.rst of Linux, fs/xfs/xfs_super.c (logdev, rtdev),
 fs/btrfs/sysfs.c (devices), fs/jbd2/journal.c (/proc/fs/jbd2), include/linux/f2fs_fs.h (devs), zram.rst (backing_dev).
@@ -23,11 +23,11 @@ from .._disk.mountinfo import Mount, mount_around
 
 ENCRYPTED, CLEAR, UNKNOWN, MEMORY, REMOTE = "encrypted", "clear", "unknown", "memory", "remote"
 
-# Prefixes that cryptsetup gives to the device-mapper uuid of what encrypts (not of what only verifies).
+# cryptsetup's device-mapper uuid prefixes for mappings that encrypt (not those that only verify).
 DM_CRYPT = ("CRYPT-LUKS", "CRYPT-PLAIN", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-FVAULT2")
 # fmt: off
 _IN_MEMORY = frozenset(("tmpfs", "ramfs", "devtmpfs", "hugetlbfs", "rootfs"))
-# They keep nothing: what is written to them goes to the kernel or to a process.
+# These store nothing: writes go to the kernel or to a process.
 _KEEP_NOTHING = frozenset((
     "autofs", "bdev", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset", "debugfs", "devpts",
     "efivarfs", "fusectl", "functionfs", "ipathfs", "mqueue", "nfsd", "nsfs", "ocfs2_dlmfs", "pipefs", "proc", "pstore",
@@ -38,7 +38,7 @@ _ON_OTHER_MACHINES = frozenset((
     "9p", "afs", "ceph", "cifs", "coda", "davfs", "gfs2_nolock", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4",
     "orangefs", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "prl_fs",
 ))
-# On raw flash, which dm-crypt cannot lie below.
+# These are on raw flash, where dm-crypt cannot be used.
 _ON_FLASH = frozenset(("jffs2", "ubifs", "yaffs", "yaffs2", "logfs"))
 # fmt: on
 _F2FS_AT = 1024
@@ -49,7 +49,7 @@ _MOST_F2FS_DEVICES = 8
 
 
 class Below:
-    """The way down from the mounts and swaps of a device."""
+    """Follows the mounts and swaps of a device down to what stores them."""
 
     def __init__(self, root: str, mounts: Sequence[Mount], blocks: Blocks) -> None:
         self._root = root
@@ -57,7 +57,7 @@ class Below:
         self._blocks = blocks
 
     def mount(self, mount: Mount, seen: frozenset[str] = frozenset()) -> str:
-        """Where what is written to a mount goes: one of C(encrypted), C(clear), C(unknown), C(memory), C(remote)."""
+        """Where writes to a mount go: one of C(encrypted), C(clear), C(unknown), C(memory), C(remote)."""
         key = f"mount {mount.mount_id} {mount.mount_point}"
         if key in seen:
             return UNKNOWN
@@ -77,12 +77,12 @@ class Below:
         return UNKNOWN
 
     def file(self, path: str, seen: frozenset[str] = frozenset()) -> str:
-        """The same of a file."""
+        """Where writes to a file go, see :meth:`mount`."""
         mount = mount_around(self._mounts, resolve(self._root, path))
         return UNKNOWN if mount is None else self.mount(mount, seen)
 
     def block(self, block: Optional[Block], seen: frozenset[str] = frozenset()) -> str:
-        """The same of a block device."""
+        """Where writes to a block device go, see :meth:`mount`."""
         if block is None or block.name in seen:
             return UNKNOWN
         seen = seen | {block.name}
@@ -101,22 +101,22 @@ class Below:
         below += [each for each in self._blocks if block.name in each.partitions]
         if below:
             return _worst(self.block(each, seen) for each in below)
-        # Their lower devices are not among their slaves.
+        # sysfs does not list the lower device of DRBD as its slave.
         return UNKNOWN if block.name.startswith("drbd") else CLEAR
 
     def device_of(self, mount: Mount) -> Optional[Block]:
-        """The block device that a mount names; btrfs, of several, shows one."""
-        # btrfs shows an anonymous number of its own; the source still names a device then.
+        """The block device that a mount names; for btrfs on several devices, one of them."""
+        # btrfs reports an anonymous device number, but its source still names a device.
         block = self._blocks.numbered(mount.device)
         return self._blocks.at(mount.source) if block is None and mount.source.startswith("/dev/") else block
 
     def upper(self, mount: Mount) -> Optional[str]:
-        """The directory that an overlay writes to; None where it does not write."""
+        """The directory that an overlay writes to; None if it is read-only."""
         options = [*mount.super_options, *mount.options]
         return next((option[len("upperdir=") :] for option in options if option.startswith("upperdir=")), None)
 
     def journals(self) -> list[Block]:
-        """The devices that hold nothing but the journal of an ext4 file system on another one."""
+        """The devices that hold only the journal of an ext4 file system on another device."""
         found = (self._blocks.named(name) for name in names_in(self._root, "/proc/fs/jbd2"))
         return [block for block in found if block is not None]
 
@@ -125,7 +125,7 @@ class Below:
         return UNKNOWN if upper is None or not self.is_seen(upper) else self.file(upper, seen)
 
     def is_seen(self, upper: str) -> bool:
-        """Whether an upper directory is the one of that name here: an initramfs may have mounted it elsewhere."""
+        """Whether the path of an upper directory exists here; an initramfs may have mounted it under another path."""
         return upper.startswith("/") and os.path.isdir(under(self._root, upper))
 
     def _file_or_device(self, path: str, seen: frozenset[str]) -> str:
@@ -133,7 +133,7 @@ class Below:
         return self.block(self._blocks.at(path), seen) if path.startswith("/dev/") else self.file(path, seen)
 
     def _devices(self, mount: Mount) -> list[Optional[Block]]:
-        """All block devices of a file system; None for one that is not known."""
+        """All block devices of a file system; None stands for an unknown one."""
         if mount.fstype == "bcachefs":
             return [self._blocks.at(path) for path in mount.source.split(":")]
         own = self.device_of(mount)
@@ -154,7 +154,7 @@ class Below:
         return [own, None]
 
     def _f2fs(self, own: Block) -> list[Optional[Block]]:
-        """The other devices, as the superblock names them."""
+        """The other devices, which the superblock names."""
         length = _F2FS_AT + _F2FS_DEVICES + _MOST_F2FS_DEVICES * _F2FS_DEVICE
         data = (read_bytes(self._root, f"/dev/{own.name.replace('!', '/')}", length) or b"")[_F2FS_AT:]
         if len(data) < length - _F2FS_AT or not data.startswith(_F2FS_MAGIC):
@@ -165,6 +165,6 @@ class Below:
 
 
 def _worst(kinds: Iterable[str]) -> str:
-    """What holds for the whole of several parts."""
+    """The verdict on a whole, from the verdicts on its parts."""
     found = set(kinds)
     return next((kind for kind in (CLEAR, UNKNOWN, REMOTE, ENCRYPTED) if kind in found), MEMORY)

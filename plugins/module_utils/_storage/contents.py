@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is written on the device of a volume: its LUKS header, every signature, and whether it is blank."""
+"""Observe the contents of a volume's device: its LUKS header, every signature, and whether it is blank."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ LUKS = "crypto_LUKS"
 
 
 def look_inside(root: str, path: str, block: Optional[Block], facts: dict[str, Any]) -> None:
-    """Add to the facts of a volume what is written on its device.
+    """Add the contents of its device to the facts of a volume.
 
-    :param path: the device, as it is reached from here.
-    :param facts: of the volume, with all that is known without reading the device.
+    :param path: the path of the device below the root.
+    :param facts: the facts of the volume that are known without reading the device.
     """
     try:
         found = look_for_header(path)
         if found is not None and found.header is not None and _is_mapped(facts, found):
-            # The kernel has it open: there is no need to ask anybody what it is.
+            # The kernel has this volume open, so no tool needs to identify it.
             facts["signatures"] = _as_facts([_luks_signature(found, live=True)])
             _describe(root, found.header, facts)
         elif (found is None or found.header is None) and is_interrupted(path):
             facts.update(
-                blank=False, interrupted=True, reason="its encryption in place was interrupted before it began"
+                blank=False, interrupted=True, reason="its in-place encryption was interrupted before it began"
             )
         else:
             _look_at_all(root, path, block, found, facts)
@@ -48,12 +48,12 @@ def look_inside(root: str, path: str, block: Optional[Block], facts: dict[str, A
 
 
 def judged(found: Optional[Found], contents: Contents) -> tuple[Signature, ...]:
-    """All that is on a device, with what is a leftover told apart.
+    """All signatures on a device, each judged live, a leftover (false) or partly overwritten (None).
 
-    libcryptsetup takes a second copy of a header that has no first one only where blkid sees nothing else
-    (LUKS2_disk_hdr_read). Where a second copy holds together under something else, or a first one begins and does not,
-    a volume was partly written over, and nobody can tell from here which of the two is missed more. What holds together
-    nowhere, and does not begin at the start, is data: an image that a file system stores, for one.
+    libcryptsetup accepts a second header copy without a first one only if blkid sees nothing else
+    (LUKS2_disk_hdr_read). A valid second copy below something else, or a damaged first one, means that a volume was
+    partly overwritten, and nothing here tells which of the two contents the operator needs. If no copy is valid and
+    none begins at the start, the magic is just data, for example an image stored in a file system.
     """
     if found is None:
         return contents.signatures
@@ -80,7 +80,7 @@ def _look_at_all(root: str, path: str, block: Optional[Block], found: Optional[F
     if found is not None and found.header is not None and (found.whole or [each.type for each in live] == [LUKS]):
         _describe(root, found.header, facts)
         only = [each.type for each in live] == [LUKS] and not _is_used(facts)
-        # Nothing was ever encrypted with it, if nothing is there.
+        # If the data area is erased, nothing was ever encrypted with this header.
         if only and is_unfinished(facts["luks"]) and found.header.data_offset:
             facts["blank"] = sample(path, found.header.data_offset).erased
         return
@@ -108,14 +108,14 @@ def _as_facts(signatures: Sequence[Signature]) -> list[dict[str, Any]]:
 
 
 def _is_mapped(facts: dict[str, Any], found: Found) -> bool:
-    """Whether the kernel has this very volume open."""
+    """Whether the kernel has exactly this volume open."""
     if facts["mapping"] is None or found.header is None or not found.whole:
         return False
     return found.header.uuid.replace("-", "") in str(facts["mapping"]["uuid"]).split("-")
 
 
 def _luks_signature(found: Found, live: Optional[bool], seen: Optional[Signature] = None) -> Signature:
-    """As :mod:`_disk.signatures` has it; of a header that does not hold together, what blkid reads in it."""
+    """A signature like those of :mod:`_disk.signatures`; for a damaged header, with what blkid reads in it."""
     uuid = found.header.uuid if found.header else (seen.uuid if seen else None)
     label = found.header.label if found.header else (seen.label if seen else None)
     return Signature(LUKS, "crypto", uuid or None, label or None, found.at, (found.at,), live)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing storage: the declared volumes, what else is written to in clear, and swap."""
+"""Observe storage: the declared volumes, other file systems written in clear, and swap."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DM_USES = (("LVM-", "lvm"), ("mpath-", "multipath"), ("CRYPT-VERITY-", "dm-veri
 
 
 class _Device:
-    """What is known of one device before its volumes are looked at, each part read when it is first asked for."""
+    """What is known about a device apart from its volumes; each part is read on first use."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -74,7 +74,7 @@ class _Device:
         ]
 
     def mappings_of_the_system(self) -> set[str]:
-        """Names of the device-mapper devices that C(/) and C(/usr) lie on, which an initramfs makes."""
+        """Names of the device-mapper devices below C(/) and C(/usr), which the initramfs sets up."""
         mounts = filter(None, (mounted_at(self.mounts, path) for path in ("/", "/usr")))
         below = {block.name for block in map(self.below.device_of, mounts) if block is not None}
         names: set[str] = set()
@@ -104,7 +104,7 @@ def collect(root: str, volumes: Sequence[Volume]) -> dict[str, Any]:
 
 
 def place_of(root: str, path: str) -> dict[str, Any]:
-    """What a directory lies on: memory, dm-crypt or neither; C(None) where that cannot be told.
+    """Find out whether a directory is in memory, on dm-crypt or neither; C(None) if unknown.
 
     :raises EdgesecError: the kernel's mount table cannot be read.
     """
@@ -119,7 +119,7 @@ def place_of(root: str, path: str) -> dict[str, Any]:
         "source": [MOUNTINFO],
     }
     if mount is None or mount.fstype == "autofs":
-        facts["reason"] = f"no mount that {path} lies in is known"
+        facts["reason"] = f"the mount that contains {path} is not known"
         return facts
     kind = device.below.mount(mount)
     facts["memory"] = kind == MEMORY
@@ -127,7 +127,7 @@ def place_of(root: str, path: str) -> dict[str, Any]:
     if kind in (ENCRYPTED, CLEAR):
         facts["encrypted"] = kind == ENCRYPTED
     elif not facts["memory"]:
-        facts["reason"] = f"{mount.mount_point} ({mount.fstype} on {mount.source}) lies on no device that is known"
+        facts["reason"] = f"the device below {mount.mount_point} ({mount.fstype} on {mount.source}) is not known"
     return facts
 
 
@@ -190,7 +190,7 @@ def _opens(device: _Device, source: str, real: str, uuid: Optional[str]) -> bool
 
 
 def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -> list[dict[str, Any]]:
-    """The lines of crypttab that open the device, or give its name to something."""
+    """The lines of crypttab that open the device, or use the name of the volume."""
     found = []
     for line in device.crypttab:
         opens_it = any(_opens(device, each.source, real, uuid) for each in line.readings)
@@ -209,7 +209,7 @@ def _crypttab(device: _Device, volume: Volume, real: str, uuid: Optional[str]) -
 
 
 def _crypttab_line(device: _Device, line: CrypttabLine) -> dict[str, Any]:
-    """A line of crypttab, the program that reads it at boot, and the options that this one drops."""
+    """A line of crypttab, with the program that reads it at boot and the options that this program ignores."""
     reader = reader_of(line, device.readers, device.mappings_of_the_system())
     if reader == INITRAMFS and line.elsewise is not None:
         line = line.elsewise
@@ -231,21 +231,21 @@ def _mapping(device: _Device, block: Block) -> Optional[dict[str, Any]]:
 
 
 def _uses(device: _Device, block: Optional[Block], real: str) -> list[str]:
-    """Other than by a file system or a LUKS mapping, by what is the device in use?"""
+    """What uses the device, apart from file systems and LUKS mappings."""
     found = {"swap" for path in device.swaps if resolve(device.root, path) == real}
     for name in block.holders if block is not None else ():
         holder = device.blocks.named(name)
         uuid = (holder.dm_uuid if holder is not None else None) or ""
         found.update(use for prefix, use in _HOLDER_USES if name.startswith(prefix))
         found.update(use for prefix, use in _DM_USES if uuid.startswith(prefix))
-    # The kernel does not list a loop device among the holders of the block device that it shows.
+    # The kernel does not list a loop device among the holders of its backing device.
     if any(each.backing_file and resolve(device.root, each.backing_file) == real for each in device.blocks):
         found.add("loop")
     return sorted(found)
 
 
 def _partitions_in_use(device: _Device, block: Block) -> list[str]:
-    """For each partition that is mounted, held or swapped to, what it is used for."""
+    """Describe the use of each partition that is mounted, held or swapped to."""
     found = []
     for part in filter(None, map(device.blocks.named, block.partitions)):
         real = f"/dev/{part.name}"
@@ -272,9 +272,9 @@ def _mount_at(device: _Device, mount_point: Optional[str]) -> Optional[dict[str,
 def fstab_facts(
     lines: Sequence[Line], mount_point: Optional[str], real: Callable[[str], str] = str
 ) -> Optional[dict[str, Any]]:
-    """The line of fstab that holds for a mount point, as facts; of a disputed one, no options.
+    """The line of fstab that applies to a mount point, as facts; a disputed line has no options.
 
-    :param real: follows the symbolic links in a path.
+    :param real: resolves the symbolic links in a path.
     """
     if not mount_point:
         return None
@@ -282,13 +282,13 @@ def fstab_facts(
     if line is None:
         return None
     if line.entry is None:
-        # No option is sure to be there.
+        # No option is certain.
         return {"source": line.seen[0].source, "options": [], "line": line.number}
     return {"source": line.entry.source, "options": list(line.entry.options), "line": line.number}
 
 
 def _plain_writable_mounts(device: _Device) -> list[dict[str, Any]]:
-    """One mount for each device that is written to and is not known to lie on dm-crypt, in clear or unknown."""
+    """One writable mount for each device that is in clear, or not known to be on dm-crypt."""
     found: dict[str, dict[str, Any]] = {}
     for mount in device.mounts:
         if "ro" in mount.effective_options or _writes_to_another(device, mount):
@@ -310,7 +310,7 @@ def _plain(path: str, source: str, fstype: str, kind: str) -> dict[str, Any]:
 
 
 def _writes_to_another(device: _Device, mount: Mount) -> bool:
-    """Whether a mount is an overlay that writes nowhere, or to another mount, which is judged by itself."""
+    """Whether a mount is an overlay that writes nowhere, or to another mount that is judged separately."""
     if mount.fstype != "overlay":
         return False
     upper = device.below.upper(mount)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing the swap devices that are declared: what they hold, and who else uses them."""
+"""Observe the declared swap devices: what they hold, and what else uses them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def declared_swap(root: str, swaps: Sequence[Swap]) -> list[dict[str, Any]]:
 
 
 def leads_to(root: str, source: str, contents: dict[str, Any]) -> bool:
-    """Whether a source, as fstab and the kernel's command line have it, is the device that these facts are of."""
+    """Whether a source from fstab or the kernel's command line is the device that these facts describe."""
     tag, separator, value = source.partition("=")
     value = value.strip('"')
     if not separator or tag not in _LINKS:
         return source.startswith("/") and resolve(root, source) == contents["realpath"]
-    # What blkid reads holds at once, the links of udev a moment later.
+    # blkid's result is current at once; udev's links follow a moment later.
     written = [signature.get(tag.lower()) for signature in contents["signatures"] or []]
     return value in written or resolve(root, f"/dev/disk/{_LINKS[tag]}/{value}") == contents["realpath"]
 
@@ -56,7 +56,7 @@ def _declared(root: str, swap: Swap) -> dict[str, Any]:
         "resume": None,
         "source": ["/proc/swaps", path_of(swap.name), FSTAB, _COMMAND_LINE, _INITRAMFS_RESUME],
     }
-    # What is in the mapping is nobody's but ours, and to look at it would cost two programs in every audit.
+    # The mapping holds only our own swap, and looking into it would cost two programs in every audit.
     if not mapped:
         contents = collect_storage(root, [Volume(swap.name, swap.device)])["volumes"][0]
         facts["contents"] = contents
@@ -76,7 +76,7 @@ def _is_at_boot(root: str, swap: Swap) -> bool:
 
 
 def _resumes(root: str) -> Iterable[str]:
-    """From where the system is told to resume after hibernation."""
+    """The devices that the system is configured to resume from after hibernation."""
     for word in (read_text(root, _COMMAND_LINE) or "").split():
         if word.startswith("resume="):
             yield word[len("resume=") :]

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""How volumes are opened at boot, as facts: the unit, how the last boot went, and the key file on a token."""
+"""Facts on how volumes are opened at boot: the unit, the outcome in this boot, and the key file on a token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .._unlock.unit import unit_enabled
 
 
 def last_unlock(root: str, name: str) -> Optional[dict[str, Any]]:
-    """How the last attempt of this boot ended, or None where there was none."""
+    """The outcome of the last attempt in this boot, or None if there was none."""
     outcome = read_outcome(name, root)
     if outcome is None:
         return None
@@ -27,7 +27,7 @@ def last_unlock(root: str, name: str) -> Optional[dict[str, Any]]:
 
 
 def key_file_facts(root: str, name: str, header: Header) -> Optional[dict[str, Any]]:
-    """The key file that opens a volume at boot; None where its header names none."""
+    """Facts on the key file that opens a volume at boot; None if its header names none."""
     if not any(isinstance(data, dict) and data.get("type") == TYPE for data in header.tokens.values()):
         return None
     facts: dict[str, Any] = {
@@ -49,9 +49,9 @@ def key_file_facts(root: str, name: str, header: Header) -> Optional[dict[str, A
 
 
 def enrolled_key_file(root: str, name: str, header: Header) -> KeyFile:
-    """The key file that the boot opens a volume with.
+    """The key file that opens a volume at boot.
 
-    :raises Malformed: enrolment and header do not say the same of it.
+    :raises Malformed: enrolment and header name different key files.
     """
     enrolment = read_enrolment(name, root)
     tokens = [data for data in header.tokens.values() if isinstance(data, dict) and data.get("type") == TYPE]

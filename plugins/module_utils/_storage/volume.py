@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a declared volume is, and the label that one made by this collection has."""
+"""A declared volume, and the label of a volume that this collection made."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import NamedTuple, Optional
 class Volume(NamedTuple):
     """A volume as the operator declared it.
 
-    :ivar mount: without one, it is opened and left at that.
-    :ivar on_existing_data: what may be done with what the device holds: C(refuse), C(encrypt_in_place) or C(erase).
-    :ivar consent: UUID or label of what is on the device, by which the operator says that it is meant.
-    :ivar services: systemd units that may be stopped for the seconds in which it is not mounted.
+    :ivar mount: the mount point; without one, the volume is opened but not mounted.
+    :ivar on_existing_data: what to do with existing data: C(refuse), C(encrypt_in_place) or C(erase).
+    :ivar consent: UUID or label of the existing contents, with which the operator confirms that they are meant.
+    :ivar services: systemd units that may be stopped for the seconds in which the volume is not mounted.
     """
 
     name: str

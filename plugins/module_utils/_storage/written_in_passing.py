@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing where temporary files, core dumps and the journal go: into memory, onto dm-crypt or neither."""
+"""Observe where temporary files, core dumps and the journal go: to memory, to dm-crypt or to neither."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NOTHING = ("/bin/false", "/usr/bin/false", "/bin/true", "/usr/bin/true")
 
 
 def collect(root: str, *, plain: bool) -> dict[str, Any]:
-    """The part of the fact C(edgesec_storage) on what is written down in passing.
+    """The part of the fact C(edgesec_storage) on temporary files, core dumps and the journal.
 
-    :param plain: whether any file system is written to in clear.
+    :param plain: whether any writable file system is in clear.
     """
     journal = _journal(root)
     return {
@@ -37,7 +37,7 @@ def collect(root: str, *, plain: bool) -> dict[str, Any]:
 
 
 def setting(root: str, name: str, key: str) -> Optional[str]:
-    """What a configuration file of systemd and its drop-ins say: the last of them, see systemd.syntax(7)."""
+    """The value of a key in a systemd configuration file and its drop-ins; the last one counts (systemd.syntax(7))."""
     directories = [f"{top}/{name}.conf.d" for top in ("/usr/lib/systemd", "/run/systemd", "/etc/systemd")]
     drop_ins = {
         file: f"{each}/{file}" for each in directories for file in names_in(root, each) if file.endswith(".conf")
@@ -59,7 +59,7 @@ def _journal(root: str) -> dict[str, Any]:
         **(disk if on_disk else place_of(root, _JOURNAL_IN_MEMORY)),
         "present": is_directory(root, "/run/systemd/journal"),
         "off": storage == "none",
-        # What was written before stays there until somebody removes it.
+        # An older journal on the disk stays until somebody removes it.
         "left_over": not on_disk and disk["encrypted"] is False and _has_files(root, JOURNAL),
     }
 
@@ -76,7 +76,7 @@ def _core_dumps(root: str, journal: dict[str, Any], plain: bool) -> dict[str, An
         "encrypted": None,
         "writable": True,
         "collector": is_executable(root, _COLLECTOR),
-        # There the pattern is that of the host.
+        # In a container, the pattern is the host's.
         "container": read_line(root, "/run/systemd/container") is not None,
         "reason": None,
         "source": [PATTERN, "/etc/systemd/coredump.conf"],
@@ -87,12 +87,12 @@ def _core_dumps(root: str, journal: dict[str, Any], plain: bool) -> dict[str, An
     elif pattern.startswith("|"):
         _piped(root, journal, facts, (pattern[1:].split() or [""])[0])
     elif not pattern:
-        # core(5): without a name and without a number there is no file.
+        # core(5): with an empty pattern and no PID, no file is written.
         facts.update(off=read_line(root, "/proc/sys/kernel/core_uses_pid") == "0", memory=False, encrypted=not plain)
     elif pattern.startswith("/"):
         facts.update(_where(place_of(root, posixpath.dirname(pattern))))
     else:
-        facts.update(memory=False, encrypted=not plain, reason="they go where the process that ended was")
+        facts.update(memory=False, encrypted=not plain, reason="they go to the working directory of the process")
     return facts
 
 
@@ -100,7 +100,7 @@ def _piped(root: str, journal: dict[str, Any], facts: dict[str, Any], program: s
     if program in _NOTHING:
         facts["off"] = True
     elif posixpath.basename(program) != posixpath.basename(_COLLECTOR):
-        facts["reason"] = f"{program or 'nobody'} gets them, and where they go from there is not known"
+        facts["reason"] = f"they are piped to {program or 'no program'}, and it is not known where that stores them"
     else:
         storage = (setting(root, "coredump", "Storage") or "external").lower()
         facts["off"] = storage == "none"

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the controller signed, as the TPM takes it: the signature is verified, and a policy session made good by it.
+"""Have the TPM verify the controller's signature, and open a policy session that it authorizes.
 
 TPM 2.0 Library, part 3, TPM2_VerifySignature and TPM2_PolicyAuthorize.
 """
@@ -24,7 +24,7 @@ _KEY, _NAME, _TICKET = "authority.ctx", "authority.name", "verify.ticket"
 
 
 class Authorization(NamedTuple):
-    """A policy digest that the key C(authority) (PEM) signed, for the purpose that C(reference) stands for."""
+    """A policy digest signed by the key C(authority) (PEM); C(reference) states the purpose."""
 
     authority: str
     policy: bytes
@@ -33,12 +33,12 @@ class Authorization(NamedTuple):
 
 
 def verify(tpm: Tpm2, authorization: Authorization) -> bytes:
-    """Have the TPM check the signature; returns the ticket that it gives, which :func:`session` hands in.
+    """Have the TPM check the signature; return its ticket, which :func:`session` presents.
 
-    The ticket is no secret, is good in this TPM alone, and only until that is cleared.
+    The ticket is not secret. It is valid only in this TPM, until the TPM is cleared.
 
-    :raises TpmError: C(bad_signature), or the TPM does not take such a key.
-    :raises Malformed: the TPM knows the key by another name than was computed.
+    :raises TpmError: C(bad_signature), or the TPM does not accept the type of key.
+    :raises Malformed: the TPM computes another name for the key.
     """
     key = _load(tpm, authorization.authority)
     message = tpm.write("authorization.message", authorization.policy + authorization.reference)
@@ -50,23 +50,23 @@ def verify(tpm: Tpm2, authorization: Authorization) -> bytes:
 
 
 def recall(tpm: Tpm2, authorization: Authorization, ticket: bytes) -> None:
-    """Have :func:`session` hand in a ticket from before, which spares the TPM to load the key and check again."""
+    """Make :func:`session` present an earlier ticket, so the TPM need not load the key and verify again."""
     tpm.write(_NAME, key_name(authorization.authority))
     tpm.write(_TICKET, ticket)
 
 
 def _load(tpm: Tpm2, authority: str) -> PublicKey:
-    """Load the key; its structure is made here, since tpm2-tools read not every PEM, and give names of their own."""
+    """Load the key. Its structure is built here: tpm2-tools cannot read every PEM, and would give another name."""
     key, public = parse_public_key(authority), tpm.write("authority.pub", external_public(authority))
     try:
         tpm.call("tpm2_loadexternal", "-Q", "-C", "o", "-u", public, "-c", tpm.path(_KEY), "-n", tpm.path(_NAME))
     except TpmError as error:
         if error.reason != "failed":
             raise
-        seen = f"does not take the policy key, {key.description} ({error.seen})"
-        raise TpmError(error.reason, seen, "Every TPM takes ECDSA P-256, and RSA of 2048 bits") from None
+        seen = f"does not accept the policy key, {key.description} ({error.seen})"
+        raise TpmError(error.reason, seen, "Use ECDSA P-256 or 2048-bit RSA, which every TPM accepts") from None
     if tpm.read(_NAME) != key_name(authority):
-        raise Malformed("the policy public key", "has another name in the TPM than by computation")
+        raise Malformed("the policy public key", "has another name in the TPM than the computed one")
     return key
 
 
@@ -74,10 +74,10 @@ def _load(tpm: Tpm2, authority: str) -> PublicKey:
 def session(
     tpm: Tpm2, srk_name: bytes, authorization: Authorization, assertions: Callable[[str], None]
 ) -> Iterator[str]:
-    """A salted policy session, as the context's file, in which the authorization holds.
+    """Open a salted policy session that satisfies the authorization; yield its context file.
 
     :param assertions: brings a session to the signed policy digest.
-    :raises TpmError: what is asserted is not so, or the signature was not verified.
+    :raises TpmError: an assertion does not hold, or the signature was not verified.
     """
     context = tpm.start_session("policy.session", srk_name, policy=True)
     try:

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Revocation counters: one NV index a volume, which the controller alone can have incremented, by one at a time.
+"""Revocation counters: one NV index per volume. Each increment, by one, needs a signature of the controller.
 
-An approval says how far the counter may be. Removing the index revokes all there is: a counter that is made anew begins
-above every one that the TPM ever had (TPM 2.0 Library, part 1, NV counters).
+An approval states the highest counter value at which it is valid. Removing the index revokes all approvals: a new
+counter starts above every value that any counter of the TPM ever had (TPM 2.0 Library, part 1, NV counters).
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Counter:
 
     @property
     def name(self) -> bytes:
-        """TPM name of the index, once it has been begun."""
+        """TPM name of the index after its first increment."""
         return counter_name(self.index, self.policy)
 
     @property
     def first_name(self) -> bytes:
-        """TPM name of the index, until then."""
+        """TPM name of the index before its first increment."""
         return counter_name(self.index, self.policy, written=False)
 
 
@@ -64,10 +64,10 @@ def counter_of(token: Token) -> Counter:
 
 
 def choose(tpm: Tpm2, authority: str, srk_name: bytes, taken: Collection[int]) -> Counter:
-    """The counter for a volume: one that was made for it before, or an index that nobody has.
+    """Choose the counter for a volume: one that was made for it before, or a free index.
 
     :param taken: indices of other volumes.
-    :raises Refused: there is no such index.
+    :raises Refused: no index is free.
     """
     there = tpm.nv_indices()
     candidates = [Counter(index, authority, srk_name) for index in COUNTERS if index not in taken]
@@ -78,26 +78,26 @@ def choose(tpm: Tpm2, authority: str, srk_name: bytes, taken: Collection[int]) -
     raise Refused(
         "the TPM",
         f"every NV index from {COUNTERS[0]:#x} to {COUNTERS[-1]:#x} is in use",
-        "See whose they are (tpm2_nvreadpublic), and remove one that nobody needs (tpm2_nvundefine)",
+        "Find out which software uses them (tpm2_nvreadpublic), and remove an unneeded one (tpm2_nvundefine)",
     )
 
 
 def is_there(tpm: Tpm2, counter: Counter) -> bool:
-    """Whether the TPM has the counter, begun or not, and not something else in its place."""
+    """Whether the index holds this counter, incremented or not, and nothing else."""
     return counter.index in tpm.nv_indices() and tpm.nv_name(counter.index) in (counter.name, counter.first_name)
 
 
 def value_of(tpm: Tpm2, counter: Counter) -> Optional[int]:
-    """What the counter has come to; None where it is not there, is another's, or has not been begun."""
+    """The value of the counter; None if it is missing, is not this counter, or was never incremented."""
     if counter.index not in tpm.nv_indices() or tpm.nv_name(counter.index) != counter.name:
         return None
     return int.from_bytes(tpm.nv_read(counter.index, COUNTER_BYTES), "big")
 
 
 def begin(tpm: Tpm2, counter: Counter, signature: bytes) -> int:
-    """Define the counter where it is not, and bring it to its first value, which is returned.
+    """Define the counter if it is missing, increment it if it never was, and return its value.
 
-    :param signature: of the controller, over the policy that allows a first increment.
+    :param signature: the controller's signature of the policy that allows a first increment.
     :raises TpmError: the TPM refused.
     """
     if counter.index not in tpm.nv_indices():
@@ -110,22 +110,22 @@ def begin(tpm: Tpm2, counter: Counter, signature: bytes) -> int:
             "tpm2_policynvwritten", "-Q", "-S", context, "c"))  # fmt: skip
     value = value_of(tpm, counter)
     if value is None:
-        raise TpmError("failed", f"has no revocation counter at {counter.index:#x} after it was begun")
+        raise TpmError("failed", f"has no revocation counter at {counter.index:#x} after defining and incrementing it")
     return value
 
 
 def increment(tpm: Tpm2, counter: Counter, value: int, signature: bytes) -> None:
-    """Bring the counter from a value to the next one.
+    """Increment the counter from a value to the next one.
 
-    :param signature: of the controller, over the policy that allows this very increment.
-    :raises TpmError: C(revoked) where the counter has another value.
+    :param signature: the controller's signature of the policy that allows exactly this increment.
+    :raises TpmError: C(revoked) if the counter has another value.
     """
     _increment(tpm, counter, policy_increment(counter.name, value), signature,
                lambda context: tpm.policy_nv(context, counter.index, value, EQUAL))  # fmt: skip
 
 
 def remove(tpm: Tpm2, index: int) -> None:
-    """Remove a counter that no volume has any more."""
+    """Remove a counter that no volume uses any more."""
     tpm.call("tpm2_nvundefine", "-Q", "-C", "o", hex(index))
 
 

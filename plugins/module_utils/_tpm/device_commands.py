@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""What takes no secret, told to the device node of a TPM: a command of some bytes in place of a program.
+"""Commands that carry no secret, sent directly to the device node of a TPM, which saves starting a program.
 
 Commands: TPM 2.0 Library, part 3 (ReadPublic 12.4, PCR_Extend 22.2, GetCapability 30.2, NV_ReadPublic 31.6, NV_Read
 31.13); algorithms: part 2, 6.3.
@@ -28,10 +28,10 @@ _MOST_BYTES = 4096
 
 
 def exchange(node: str, command: bytes) -> bytes:
-    """Send a command to a TPM; returns its answer.
+    """Send a command to a TPM; return its answer.
 
     :param node: path of the device node.
-    :raises OSError: it cannot be opened, or somebody holds it.
+    :raises OSError: the node cannot be opened, or another process holds it.
     """
     descriptor = os.open(node, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -42,37 +42,37 @@ def exchange(node: str, command: bytes) -> bytes:
 
 
 def code_of(answer: bytes) -> int:
-    """The response code of an answer; 0 where the TPM did what it was told.
+    """The response code of an answer; 0 means success.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the bytes are not an answer.
     """
     if len(answer) < _HEADER.size or _HEADER.unpack_from(answer)[1] != len(answer):
-        raise Malformed("the TPM", f"answered with {len(answer)} bytes that are no answer")
+        raise Malformed("the TPM", f"answered with {len(answer)} bytes that are not a response")
     return int(_HEADER.unpack_from(answer)[2])
 
 
 def read_public(handle: int) -> bytes:
-    """The command that asks for the public part and the name of a key."""
+    """Build the command that reads the public part and the name of a key."""
     return _command(_READ_PUBLIC, struct.pack(">I", handle))
 
 
 def nv_read_public(index: int) -> bytes:
-    """The command that asks for the public part and the name of an NV index."""
+    """Build the command that reads the public part and the name of an NV index."""
     return _command(_NV_READ_PUBLIC, struct.pack(">I", index))
 
 
 def nv_indices() -> bytes:
-    """The command that asks which NV indices are defined."""
+    """Build the command that lists the defined NV indices."""
     return _command(_GET_CAPABILITY, struct.pack(">III", _HANDLES, _NV_INDICES, _MOST_HANDLES))
 
 
 def nv_read(index: int, size: int) -> bytes:
-    """The command that asks for what is in an NV index that everybody may read."""
+    """Build the command that reads an NV index with an empty password."""
     return _authorized(_NV_READ, struct.pack(">II", index, index), struct.pack(">HH", size, 0))
 
 
 def pcr_extend(pcr: int, digests: Mapping[str, bytes]) -> bytes:
-    """The command that extends a PCR, in each bank that is named with its digest."""
+    """Build the command that extends a PCR, with one digest per bank."""
     values = b"".join(struct.pack(">H", _BANKS[bank]) + digest for bank, digest in sorted(digests.items()))
     return _authorized(_PCR_EXTEND, struct.pack(">I", pcr), struct.pack(">I", len(digests)) + values)
 
@@ -80,7 +80,7 @@ def pcr_extend(pcr: int, digests: Mapping[str, bytes]) -> bytes:
 def name_in(answer: bytes) -> bytes:
     """The name in the answer to :func:`read_public` or :func:`nv_read_public`.
 
-    :raises Malformed: there is none.
+    :raises Malformed: the answer holds none.
     """
     _public, rest = _sized(answer[_HEADER.size :])
     return _sized(rest)[0]
@@ -89,7 +89,7 @@ def name_in(answer: bytes) -> bytes:
 def public_in(answer: bytes) -> bytes:
     """The public part (TPMT_PUBLIC) in the answer to :func:`read_public`.
 
-    :raises Malformed: there is none.
+    :raises Malformed: the answer holds none.
     """
     return _sized(answer[_HEADER.size :])[0]
 
@@ -97,14 +97,14 @@ def public_in(answer: bytes) -> bytes:
 def handles_in(answer: bytes) -> set[int]:
     """The handles in the answer to :func:`nv_indices`.
 
-    :raises Malformed: they are not whole, or more than one answer holds.
+    :raises Malformed: the list is incomplete, or too long for one answer.
     """
     body = answer[_HEADER.size :]
     try:
         more, _capability, count = struct.unpack_from(">BII", body)
         handles = struct.unpack_from(f">{count}I", body, 9)
     except struct.error as error:
-        raise Malformed("the TPM", f"answered with a list that is not whole ({error})") from None
+        raise Malformed("the TPM", f"answered with an incomplete list ({error})") from None
     if more:
         raise Malformed("the TPM", f"has more than {_MOST_HANDLES} NV indices")
     return set(handles)
@@ -113,14 +113,14 @@ def handles_in(answer: bytes) -> set[int]:
 def data_in(answer: bytes) -> bytes:
     """The data in the answer to :func:`nv_read`.
 
-    :raises Malformed: there are none.
+    :raises Malformed: the answer holds none.
     """
-    # The size of the parameters comes first where there are sessions.
+    # With sessions, the size of the parameters comes first.
     return _sized(answer[_HEADER.size + 4 :])[0]
 
 
 def _authorized(code: int, handles: bytes, parameters: bytes) -> bytes:
-    """A command on what asks for no more than an empty password."""
+    """Build a command that is authorized by an empty password."""
     return _command(code, handles + struct.pack(">I", len(_PASSWORD)) + _PASSWORD + parameters, _SESSIONS)
 
 
@@ -129,8 +129,8 @@ def _command(code: int, body: bytes, tag: int = _NO_SESSIONS) -> bytes:
 
 
 def _sized(data: bytes) -> tuple[bytes, bytes]:
-    """A buffer that begins with its size, and what follows it."""
+    """Split off a buffer that begins with its size; return it and the rest."""
     size = int.from_bytes(data[:2], "big")
     if len(data) < 2 + size or len(data) < 2:
-        raise Malformed("the TPM", "answered with a buffer that is not whole")
+        raise Malformed("the TPM", "answered with an incomplete buffer")
     return data[2 : 2 + size], data[2 + size :]

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The latch: a PCR of every policy, extended so that no secret leaves the TPM a second time in one boot.
+"""The latch: a PCR in every policy, extended after an unseal so that no secret can be unsealed twice in one boot.
 
-Before a secret leaves the TPM, a file in memory says so and names the PCR. It stays until the PCR is extended, whatever
-becomes of the process in between: killed, its enrolment unreadable, its outcome overwritten. Whoever finds such a file
-extends the PCR, and closes the volume where that fails.
+Before a secret leaves the TPM, a note in /run demands the latch and names the PCR. The note stays until the PCR is
+extended, even if the process is killed, its enrolment unreadable or its outcome overwritten. Every program that finds
+such a note extends the PCR, and closes the volume if that fails.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from .tools import BANK_BYTES, Tpm2, TpmError
 
 
 class Latch(NamedTuple):
-    """The latch of this boot; C(directory) is in memory, and only root can look into it."""
+    """The latch of this boot; C(directory) is in memory and only root can read it."""
 
     directory: str
 
     def demand(self, name: str, pcr: int) -> None:
-        """Have the latch set in this boot, because of a volume.
+        """Demand that the latch be set in this boot, because of a volume.
 
-        :raises OSError: that cannot be noted; then no secret may leave the TPM.
+        :raises OSError: the note cannot be written; then no secret may leave the TPM.
         """
         self._note(name, pcr, is_set=False)
 
     @contextmanager
     def leaving(self, name: str, pcr: int) -> Iterator[None]:
-        """Held while the TPM is asked for the secret of a volume.
+        """Wrap the request to the TPM for the secret of a volume.
 
-        Where the TPM answers with a refusal it kept the secret, so that another approval may still be tried in this
-        boot. Any other end, an error that is not understood among them, leaves the latch demanded.
+        If the TPM refuses, it kept the secret, and another approval may still be tried in this boot. Any other outcome,
+        including an unknown error, leaves the latch demanded.
 
         :raises OSError: as for :meth:`demand`.
         """
@@ -56,34 +56,34 @@ class Latch(NamedTuple):
             raise
 
     def demanded(self) -> dict[str, int]:
-        """The PCRs that are still to be extended, by the volumes that demand it.
+        """The PCRs still to extend, by the name of the volume that demands it.
 
-        :raises Malformed: a note that cannot be read.
+        :raises Malformed: a note cannot be read.
         """
         notes = {name: self._read(name) for name in self._names()}
         return {name: note["pcr"] for name, note in notes.items() if not note["set"]}
 
     def unset(self) -> set[str]:
-        """The volumes for which the latch may not be set: those of :meth:`demanded`, or all where that is not known."""
+        """The volumes whose latch may not be set: those of :meth:`demanded`, or all if a note cannot be read."""
         try:
             return set(self.demanded())
         except Malformed:
             return set(self._names())
 
     def holds(self, name: str) -> bool:
-        """Whether a volume has demanded the latch in this boot, and it is set."""
+        """Whether a volume has demanded the latch in this boot and the latch is set."""
         return name in self._names() and name not in self.demanded()
 
     def set(self, tpm: Tpm2) -> None:
-        """Extend what is demanded in every active bank; nothing where it has been done.
+        """Extend the demanded PCRs in every active bank, unless they already are.
 
         :raises EdgesecError: the TPM refuses, or a note cannot be read.
-        :raises OSError: what was done cannot be noted.
+        :raises OSError: a note cannot be written.
         """
         demanded = self.demanded()
         for pcr in sorted(set(demanded.values())):
             if tpm.read_pcrs(BANK, [pcr]).get(pcr) == UNEXTENDED:
-                # A value nobody can foresee, so that no approval of a latched state is ever good for a later boot.
+                # Random, so that no approval of a latched state can ever match a later boot.
                 tpm.extend(pcr, {bank: os.urandom(BANK_BYTES[bank]) for bank in tpm.active_banks()})
         for name, pcr in demanded.items():
             self._note(name, pcr, is_set=True)
@@ -98,7 +98,7 @@ class Latch(NamedTuple):
                 note: Any = json.load(file)
             return {"pcr": int(note["pcr"]), "set": note["set"] is True}
         except (OSError, ValueError, KeyError, TypeError):
-            raise Malformed(self._path(name), "is no note of the latch", "Reboot the device") from None
+            raise Malformed(self._path(name), "is not a valid note of the latch", "Reboot the device") from None
 
     def _names(self) -> list[str]:
         try:

@@ -7,7 +7,7 @@
 """The C(edgesec-tpm2) LUKS2 token: a sealed secret, and the boot states that are approved to unseal it.
 
 Nothing in a token is secret, and nothing in it is trusted: the sealed object opens in one TPM only, and each approval
-carries the signature of the controller.
+is signed by the controller.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TYPE = "edgesec-tpm2"
 VERSION = 1
 BANK = "sha256"
 UNEXTENDED = bytes(DIGEST_BYTES)
-# Where revocation counters are: of the range that the owner defines for himself (TCG registry of reserved handles).
+# The NV indices of revocation counters, from the range for the owner's own use (TCG registry of reserved handles).
 COUNTERS = range(0x01800010, 0x01800030)
 
 _OFTEN, _ONCE = "ule", "eq"
@@ -45,11 +45,11 @@ _OPERANDS = range(1 << (8 * COUNTER_BYTES))
 class Approval(NamedTuple):
     """One signed boot state.
 
-    :ivar pcrs: every PCR that it looks at, the latch among them.
-    :ivar state: the policy digest of what they hold (TPM2_PolicyPCR).
-    :ivar operand: the most that the revocation counter may be.
-    :ivar once: whether it must be exactly that, so that the next increment ends it.
-    :ivar signature: of the policy digest and the policyRef, as the policy key makes them (DER for ECDSA,
+    :ivar pcrs: every PCR that it checks, including the latch.
+    :ivar state: the policy digest of their values (TPM2_PolicyPCR).
+    :ivar operand: the highest value that the revocation counter may have.
+    :ivar once: whether the counter must have exactly that value; then the next increment ends the approval.
+    :ivar signature: the policy key's signature of the policy digest and the policyRef (DER for ECDSA,
         RSASSA-PKCS1-v1_5 for RSA).
     """
 
@@ -66,21 +66,21 @@ class Approval(NamedTuple):
         return EQUAL if self.once else AT_MOST
 
     def policy(self, counter: bytes) -> bytes:
-        """The policy digest that was signed, where the counter has this TPM name."""
+        """The signed policy digest, given the TPM name of the counter."""
         return policy_nv(counter, self.operand, self.comparison, self.state)
 
     def holds(self, counter: int) -> bool:
-        """Whether it has not been revoked, where the counter has come to this."""
+        """Whether the approval is still valid at this value of the counter."""
         return counter == self.operand if self.once else counter <= self.operand
 
     def matches(self, values: Mapping[int, bytes]) -> bool:
-        """Whether PCR values, by number, are the ones approved."""
+        """Whether these PCR values, by number, are the approved ones."""
         return all(number in values for number in self.pcrs) and self.state == policy_pcr(
             {number: values[number] for number in self.pcrs}
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As in the token."""
+        """The JSON object in the token."""
         return {
             "id": self.id,
             "pcrs": list(self.pcrs),
@@ -95,8 +95,8 @@ class Token(NamedTuple):
 
     :ivar keyslot: the LUKS2 keyslot that the secret opens.
     :ivar counter: the NV index of the revocation counter.
-    :ivar header_mac: of the header without its tokens (:mod:`_unlock.header_mac`); None while that changes.
-    :ivar header_epoch: what the counter may be at most, so that the header is not one from before.
+    :ivar header_mac: MAC of the header without its tokens (:mod:`_unlock.header_mac`); None while the header changes.
+    :ivar header_epoch: the highest value of the counter at which the header is current; it detects an old header.
     """
 
     keyslot: str
@@ -112,13 +112,13 @@ class Token(NamedTuple):
 
     @property
     def pcrs(self) -> tuple[int, ...]:
-        """Every PCR that a lasting approval looks at, but the latch."""
+        """Every PCR that a lasting approval checks, except the latch."""
         lasting = (approval for approval in self.approvals if not approval.once)
         return tuple(sorted({pcr for approval in lasting for pcr in approval.pcrs} - {self.latch_pcr}))
 
     @property
     def all_pcrs(self) -> list[int]:
-        """Every PCR that any approval looks at."""
+        """Every PCR that any approval checks."""
         return sorted({self.latch_pcr, *(pcr for approval in self.approvals for pcr in approval.pcrs)})
 
     @property
@@ -127,12 +127,12 @@ class Token(NamedTuple):
         return counter_name(self.counter, counter_policy(key_name(self.authority), self.srk_name))
 
     def approvals_for(self, values: Mapping[int, bytes]) -> list[Approval]:
-        """The approvals that fit PCR values by number, those first that the counter ends last."""
+        """The approvals that match PCR values (by number), the longest-lasting first."""
         fitting = [approval for approval in self.approvals if approval.matches(values)]
         return sorted(fitting, key=lambda approval: (approval.once, -approval.operand))
 
     def to_json(self) -> dict[str, Any]:
-        """As C(cryptsetup token import) takes it."""
+        """The JSON object for C(cryptsetup token import)."""
         return {
             "type": TYPE,
             "keyslots": [self.keyslot],
@@ -151,9 +151,9 @@ class Token(NamedTuple):
 
 
 def parse_token(data: Any) -> Token:
-    """A token from its JSON object.
+    """Parse the JSON object of a token.
 
-    :raises Malformed: a field is missing, of a wrong type, or of a version this code does not know.
+    :raises Malformed: a field is missing, has a wrong type, or is of an unknown version.
     """
     try:
         if data["type"] != TYPE or data["v"] != VERSION or data["bank"] != BANK:
@@ -178,14 +178,14 @@ def parse_token(data: Any) -> Token:
 
 
 def parse_approval(data: Any) -> Approval:
-    """An approval from its JSON object.
+    """Parse the JSON object of an approval.
 
-    :raises Malformed: a field is missing or of a wrong type, or it asks for a check this code does not know.
+    :raises Malformed: a field is missing or has a wrong type, or the approval demands an unknown check.
     """
     try:
         nv = data["nv"]
         if nv["op"] not in (_OFTEN, _ONCE):
-            raise Malformed("an approval", f"compares the counter by {nv['op']!r}, which this version cannot check")
+            raise Malformed("an approval", f"compares the counter with {nv['op']!r}, which this version cannot check")
         return Approval(
             id=_string(data["id"]),
             pcrs=tuple(sorted({_number(number, _PCRS) for number in data["pcrs"]})),

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading the PCRs as the kernel shows them, which takes no tool and no privilege.
+"""Read the PCRs from sysfs, without a tool and without privileges.
 
 Linux 5.12 and newer, Documentation/ABI/stable/sysfs-class-tpm.
 """
@@ -24,18 +24,18 @@ _HEX = frozenset("0123456789abcdef")
 # Hexadecimal digits of a digest in each kind of bank.
 _DIGITS = (40, 64, 96, 128)
 _SEALED_TO = "sha256"
-# What firmware extends once it is done with a PCR, even if it measured nothing into it: zeros or ones, and 1 after an
-# error (TCG PC Client Platform Firmware Profile 1.06, EV_SEPARATOR). Some firmware does so more than once.
+# Firmware ends its measurements into a PCR with a separator, even without any: zeros or ones, or 1 after an error
+# (TCG PC Client Platform Firmware Profile 1.06, EV_SEPARATOR). Some firmware extends several separators.
 _SEPARATORS = (bytes(4), b"\xff" * 4, (1).to_bytes(4, "little"))
 _MOST_SEPARATORS = 3
 
 
 def shown_pcrs(root: str, pcrs: Iterable[int] = PCRS, *, number: int = 0, bank: str = "sha256") -> dict[int, bytes]:
-    """The values of some PCRs, by their number; without those that the kernel does not show.
+    """The values of PCRs, by number; PCRs that the kernel does not show are left out.
 
-    The kernel asks the TPM for each of them.
+    Each value costs a request to the TPM.
 
-    :param number: of the TPM.
+    :param number: the number of the TPM.
     """
     values = {}
     for pcr in pcrs:
@@ -46,23 +46,23 @@ def shown_pcrs(root: str, pcrs: Iterable[int] = PCRS, *, number: int = 0, bank: 
 
 
 def shown_banks(root: str, number: int = 0) -> list[str]:
-    """The banks of PCRs, by name; empty where the kernel shows none."""
+    """The names of the PCR banks; empty if the kernel shows none."""
     return [name[len(_BANK) :] for name in names_in(root, _directory(number)) if name.startswith(_BANK)]
 
 
 def is_measured(value: Optional[bytes]) -> bool:
-    """Whether a value of the SHA-256 bank says anything of the boot.
+    """Whether a value of the SHA-256 bank says anything about the boot.
 
-    Not so where it is missing, all zeros or all ones, or comes of nothing but separators.
+    It does not if it is missing, all zeros or all ones, or results from separators alone.
     """
     return value is not None and value not in _EMPTY
 
 
 def why_missing(banks: Sequence[str], pcrs: Sequence[int]) -> tuple[str, str]:
-    """Why a TPM that answers has no values for PCRs of the SHA-256 bank, and what a person can do, in words.
+    """Explain why a TPM that answers lacks values in the SHA-256 bank: the observation, and the remedy.
 
-    :param banks: the banks that are active.
-    :param pcrs: those without a value.
+    :param banks: the active banks.
+    :param pcrs: the PCRs without a value.
     """
     if not banks:
         seen = "no bank of its PCRs is active"
@@ -71,8 +71,8 @@ def why_missing(banks: Sequence[str], pcrs: Sequence[int]) -> tuple[str, str]:
     else:
         seen = f"its SHA-256 bank has no PCR {', '.join(map(str, pcrs))} (active banks: {', '.join(banks)})"
     return seen, (
-        "Turn the SHA-256 bank of the TPM on in the firmware's setup, or run tpm2_pcrallocate sha256:all where the"
-        " firmware allows it, and reboot"
+        "Enable the SHA-256 bank of the TPM in the firmware setup, or run tpm2_pcrallocate sha256:all if the firmware"
+        " allows it; then reboot"
     )
 
 

@@ -6,7 +6,7 @@
 
 """TPM 2.0 policy arithmetic without a TPM (TPM 2.0 Library Specification, parts 2 and 3; SHA-256 throughout).
 
-Every digest here is what the TPM itself would compute; the functional tests hold them against one.
+Every digest here equals what the TPM itself computes; the functional tests compare them with one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _CC_POLICY_NV = 0x00000149
 _CC_POLICY_COMMAND_CODE = 0x0000016C
 _CC_POLICY_NV_WRITTEN = 0x0000018F
 _CC_NV_INCREMENT = 0x00000134
-# TPMA_NV: policywrite, counter, authread, no_da; and written, which the TPM sets with the first increment.
+# TPMA_NV: policywrite, counter, authread, no_da; and written, which the TPM sets at the first increment.
 _COUNTER_ATTRIBUTES = 0x02040018
 _WRITTEN = 0x20000000
 COUNTER_BYTES = 8
-# userWithAuth, decrypt, sign: what tpm2_loadexternal gives to a public key read from PEM.
+# userWithAuth, decrypt, sign: as tpm2_loadexternal sets for a public key read from PEM.
 _EXTERNAL_KEY_ATTRIBUTES = 0x00060040
 _PCR_SELECT_BYTES = 3
 _PCR_COUNT = 24
@@ -53,7 +53,7 @@ def policy_pcr(values: Mapping[int, bytes], start: bytes = bytes(DIGEST_BYTES)) 
 
 
 def policy_authorize(key_name: bytes, reference: bytes) -> bytes:
-    """Policy digest after TPM2_PolicyAuthorize: whatever came before is discarded.
+    """Policy digest after TPM2_PolicyAuthorize, which discards the digest before it.
 
     :param key_name: TPM name of the key whose signatures are accepted.
     :param reference: the policyRef that a signature must cover.
@@ -62,7 +62,7 @@ def policy_authorize(key_name: bytes, reference: bytes) -> bytes:
 
 
 def policy_nv(name: bytes, value: int, comparison: int, start: bytes = bytes(DIGEST_BYTES)) -> bytes:
-    """Policy digest after TPM2_PolicyNV: a counter compared with a number.
+    """Policy digest after TPM2_PolicyNV, which compares a counter with a number.
 
     :param name: TPM name of the counter's index.
     :param comparison: EQUAL or AT_MOST.
@@ -73,17 +73,17 @@ def policy_nv(name: bytes, value: int, comparison: int, start: bytes = bytes(DIG
 
 
 def policy_first_increment() -> bytes:
-    """Policy digest that allows a counter's first increment, which begins it."""
+    """Policy digest that allows a counter's first increment."""
     return _may_increment(_sha256(bytes(DIGEST_BYTES), _u32(_CC_POLICY_NV_WRITTEN), b"\0"))
 
 
 def policy_increment(name: bytes, value: int) -> bytes:
-    """Policy digest that allows one increment: of the counter as long as it has this value."""
+    """Policy digest that allows one increment: while the counter has this value."""
     return _may_increment(policy_nv(name, value, EQUAL))
 
 
 def counter_policy(key_name: bytes, srk_name: bytes) -> bytes:
-    """The authPolicy of a revocation counter: it moves by a word of the controller, and in no other way."""
+    """The authPolicy of a revocation counter: only a signature of the controller allows an increment."""
     return policy_authorize(key_name, counter_reference(srk_name))
 
 
@@ -91,7 +91,7 @@ def counter_name(index: int, policy: bytes, *, written: bool = True) -> bytes:
     """TPM name of the index of a revocation counter.
 
     :param policy: its authPolicy.
-    :param written: whether it has been begun.
+    :param written: whether it has ever been incremented.
     """
     public = b"".join(
         (
@@ -110,7 +110,7 @@ def _may_increment(start: bytes) -> bytes:
 
 
 def pcr_selection(pcrs: Sequence[int]) -> bytes:
-    """TPML_PCR_SELECTION of some PCRs of the SHA-256 bank."""
+    """TPML_PCR_SELECTION for PCRs of the SHA-256 bank."""
     bitmap = bytearray(_PCR_SELECT_BYTES)
     for number in pcrs:
         if not 0 <= number < _PCR_COUNT:
@@ -120,12 +120,12 @@ def pcr_selection(pcrs: Sequence[int]) -> bytes:
 
 
 def unseal_reference(srk_name: bytes) -> bytes:
-    """The policyRef of unseal approvals: purpose, and the one TPM they are meant for."""
+    """The policyRef of unseal approvals: their purpose, and the only TPM they are for."""
     return _sha256(b"edgesec:unseal:v1|" + srk_name.hex().encode())
 
 
 def counter_reference(srk_name: bytes) -> bytes:
-    """The policyRef of what may be done to revocation counters, on the one TPM it is meant for."""
+    """The policyRef of counter increments: their purpose, and the only TPM they are for."""
     return _sha256(b"edgesec:ctr:v1|" + srk_name.hex().encode())
 
 
@@ -133,21 +133,21 @@ def key_name(pem: str) -> bytes:
     """TPM name of an external public key.
 
     :param pem: SubjectPublicKeyInfo in PEM.
-    :raises Malformed: it is none of those that a TPM takes.
+    :raises Malformed: it is not a supported key.
     """
     return _u16(_ALG_SHA256) + _sha256(_public_area(parse_public_key(pem)))
 
 
 def external_public(pem: str) -> bytes:
-    """A public key as C(tpm2_loadexternal) takes it without any reading of PEM of its own (TPM2B_PUBLIC).
+    """A public key as TPM2B_PUBLIC for C(tpm2_loadexternal), which then need not read PEM.
 
-    :raises Malformed: it is none of those that a TPM takes.
+    :raises Malformed: it is not a supported key.
     """
     return _sized(_public_area(parse_public_key(pem)))
 
 
 def _public_area(key: PublicKey) -> bytes:
-    """TPMT_PUBLIC, with neither symmetric algorithm, scheme nor key derivation."""
+    """TPMT_PUBLIC without symmetric algorithm, scheme and key derivation."""
     attributes = _u32(_EXTERNAL_KEY_ATTRIBUTES) + _sized(b"")
     if isinstance(key, P256Key):
         parameters = _u16(_ALG_NULL) + _u16(_ALG_NULL) + _u16(_CURVE_P256) + _u16(_ALG_NULL)

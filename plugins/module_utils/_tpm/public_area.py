@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of the public part of a TPM object (TPMT_PUBLIC), and judge of whether it is fit for its purpose.
+"""Parse the public part of a TPM object (TPMT_PUBLIC), and judge whether it suits its purpose.
 
 Sources: TPM 2.0 Library, part 2, 8.3 (TPMA_OBJECT) and 12.2 (TPMT_PUBLIC); part 1, 19.8 (dictionary attacks).
 """
@@ -36,13 +36,13 @@ _ATTRIBUTES = {
 
 
 class Purpose(NamedTuple):
-    """The attributes that an object must have for what it is used for, and those that it must not have."""
+    """The attributes that an object must have for a use, and those that it must not have."""
 
     needs: int
     forbids: int
 
 
-# Without noda each power cut after a use counts as a guess, and a few of them lock the TPM.
+# Without noda, each power cut after a use counts as a failed guess; a few of them lock the TPM.
 STORAGE = Purpose(
     FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | USER_WITH_AUTH | NO_DA | RESTRICTED | DECRYPT, ST_CLEAR | SIGN
 )
@@ -53,7 +53,7 @@ SEALED = Purpose(
 
 
 class Reader:
-    """Big-endian numbers and sized buffers, as a TPM marshals them. Raises ValueError where they are not whole."""
+    """Read big-endian numbers and sized buffers, as a TPM marshals them. Raises ValueError if the data is too short."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -76,10 +76,10 @@ class Reader:
 
 
 class Public(NamedTuple):
-    """What the public part of an object tells.
+    """The public part of an object.
 
-    :ivar symmetric: algorithm, key size in bits and mode by which a storage key protects what is under it.
-    :ivar strength: whether the key itself is RSA of 2048 bits, a NIST curve of 256 bits, or better.
+    :ivar symmetric: algorithm, key size in bits and mode with which a storage key protects its children.
+    :ivar strength: whether the key itself is at least RSA 2048 or a 256-bit NIST curve.
     """
 
     kind: int
@@ -91,9 +91,10 @@ class Public(NamedTuple):
 
 
 def parse_public(data: bytes) -> Public:
-    """
+    """Parse the public part of an object.
+
     :param data: TPMT_PUBLIC.
-    :raises ValueError: it is not whole.
+    :raises ValueError: it is cut short.
     """
     reader = Reader(data)
     kind, name_algorithm, attributes, policy = reader.number(2), reader.number(2), reader.number(4), reader.sized()
@@ -110,7 +111,7 @@ def parse_public(data: bytes) -> Public:
 
 
 def weaknesses(data: bytes, purpose: Purpose) -> list[str]:
-    """Why an object is not fit for a purpose, in stable words such as C(noda_missing); empty where it is.
+    """List why an object does not suit a purpose, in stable words such as C(noda_missing); empty if it does.
 
     :param data: TPMT_PUBLIC.
     """

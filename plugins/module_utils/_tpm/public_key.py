@@ -6,7 +6,7 @@
 
 """Public keys that a TPM can verify approvals with: ECDSA P-256, and RSA of 2048 or 3072 bits with exponent 65537.
 
-Every TPM 2.0 for PCs takes P-256 and RSA of 2048 bits, many take 3072, and few take more.
+Every TPM 2.0 for PCs supports P-256 and 2048-bit RSA, many support 3072 bits, few more.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NamedTuple, Union
 
 from .._base.errors import Malformed
 
-# What a TPM takes for the exponent 0 as well, but then it gives the key another name.
+# A TPM also reads exponent 0 as this value, but then the key has another name.
 RSA_EXPONENT = 65537
 
-# SubjectPublicKeyInfo in DER has one form for each kind and size of key: what comes before and after the key itself.
-# An uncompressed point on P-256 (RFC 5480), and n between the lengths of both sequences and e (RFC 3279, 2.3.1).
+# In DER, SubjectPublicKeyInfo has constant bytes around the key, for each kind and size: before an uncompressed point
+# on P-256 (RFC 5480), and around the modulus of RSA (RFC 3279, 2.3.1).
 _P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 _RSA_PREFIXES = {
     2048: bytes.fromhex("30820122300d06092a864886f70d01010105000382010f003082010a0282010100"),
@@ -58,7 +58,7 @@ class RsaKey(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """Its size."""
+        """Its size, in bits."""
         return 8 * len(self.modulus)
 
     @property
@@ -71,9 +71,9 @@ PublicKey = Union[P256Key, RsaKey]
 
 
 def parse_public_key(pem: str) -> PublicKey:
-    """A public key from SubjectPublicKeyInfo in PEM.
+    """Parse a public key from SubjectPublicKeyInfo in PEM.
 
-    :raises Malformed: it is none of those that a TPM takes.
+    :raises Malformed: it is not a supported key.
     """
     der = _der(pem)
     if der.startswith(_P256_PREFIX) and len(der) == len(_P256_PREFIX) + 64:
@@ -100,5 +100,5 @@ def _malformed() -> Malformed:
     return Malformed(
         "the policy public key",
         "is neither ECDSA P-256 nor RSA of 2048 or 3072 bits with exponent 65537, in PEM",
-        "Make one with: openssl ecparam -name prime256v1 -genkey",
+        "Generate one with: openssl ecparam -name prime256v1 -genkey",
     )

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Sealing a volume's secret to a TPM under a signed policy, and getting it back (PolicyAuthorize).
+"""Seal a volume's secret to a TPM under a signed policy (PolicyAuthorize), and unseal it.
 
-The secret S never leaves the device. The LUKS key and the key of the header MAC are derived from it.
+The secret never leaves the device. The LUKS key and the key of the header MAC are derived from it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .tools import SRK_HANDLE, Tpm2, TpmError
 
 SECRET_BYTES = 32
 
-# Entered before the TPM is asked for a secret, and left with its answer.
+# A context manager, entered before the TPM is asked for a secret and left with its answer.
 Leaving = Callable[[], AbstractContextManager[None]]
 
-# While systemd measures its boot phases, a PCR may be extended between PolicyPCR and Unseal: seen twice in one boot.
+# While systemd measures its boot phases, a PCR may be extended between PolicyPCR and Unseal (seen twice in one boot).
 _RETRIES = 4
 
 
@@ -43,7 +43,7 @@ def header_key(secret: bytes, uuid: str) -> bytes:
 
 
 def authorized_policy(authority: str, srk_name: bytes) -> bytes:
-    """The authPolicy of a sealed secret: whatever boot state C(authority) signs for this TPM.
+    """The authPolicy of a sealed secret: any boot state that C(authority) signs for this TPM.
 
     :param authority: the controller's public key, PEM.
     """
@@ -51,7 +51,7 @@ def authorized_policy(authority: str, srk_name: bytes) -> bytes:
 
 
 def seal(tpm: Tpm2, secret: bytes, authority: str, srk_name: bytes) -> tuple[bytes, bytes]:
-    """Seal a secret; returns the public and private part of the sealed object."""
+    """Seal a secret; return the public and private part of the sealed object."""
     return tpm.seal(secret, authorized_policy(authority, srk_name), srk_name)
 
 
@@ -62,16 +62,16 @@ def unseal(
     tickets: Optional[Tickets] = None,
     leaving: Leaving = nullcontext,
 ) -> bytes:
-    """Get the secret of a token back, by one approval.
+    """Unseal the secret of a token with one approval.
 
-    :param tickets: where the TPM's tickets for verified approvals are kept.
-    :param leaving: entered for each try, around the one command that has the secret in its answer.
+    :param tickets: the stored tickets for verified approvals.
+    :param leaving: entered at each attempt, around the one command whose answer contains the secret.
     :raises TpmError: with the reason: pcr_mismatch, revoked, bad_signature, wrong_key, tpm_changed, tpm_lockout, ...
     """
     if tpm.srk_name() != token.srk_name:
         raise TpmError(
             "tpm_changed",
-            "is not the one this volume was sealed to: its storage root key has another name, or none",
+            "is not the one this volume was sealed to: its storage root key is another one, or missing",
             "Recover the volume with its escrowed key and seal it again",
         )
     authorization = Authorization(

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The storage root key: made where a TPM has none, judged where it has one.
+"""The storage root key: create it if the TPM has none, otherwise judge the existing one.
 
-That it was made is remembered, so that no other is ever removed.
+A created key is recorded, so that no other key is ever removed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .._base.tree import read_line
 from .public_area import STORAGE, weaknesses
 from .tools import SRK_HANDLE, Tpm2, TpmError
 
-# Holds the name of the key that was made.
+# Holds the name of the created key.
 MARK = "etc/edgesec/tpm/srk-made"
 
 
 def require_fit(tpm: Tpm2) -> None:
-    """Refuse to seal under a key at the storage root key's handle that is not fit for it.
+    """Refuse to seal under an unsuitable key at the storage root key's handle.
 
-    :raises Refused: another program has made it with attributes or algorithms that would cost the volume.
+    :raises Refused: another program created it with attributes or algorithms that endanger the volume.
     """
     found = tpm.srk()
     wrong = weaknesses(found[1], STORAGE) if found is not None else []
@@ -37,14 +37,14 @@ def require_fit(tpm: Tpm2) -> None:
     )
     raise Refused(
         f"the key at {SRK_HANDLE} in the TPM",
-        f"was made by another program and is not fit to seal under: {', '.join(wrong)}{lockout}",
-        f"If nothing needs it any more, remove it (tpm2_evictcontrol -C o -c {SRK_HANDLE}) and run again: the role then"
-        " makes its own. Nothing was changed",
+        f"was created by another program and is not fit to seal under: {', '.join(wrong)}{lockout}",
+        f"Nothing was changed. If nothing needs the key, remove it (tpm2_evictcontrol -C o -c {SRK_HANDLE}) and run"
+        " again: the role then creates its own",
     )
 
 
 def make_srk(tpm: Tpm2, root: str = "/") -> bytes:
-    """Make the storage root key, and remember that; returns its name."""
+    """Create and record the storage root key; return its name."""
     name = tpm.create_srk()
     path = os.path.join(root, MARK)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -53,7 +53,7 @@ def make_srk(tpm: Tpm2, root: str = "/") -> bytes:
 
 
 def was_made_here(tpm: Tpm2, root: str = "/") -> bool:
-    """Whether the TPM has the very key that was made here; not where the TPM does not answer."""
+    """Whether the TPM has the key that this collection created; false if the TPM does not answer."""
     mark = read_line(root, MARK)
     if mark is None:
         return False
@@ -65,5 +65,5 @@ def was_made_here(tpm: Tpm2, root: str = "/") -> bool:
 
 
 def remove_srk(tpm: Tpm2) -> None:
-    """Remove the storage root key from the TPM. What other software sealed to it stays, and can be reached no more."""
+    """Remove the storage root key from the TPM. What other software sealed under it can no longer be unsealed."""
     tpm.call("tpm2_evictcontrol", "-Q", "-C", "o", "-c", SRK_HANDLE)

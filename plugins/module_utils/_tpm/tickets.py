@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The TPM's tickets for approvals whose signature it has verified, kept so that a boot need not have that done again.
+"""Store the TPM's tickets for verified approvals, so that later boots need not verify the signature again.
 
-A ticket (TPM 2.0 Library, part 2, TPMT_TK_VERIFIED) is no secret. It is an HMAC by a key of this TPM, which refuses any
-other; what is kept here is worth nothing more than the time that it saves.
+A ticket (TPM 2.0 Library, part 2, TPMT_TK_VERIFIED) is not secret. It is an HMAC by a key of this TPM, which refuses
+any other; a stored ticket only saves time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LARGEST = 1024
 
 
 class Tickets(NamedTuple):
-    """Of one volume: the ticket for the approval that opened it last."""
+    """The stored ticket of one volume, for the approval that opened it last."""
 
     name: str
     root: str = "/"
@@ -36,7 +36,7 @@ class Tickets(NamedTuple):
         return ticket if ticket and approved == _line(approval) else None
 
     def keep(self, approval: Approval, ticket: bytes) -> None:
-        """Keep the ticket for an approval in place of the one before; on a root that is read-only, there is none."""
+        """Store the ticket for an approval, replacing the previous one; a read-only root stores none."""
         with suppress(OSError):
             path = os.path.join(self.root, self._path)
             write_atomic(path, _line(approval) + b"\n" + ticket, 0o644, os.geteuid(), os.getegid())

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""tpm2-tools (tpm2-tools(1) and the page of each command), one method a step, and the names of what a TPM answers.
+"""Run tpm2-tools (tpm2-tools(1) and each command's page), one method per step, and name the TPM's errors.
 
-What takes no secret is told to the device node where the kernel has the TPM: that takes no program.
+Commands without a secret go directly to the kernel's device node if there is one, which saves starting a program.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .policy import AT_MOST, COUNTER_BYTES, EQUAL
 RESOURCE_MANAGER = "device:/dev/tpmrm0"
 SRK_HANDLE = "0x81000001"
 
-# TCG template with noda: a power cut must never count as an attempt to guess (TPM 2.0 Library, part 1, 19.8).
+# TCG template plus noda: a power cut must never count as a failed guess (TPM 2.0 Library, part 1, 19.8).
 _SRK_ALGORITHM = "ecc256:aes128cfb"
 _SRK_ATTRIBUTES = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt"
 _SEALED_ATTRIBUTES = "fixedtpm|fixedparent|noda"
@@ -36,9 +36,9 @@ BANK_BYTES = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64, "sm3_256": 3
 _COMPARISONS = {EQUAL: "eq", AT_MOST: "ule"}
 
 _TIMEOUT = 30.0
-# The TPM had something else to do first (TPM_RC_RETRY).
+# The TPM was busy (TPM_RC_RETRY).
 _RETRY, _ATTEMPTS = 0x922, 5
-# Response codes (TPM 2.0 Library, part 2, 6.6) by what they mean to an unseal.
+# Response codes (TPM 2.0 Library, part 2, 6.6) and what they mean for an unseal.
 _REASONS = {
     0x128: "pcr_changed",
     0x921: "tpm_lockout",
@@ -48,14 +48,14 @@ _REASONS = {
     0x18B: "tpm_changed",
     0x1DF: "tpm_changed",
     0x126: "revoked",
-    # What the key asks for is not the empty password; it is one without noda, or one with it.
+    # The key requires a password; the two codes are for a key without noda and with it.
     0x98E: "auth_refused",
     0x9A2: "auth_refused",
 }
 
 
 class TpmError(EdgesecError):
-    """A TPM refused, or could not be reached; C(reason) is one word that facts carry."""
+    """A TPM refused or could not be reached; C(reason) is the one word that facts report."""
 
     def __init__(self, reason: str, seen: str, remedy: str = "") -> None:
         self.reason = reason
@@ -65,8 +65,8 @@ class TpmError(EdgesecError):
 class Tpm2:
     """A TPM, reached through tpm2-tools.
 
-    :param tcti: as TPM2TOOLS_TCTI; a resource manager is needed for nothing, but spares the flushes.
-    :param directory: where contexts are kept: on a tmpfs, mode 0700, owned by the caller.
+    :param tcti: as in TPM2TOOLS_TCTI; a resource manager is optional, but saves the flushes.
+    :param directory: for context files: on a tmpfs, mode 0700, owned by the caller.
     """
 
     def __init__(self, tcti: str, directory: str) -> None:
@@ -82,21 +82,21 @@ class Tpm2:
         return os.path.join(self._directory, name)
 
     def write(self, name: str, data: bytes) -> str:
-        """Put public data where a tool can read it; returns its path."""
+        """Write public data to a file for a tool; return its path."""
         path = self.path(name)
         with open(path, "wb") as file:
             file.write(data)
         return path
 
     def read(self, name: str) -> bytes:
-        """What a tool left in a file of the context directory."""
+        """Read a file that a tool left in the context directory."""
         with open(self.path(name), "rb") as file:
             return file.read()
 
     def call(self, tool: str, *arguments: Argument, stdin: bytes = b"") -> Completed:
         """Run one tool.
 
-        :raises TpmError: with the reason that its response code, or its message, stands for.
+        :raises TpmError: it failed; the reason follows from its response code or its message.
         """
         try:
             return run([tool, *arguments], stdin=stdin, env={"TPM2TOOLS_TCTI": self.tcti}, timeout=_TIMEOUT)
@@ -106,23 +106,23 @@ class Tpm2:
             raise _tpm_error(error) from None
 
     def flush_transient(self) -> None:
-        """Free the object slots of a TPM without a resource manager, which has three of them."""
+        """Free the object slots (a TPM has three) if there is no resource manager."""
         if not self._managed:
             self.call("tpm2_flushcontext", "-t")
 
     def flush(self) -> None:
-        """Free all object and session slots of a TPM without a resource manager, for another program or after it."""
+        """Free all object and session slots, for or after another program, if there is no resource manager."""
         if not self._managed:
             self.call("tpm2_flushcontext", "-t")
             self.call("tpm2_flushcontext", "-l")
 
     def srk_name(self) -> Optional[bytes]:
-        """Name of the storage root key at its usual handle, or None where there is no key."""
+        """Name of the storage root key at its usual handle, or None if there is no key."""
         found = self.srk()
         return None if found is None else found[0]
 
     def srk(self) -> Optional[tuple[bytes, bytes]]:
-        """Name and public part (TPMT_PUBLIC) of the key at the handle of the storage root key; None without one."""
+        """Name and public part (TPMT_PUBLIC) of the key at the storage root key's handle; None if there is no key."""
         name, public = self.path("srk.name"), self.path("srk.public")
         try:
             answer = self._ask(commands.read_public(int(SRK_HANDLE, 16)))
@@ -137,7 +137,7 @@ class Tpm2:
         return self.read("srk.name"), self.read("srk.public")[2:]
 
     def create_srk(self) -> bytes:
-        """Make the storage root key and keep it in the TPM; returns its name."""
+        """Create the storage root key and make it persistent in the TPM; return its name."""
         # fmt: off
         self.call("tpm2_createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", _SRK_ALGORITHM,
                   "-a", _SRK_ATTRIBUTES, "-c", self.path("srk.ctx"))
@@ -150,10 +150,10 @@ class Tpm2:
         return name
 
     def start_session(self, name: str, srk_name: bytes, *, policy: bool) -> str:
-        """A session salted to the SRK, with parameters encrypted; returns its file.
+        """Start a session salted to the SRK, with encrypted parameters; return its context file.
 
-        Salted, since a session that is only bound to an object without a secret can be read off the bus; the tool
-        compares the SRK that it salts to with its pinned name.
+        It is salted because a session bound only to an object without a secret can be read off the bus. The tool
+        compares the SRK with its pinned name before it salts.
 
         :param srk_name: the name that the SRK must have.
         """
@@ -166,20 +166,20 @@ class Tpm2:
         return session
 
     def require_encryption(self) -> None:
-        """Refuse a TPM that cannot encrypt what goes over its bus.
+        """Refuse a TPM that cannot encrypt parameters on its bus.
 
-        :raises TpmError: it lacks AES in CFB mode, in which parameters are encrypted.
+        :raises TpmError: it lacks AES in CFB mode, which parameter encryption uses.
         """
         text = self.call("tpm2_getcap", "algorithms").stdout.decode("ascii", "replace")
         if not {"aes", "cfb"} <= set(re.findall(r"^(\w+):", text, re.MULTILINE)):
             raise TpmError(
                 "no_encryption",
-                "cannot encrypt what goes over its bus: it has no AES in CFB mode",
+                "cannot encrypt the traffic on its bus: it has no AES in CFB mode",
                 "Nothing was sealed, since a listener on the bus could read the secret. Use another TPM",
             )
 
     def seal(self, secret: bytes, policy: bytes, srk_name: bytes) -> tuple[bytes, bytes]:
-        """Seal up to 128 bytes under a policy digest and nothing else; returns the public and private part."""
+        """Seal up to 128 bytes under a policy digest and nothing else; return the public and private part."""
         session = self.start_session("seal.session", srk_name, policy=False)
         try:
             # fmt: off
@@ -192,8 +192,8 @@ class Tpm2:
                 raise
             raise TpmError(
                 error.reason,
-                f"asks for a password to use the key at {SRK_HANDLE}, which another program has made",
-                f"If nothing needs it any more, remove it (tpm2_evictcontrol -C o -c {SRK_HANDLE}) and run again",
+                f"requires a password for the key at {SRK_HANDLE}, which another program created",
+                f"If nothing needs the key, remove it (tpm2_evictcontrol -C o -c {SRK_HANDLE}) and run again",
             ) from None
         finally:
             self.call("tpm2_flushcontext", session)
@@ -201,7 +201,7 @@ class Tpm2:
         return self.read("sealed.pub"), self.read("sealed.priv")
 
     def read_pcrs(self, bank: str, pcrs: Sequence[int]) -> dict[int, bytes]:
-        """PCR values of one bank, by number: as the kernel shows them, which takes no tool, where it does."""
+        """PCR values of one bank, by number; from sysfs if the kernel shows them, otherwise from a tool."""
         shown = shown_pcrs("/", pcrs, number=self._number, bank=bank) if self._number is not None else {}
         if shown.keys() == set(pcrs):
             return shown
@@ -209,26 +209,26 @@ class Tpm2:
         return parse_pcrread(done.stdout.decode("ascii", "replace"))
 
     def active_banks(self) -> list[str]:
-        """Names of the banks that hold PCRs."""
+        """Names of the banks with at least one PCR."""
         shown = shown_banks("/", self._number) if self._number is not None else []
         return shown or parse_active_banks(self.call("tpm2_getcap", "pcrs").stdout.decode("ascii", "replace"))
 
     def in_lockout(self) -> bool:
-        """Whether it has counted too many guesses, or power cuts in their place, to use what is protected from them."""
+        """Whether the TPM is in dictionary attack lockout, after too many failed guesses (or power cuts)."""
         text = self.call("tpm2_getcap", "properties-variable").stdout.decode("ascii", "replace")
         return re.search(r"inLockout:\s*1", text) is not None
 
     def extend(self, pcr: int, digests: Mapping[str, bytes]) -> None:
-        """Extend a PCR, in each bank that is named with its digest."""
+        """Extend a PCR, with one digest per bank."""
         if self._ask(commands.pcr_extend(pcr, digests)) is not None:
             return
         values = ",".join(f"{bank}={digest.hex()}" for bank, digest in sorted(digests.items()))
         self.call("tpm2_pcrextend", f"{pcr}:{values}")
 
     def policy_nv(self, session: str, index: int, value: int, comparison: int) -> None:
-        """Have a policy session assert that a counter compares so with a number.
+        """Assert in a policy session that a comparison of a counter with a number holds.
 
-        :raises TpmError: C(revoked) where it does not; C(counter_missing) where there is no such index.
+        :raises TpmError: C(revoked) if it does not hold; C(counter_missing) if the index does not exist.
         """
         operand = self.write("nv.operand", value.to_bytes(COUNTER_BYTES, "big"))
         # fmt: off
@@ -242,18 +242,18 @@ class Tpm2:
             raise TpmError(
                 "counter_missing",
                 f"has no revocation counter at {index:#x}: it was removed",
-                "Find out by whom; then run harden once with tpm_sealing_accept: [boot_change]",
+                "Find out who removed it; then run harden once with tpm_sealing_accept: [boot_change]",
             ) from None
 
     def nv_read(self, index: int, size: int) -> bytes:
-        """What is in an NV index that everybody may read."""
+        """Read an NV index with an empty password."""
         answer = self._ask(commands.nv_read(index, size))
         if answer is not None:
             return commands.data_in(answer)
         return self.call("tpm2_nvread", "-C", hex(index), "-s", str(size), hex(index)).stdout
 
     def nv_indices(self) -> set[int]:
-        """The NV indices that are defined."""
+        """The defined NV indices."""
         answer = self._ask(commands.nv_indices())
         if answer is not None:
             return commands.handles_in(answer)
@@ -261,7 +261,7 @@ class Tpm2:
         return {int(handle, 16) for handle in re.findall(r"0x[0-9A-Fa-f]+", text)}
 
     def nv_name(self, index: int) -> bytes:
-        """Name of an NV index that is defined."""
+        """Name of a defined NV index."""
         answer = self._ask(commands.nv_read_public(index))
         if answer is not None:
             return commands.name_in(answer)
@@ -272,9 +272,9 @@ class Tpm2:
         return bytes.fromhex(match.group(1))
 
     def _ask(self, command: bytes) -> Optional[bytes]:
-        """What the TPM answers; None where it is for a tool to reach it, or to say why nobody can.
+        """Send a command to the device node; None if a tool must reach the TPM instead (or say why it cannot).
 
-        :raises TpmError: with the reason that its response code stands for.
+        :raises TpmError: the TPM refused; the reason follows from its response code.
         """
         if self._node is None:
             return None
@@ -295,7 +295,7 @@ class Tpm2:
 def parse_pcrread(text: str) -> dict[int, bytes]:
     """The PCR values that C(tpm2_pcrread) prints of one bank.
 
-    :raises Malformed: a line that is not of its form.
+    :raises Malformed: a line has another form.
     """
     values = {}
     for line in text.splitlines()[1:]:
@@ -316,14 +316,14 @@ def _tpm_error(error: ToolFailed) -> TpmError:
     if "name does not match" in text.lower():
         return TpmError(
             "tpm_changed",
-            "has another storage root key than the one that was pinned",
+            "has another storage root key than the pinned one",
             "If the TPM was cleared or the board replaced, recover the volume with its escrowed key and seal it again",
         )
     if "TctiLdr_Initialize" in text or "Could not load tcti" in text:
         return TpmError(
             "tpm_absent",
             f"does not answer ({_brief(text)})",
-            "Enable the TPM in the firmware, and see that its device node exists and nothing holds it",
+            "Enable the TPM in the firmware; check that its device node exists and that no process holds it",
         )
     codes = [int(code, 16) for code in re.findall(r"0x([0-9A-Fa-f]{3,8})\b", text)]
     reason = next((_REASONS[code] for code in codes if code in _REASONS), "failed")
@@ -331,7 +331,7 @@ def _tpm_error(error: ToolFailed) -> TpmError:
 
 
 def _brief(text: str) -> str:
-    """The one line of a tool's error output that tells what happened."""
+    """The one line of a tool's error output that says what happened."""
     lines = text.splitlines()
     told = [line for line in lines if line.startswith("ERROR: Esys_")] or [line for line in lines if "ERROR" in line]
     return (told or lines or ["no message"])[0]

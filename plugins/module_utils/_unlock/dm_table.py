@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The table of a device-mapper device, asked of the kernel itself, and whether it is what a volume's pins say.
+"""Read the table of a device-mapper device from the kernel, and compare it with the pins of a volume.
 
 Source: linux/dm-ioctl.h (DM_TABLE_STATUS), and Documentation/admin-guide/device-mapper/dm-crypt.rst.
 """
@@ -29,16 +29,16 @@ _TARGET = struct.Struct("=QQiI16s")
 _ANSWER_BYTES = 16384
 # _IOWR(0xfd, 12, struct dm_ioctl), which is the same number on every architecture.
 _TABLE_STATUS = 3 << 30 | _REQUEST.size << 16 | 0xFD << 8 | 12
-# DM_STATUS_TABLE_FLAG: the parameters of the targets, rather than how they are.
+# DM_STATUS_TABLE_FLAG: return the parameters of the targets, not their status.
 _PARAMETERS = 1 << 4
 _BUFFER_FULL = 1 << 8
-# DM_UUID_LEN less its NUL: libcryptsetup cuts the UUID there, which has the name of the volume at its end.
+# DM_UUID_LEN without its NUL: libcryptsetup truncates the UUID there, and the name of the volume is at its end.
 _MOST_UUID_CHARACTERS = 128
 _SECTOR = 512
 
 
 class Target(NamedTuple):
-    """One stretch of a device, in sectors of 512 bytes, and what it is mapped to."""
+    """One range of a device, in sectors of 512 bytes, and its mapping."""
 
     start: int
     length: int
@@ -47,19 +47,19 @@ class Target(NamedTuple):
 
 
 class Table(NamedTuple):
-    """All of a device: its UUID, which says who made it, and its targets in their order."""
+    """A whole device: its UUID, which tells what created it, and its targets in order."""
 
     uuid: str
     targets: tuple[Target, ...]
 
 
 def read_table(name: str) -> Table:
-    """The table of a device-mapper device.
+    """Read the table of a device-mapper device.
 
-    It has the key in it where cryptsetup could not put that into the kernel's keyring: show it to nobody.
+    Never show it: it contains the key if cryptsetup could not put the key into the kernel's keyring.
 
     :raises OSError: there is no such device.
-    :raises Malformed: the kernel answers with what this code does not know.
+    :raises Malformed: the kernel's answer cannot be parsed.
     """
     request = _REQUEST.pack(4, 0, 0, _ANSWER_BYTES, _REQUEST.size, 0, 0, _PARAMETERS, 0, 0, 0, name.encode(), b"", b"")
     answer = bytearray(request.ljust(_ANSWER_BYTES, b"\0"))
@@ -72,7 +72,7 @@ def read_table(name: str) -> Table:
 
 
 def parse_table(answer: bytes) -> Table:
-    """A table from the kernel's answer.
+    """Parse the kernel's answer.
 
     :raises Malformed: it is cut short.
     """
@@ -89,19 +89,19 @@ def parse_table(answer: bytes) -> Table:
 
 
 def differences(table: Table, name: str, pins: Pins, device: str) -> list[str]:
-    """What of a table is not as the pins of a volume say, in words.
+    """List the differences between a table and the pins of a volume, in words.
 
-    That the volume key is the pinned one, libcryptsetup has verified: by the digest in the header copy, which was
-    written from what the pins name. The kernel keeps the key where nobody can read it, so its name is compared.
+    libcryptsetup has verified the volume key, by the digest in the header copy, which was checked against the pins.
+    The kernel keeps the key where nobody can read it, so only its name is compared here.
 
-    :param device: what the volume is on.
-    :raises OSError: it cannot be looked at.
+    :param device: the device below the volume.
+    :raises OSError: the device cannot be examined.
     """
     node = os.stat(device)
     number, sectors = f"{os.major(node.st_rdev)}:{os.minor(node.st_rdev)}", _sectors(device)
     wanted = f"CRYPT-LUKS2-{pins.uuid.replace('-', '')}-{name}"[:_MOST_UUID_CHARACTERS]
     found = [] if table.uuid == wanted else [f"its UUID is {table.uuid!r}, expected {wanted!r}"]
-    # While data is encrypted, a part of it is mapped as it was before, and the size is that of what moves as well.
+    # During an encryption, part of the data is still mapped as before, and the size includes the data being moved.
     moving = pins.in_place or pins.next_volume_key_fingerprint is not None
     for target in table.targets:
         if target.kind == "linear" and pins.in_place and target.parameters[:1] == (number,):
@@ -118,9 +118,9 @@ def differences(table: Table, name: str, pins: Pins, device: str) -> list[str]:
 
 
 def _crypt(target: Target, pins: Pins, number: str, *, moving: bool) -> Iterator[str]:
-    """Parameters of dm-crypt: cipher, key, offset of the IV, device, offset, and how many options with them."""
+    """Check the parameters of dm-crypt: cipher, key, IV offset, device, offset, number of options, options."""
     if target.kind != "crypt" or len(target.parameters) < 5:
-        yield f"a part of it is of kind {target.kind!r}"
+        yield f"a part of it has the target type {target.kind!r}"
         return
     cipher, key, iv_offset, device, offset, *options = target.parameters
     sector_size = _option(options, "sector_size:") or str(_SECTOR)
@@ -132,7 +132,7 @@ def _crypt(target: Target, pins: Pins, number: str, *, moving: bool) -> Iterator
     ]
     if not moving:
         checks += [("offset", offset, str(pins.data_offset // _SECTOR)), ("offset of the IV", iv_offset, "0")]
-    # ":BYTES:TYPE:DESCRIPTION" names a key in the keyring; without a keyring it is the key itself.
+    # ":BYTES:TYPE:DESCRIPTION" names a key in the keyring; anything else is the key itself.
     if key.startswith(":") and not key.split(":", 3)[-1].startswith(f"cryptsetup:{pins.uuid}-d"):
         yield f"its key is {key!r}"
     yield from (f"its {what} is {seen!r}, expected {expected!r}" for what, seen, expected in checks if seen != expected)

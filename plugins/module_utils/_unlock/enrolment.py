@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the device keeps of a volume that it opens at boot: C(/etc/edgesec/tpm/NAME.json). All of it is public."""
+"""The enrolment of a volume that is opened at boot: C(/etc/edgesec/tpm/NAME.json). Everything in it is public."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from .._tpm.luks_token import Token, parse_token
 
 VERSION = 1
 
-# Who opens a volume at boot.
+# What opens a volume at boot.
 BY_TPM, BY_KEY_FILE, BY_CONTROLLER = "tpm", "keyfile-on-token", "controller"
-# What is sealed to the TPM, and opened by systemd in place of the unlocker.
+# Sealed to the TPM, but opened by systemd instead of the unlocker.
 BY_SYSTEMD = "systemd"
-# The LUKS2 tokens that say how a volume is opened at boot: sealed to the TPM, or by a key file on a removable token.
+# The LUKS2 tokens that say how a volume is opened at boot: with the TPM, or with a key file on a removable token.
 TOKEN_TYPES = (TPM, KEY_FILE)
 BootToken = Union[Token, KeyFile]
 
 
 class Enrolment(NamedTuple):
-    """A volume by its mapper name, the stable path of its device, what its header must be, and its token."""
+    """A volume: its mapper name, the stable path of its device, the pins of its header, and its token."""
 
     name: str
     device: str
@@ -55,7 +55,7 @@ class Enrolment(NamedTuple):
 
 
 def boot_tokens(header: Header) -> dict[str, dict[str, Any]]:
-    """The tokens of ours in a header by id, readable or not."""
+    """The collection's own tokens in a header, by id, readable or not."""
     return {
         str(number): token
         for number, token in header.tokens.items()
@@ -64,20 +64,20 @@ def boot_tokens(header: Header) -> dict[str, dict[str, Any]]:
 
 
 def boot_slots(header: Header) -> list[str]:
-    """The keyslots of our tokens."""
+    """The keyslots of the collection's own tokens."""
     ours = boot_tokens(header).values()
     return list(dict.fromkeys(str(slot) for token in ours for slot in token.get("keyslots") or []))
 
 
 def path_of(name: str, root: str = "/") -> str:
-    """Where the enrolment of a volume is kept."""
+    """The path of the enrolment of a volume."""
     return os.path.join(root, ENROLMENTS, f"{name}.json")
 
 
 def parse_enrolment(data: bytes) -> Enrolment:
-    """An enrolment from the content of its file.
+    """Parse the content of an enrolment file.
 
-    :raises Malformed: it is none, or of a version this code does not know.
+    :raises Malformed: it is not an enrolment, or of an unknown version.
     """
     subject = "the enrolment file"
     try:
@@ -98,17 +98,17 @@ def parse_enrolment(data: bytes) -> Enrolment:
 
 
 def parse_boot_token(data: Any) -> BootToken:
-    """A token of ours from its JSON object, whatever its type.
+    """Parse one of the collection's own tokens, of either type, from its JSON object.
 
-    :raises Malformed: it is none.
+    :raises Malformed: it is not such a token.
     """
     return parse_key_file(data) if isinstance(data, dict) and data.get("type") == KEY_FILE else parse_token(data)
 
 
 def read_enrolment(name: str, root: str = "/") -> Enrolment:
-    """The enrolment of a volume.
+    """Read the enrolment of a volume.
 
-    :raises Malformed: there is none that can be read.
+    :raises Malformed: it is missing or cannot be read.
     """
     path = path_of(name, root)
     try:
@@ -119,7 +119,7 @@ def read_enrolment(name: str, root: str = "/") -> Enrolment:
 
 
 def sealed_tokens(root: str = "/") -> dict[str, Token]:
-    """What is sealed to the TPM, by the names of the volumes; enrolments that cannot be read are passed over."""
+    """The tokens sealed to the TPM, by volume name; unreadable enrolments are skipped."""
     tokens = {}
     for name in enrolled_names(root):
         with suppress(Malformed):
@@ -130,19 +130,19 @@ def sealed_tokens(root: str = "/") -> dict[str, Token]:
 
 
 def write_enrolment(enrolment: Enrolment, root: str = "/") -> None:
-    """Keep the enrolment of a volume, in place of an older one."""
+    """Write the enrolment of a volume, replacing an older one."""
     path = path_of(enrolment.name, root)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     write_atomic(path, enrolment.to_bytes(), 0o644, os.geteuid(), os.getegid())
 
 
 def announce_change(name: str, root: str = "/") -> None:
-    """Have the unlocker ask for no MAC of a volume's header, since it is about to change.
+    """Tell the unlocker not to require a MAC of a volume's header, because the header is about to change.
 
-    Before it does, so that whenever the power is cut it is not taken for a foreign one. The next run of tpm_keyslot
-    ends that.
+    Call this before the change; otherwise a power cut would leave a header that the unlocker takes for a foreign one.
+    The next run of tpm_keyslot requires the MAC again.
     """
-    # One that cannot be read opens nothing anyway.
+    # An unreadable enrolment opens nothing anyway.
     with suppress(Malformed):
         enrolment = read_enrolment(name, root)
         if enrolment.pins.header_digest is not None:
@@ -150,7 +150,7 @@ def announce_change(name: str, root: str = "/") -> None:
 
 
 def enrolled_names(root: str = "/") -> list[str]:
-    """The names of all volumes that have an enrolment."""
+    """The names of all enrolled volumes."""
     try:
         files = os.listdir(os.path.join(root, ENROLMENTS))
     except OSError:

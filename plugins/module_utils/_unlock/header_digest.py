@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""The part of a LUKS header that the MAC covers, and whether a header is the one that was recorded."""
+"""Digest the part of a LUKS header that the MAC covers, and compare a header with the recorded digest."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .._luks.header import Header
 
 
 def digest_of(header: Header, path: str) -> bytes:
-    """SHA-256 of all that the MAC covers.
+    """SHA-256 of everything that the MAC covers.
 
-    :param header: passed the allow-list, so that its areas lie within the header.
-    :param path: the device, or the copy of header and keyslot areas that it was read from.
-    :raises OSError: that cannot be read.
+    :param header: has passed the allow-list, so its areas lie within the header.
+    :param path: the device or header copy that it was read from, with the keyslot areas.
+    :raises OSError: the path cannot be read.
     """
     covered = {name: value for name, value in header.metadata.items() if name != "tokens"}
     total = hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode())
@@ -37,7 +37,7 @@ def digest_of(header: Header, path: str) -> bytes:
 
 
 def is_as_recorded(header: Header, path: str, pins: Pins) -> bool:
-    """Whether the boot would take a header: every byte of it is accounted for, and it is the one that was pinned.
+    """Whether the boot would accept a header: every byte is accounted for, and it has the recorded digest.
 
     :param path: as for :func:`digest_of`.
     """

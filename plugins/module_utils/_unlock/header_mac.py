@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The MAC of a LUKS2 header: whether it is the very one that was there when the TPM's secret was in hand.
+"""The MAC of a LUKS2 header, made with a key from the TPM's secret: it shows that the header was not replaced.
 
-It covers the metadata but for the tokens, which are public and prove themselves, and the keyslot areas. The allow-list
-(:mod:`_luks.allow_list`) says what a header may be; this, that nobody put another one in its place, not even an older
-one.
+It covers the keyslot areas, and the metadata except the tokens, which are public and prove themselves. The allow-list
+(:mod:`_luks.allow_list`) says what any header may contain; the MAC detects another header, even an older one of the
+same volume.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .._tpm.sealing import header_key
 
 
 def header_mac(secret: bytes, uuid: str, epoch: int, digest: bytes) -> bytes:
-    """The MAC (HMAC-SHA256) of a header, with the epoch that it belongs to."""
+    """The MAC (HMAC-SHA256) of a header and its epoch."""
     return hmac.new(header_key(secret, uuid), epoch.to_bytes(8, "big") + digest, hashlib.sha256).digest()
 
 
 def is_authentic(token: Token, secret: bytes, uuid: str, digest: bytes) -> bool:
-    """Whether a token has the MAC of a header."""
+    """Whether the token holds the right MAC for a header."""
     expected = header_mac(secret, uuid, token.header_epoch, digest)
     return token.header_mac is not None and hmac.compare_digest(token.header_mac, expected)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Where the unlocker gets the key of a volume from: the TPM, or a key file on a removable token."""
+"""The sources of a volume's key: the TPM, or a key file on a removable token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .removable_token import KEY_BYTES, mounted, read_key
 
 
 class Key(NamedTuple):
-    """A key, the keyslot that it is for, and the approval by which the TPM gave it."""
+    """A key, its keyslot, and the approval with which the TPM unsealed it."""
 
     value: bytes
     keyslot: str
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
 
 class TpmSource(NamedTuple):
-    """The secret of a token that is sealed to the TPM."""
+    """A secret sealed to the TPM."""
 
     enrolment: Enrolment
     token: Token
@@ -46,24 +46,24 @@ class TpmSource(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """Where the key comes from, for people."""
+        """The name of the source, for people."""
         return "the TPM"
 
     @property
     def node(self) -> Optional[str]:
-        """What has to have appeared before there can be a key."""
+        """The device node to wait for."""
         return self.tpm.tcti[len("device:") :] if self.tpm.tcti.startswith("device:") else None
 
     def missing(self, seconds: float) -> UnlockError:
-        """The error where it does not appear."""
+        """The error if the node does not appear."""
         return UnlockError("tpm_absent", self.enrolment.name, f"{self.node} did not appear within {seconds:g} s")
 
     def key(self, header: Header, copy: str) -> Key:
-        """Unseal, by an approval of the running boot state, and have the secret vouch for the header.
+        """Unseal with an approval of the running boot state, and authenticate the header with the secret.
 
-        :param copy: the file that the header was read from.
+        :param copy: the file with the checked copy of the header.
         :raises UnlockError: C(pcr_mismatch), C(header_changed), C(header_rolled_back).
-        :raises TpmError: the TPM refused, and why.
+        :raises TpmError: the TPM refused.
         """
         inside = self._token_in(header)
         token = max((each for each in (inside, self.token) if each is not None), key=lambda each: each.header_epoch)
@@ -77,7 +77,7 @@ class TpmSource(NamedTuple):
         if digest is not None:
             if not is_authentic(token, secret, header.uuid, digest):
                 raise self._other_header(older=False)
-            # The TPM has shown that the counter is not above the operand: an older epoch is an older header.
+            # The TPM has proven that the counter is not above the operand; a lower epoch means an older header.
             if token.header_epoch < approval.operand:
                 raise self._other_header(older=True)
         return Key(luks_key(secret, header.uuid), token.keyslot, approval.id)
@@ -92,7 +92,7 @@ class TpmSource(NamedTuple):
             try:
                 return approval, unseal(self.tpm, token, approval, self.tickets, self._leaving(latch_pcr))
             except TpmError as error:
-                # One of the same boot state may have been signed later.
+                # Another approval of the same boot state may have been signed later.
                 if error.reason != "revoked" or number == len(fitting):
                     raise
         raise UnlockError(
@@ -103,9 +103,9 @@ class TpmSource(NamedTuple):
         )
 
     def _latch_of(self, token: Token, approval: Approval) -> list[int]:
-        """The latch that ends an approval for this boot: that on record, or the token's where both are being changed.
+        """The latch PCR that ends an approval in this boot: from the enrolment, or from the token during a change.
 
-        The token may come from the disk, so a PCR counts only where the approval, which is signed, looks at it.
+        The token may come from the disk, so the PCR counts only if the approval, which is signed, checks it.
         """
         return [pcr for pcr in (self.token.latch_pcr, token.latch_pcr) if pcr in approval.pcrs][:1]
 
@@ -116,12 +116,12 @@ class TpmSource(NamedTuple):
         return UnlockError(
             "header_rolled_back" if older else "header_changed",
             self.enrolment.name,
-            "its header is one from before" if older else "its header is not as it was when it was authenticated",
+            "its header is an older one" if older else "its header has changed since it was authenticated",
             "Find out who changed it; if it was damaged, restore the escrowed header backup",
         )
 
     def _token_in(self, header: Header) -> Optional[Token]:
-        """The token in the header, if it names the authority and the TPM that are on record."""
+        """The token in the header, if it names the same authority and TPM as the enrolment."""
         for data in header.tokens.values():
             if data.get("type") == TYPE:
                 try:
@@ -141,21 +141,21 @@ class FileSource(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """Where the key comes from, for people."""
+        """The name of the source, for people."""
         return "the key file"
 
     @property
     def node(self) -> str:
-        """What has to have appeared before there can be a key."""
+        """The device node to wait for."""
         return self.key_file.device
 
     def missing(self, seconds: float) -> UnlockError:
-        """The error where it does not appear."""
+        """The error if the node does not appear."""
         return UnlockError(
             "token_missing",
             self.name,
             f"the token with its key file, {self.node}, did not appear within {seconds:g} s",
-            f"Insert it, and run systemctl start {unlock_unit_of(self.name)}",
+            f"Insert the token, then run systemctl start {unlock_unit_of(self.name)}",
         )
 
     def key(self, _header: Header, _copy: str) -> Key:
@@ -166,7 +166,7 @@ class FileSource(NamedTuple):
         """
         with mounted(self.node) as directory:
             value = read_key(directory, self.key_file.path)
-        remedy = "Insert the token that it was made on, or run harden with this one"
+        remedy = "Insert the token on which the key file was made, or run harden with this one"
         if value is None:
             raise UnlockError(
                 "keyfile_missing", self.name, f"there is no file {self.key_file.path} on {self.node}", remedy
@@ -174,7 +174,7 @@ class FileSource(NamedTuple):
         if len(value) != KEY_BYTES:
             seen = f"{len(value)} bytes" if len(value) < KEY_BYTES else "more bytes"
             raise UnlockError(
-                "key_rejected", self.name, f"{self.key_file.path} has {seen} where a key has {KEY_BYTES}", remedy
+                "key_rejected", self.name, f"{self.key_file.path} has {seen}, but a key has {KEY_BYTES}", remedy
             )
         return Key(value, self.key_file.keyslot)
 
@@ -183,7 +183,7 @@ Source = Union[TpmSource, FileSource]
 
 
 def source_of(enrolment: Enrolment, tpm: Tpm2, latch: Latch) -> Source:
-    """Where the key of an enrolled volume comes from."""
+    """The source of an enrolled volume's key."""
     token = enrolment.token
     if isinstance(token, KeyFile):
         return FileSource(enrolment.name, token)

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Opening volumes at boot, with nobody present: check the header, get the key, open, latch.
+"""Open volumes at boot, unattended: check the header, get the key, open, set the latch.
 
-Runs on the device as C(/usr/lib/edgesec/unlock NAME), from a systemd unit or any init script. Whatever fails, the
-volume stays closed, the reason is left in C(/run/edgesec/unlock/NAME.json), and the boot goes on.
+Runs on the device as C(/usr/lib/edgesec/unlock NAME), from a systemd unit or any init script. After any failure the
+volume stays closed, C(/run/edgesec/unlock/NAME.json) says why, and the boot continues.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from .resume import start_at_boot
 from .unit import unit_enabled, unit_masked
 
 _WAIT_SECONDS = 30.0
-# Outcomes that set the latch though no secret has left the TPM: somebody was at the disk.
+# Outcomes that set the latch although no secret has left the TPM: somebody has tampered with the disk.
 _TAMPERED = ("header_foreign", "header_changed", "header_rolled_back")
 
 
 def main(arguments: list[str]) -> int:
-    """Open one volume; 0 when it is open, 1 when it is not, 2 for a wrong call.
+    """Open one volume; return 0 if it is open, 1 if not, 2 for wrong usage.
 
-    C(--latch NAME) opens nothing. systemd calls it when the unit has ended, in whatever way: it sets the latch if the
+    C(--latch NAME) opens nothing. systemd calls it when the unit has ended for any reason: it sets the latch if the
     unlocker was killed before it could.
     """
     *option, name = arguments or [""]
@@ -66,10 +66,10 @@ def main(arguments: list[str]) -> int:
 
 
 def unlock(name: str, tcti: str) -> Outcome:
-    """Open a volume and leave its outcome where facts find it. Never raises for what a device may do.
+    """Open a volume and record the outcome for facts. Never raises, whatever the device does.
 
-    Once the latch is set, no other volume opens in this boot. So a volume that has it set brings the other sealed ones
-    along: whoever is started first opens all of them, and nobody waits for a unit that may never run.
+    Once the latch is set, the TPM opens no other volume in this boot. So before the latch is set, the process that
+    runs first also opens all other sealed volumes; it does not wait for their units, which may never run.
     """
     os.makedirs(OUTCOME_DIRECTORY, mode=0o700, exist_ok=True)
     os.chmod(RUN_DIRECTORY, 0o700)
@@ -90,15 +90,15 @@ def unlock(name: str, tcti: str) -> Outcome:
             outcomes = outcomes or [Outcome(name, "interrupted", int(time.time()), message=str(error))]
             with _one_at_a_time():
                 outcome = _finished(outcomes, tpm)
-            # By _interrupted, between two attempts.
+            # Raised by _interrupted, between two attempts.
             if isinstance(error, UnlockError):
                 return outcome
             raise
 
 
 def _finished(outcomes: list[Outcome], tpm: Tpm2) -> Outcome:
-    """Set the latch where it is demanded, and leave what came of it; returns the first outcome."""
-    # From here on there is little left to do, and all of it has to be done.
+    """Set the latch if it is demanded, and record the outcomes; return the first one."""
+    # Ignore SIGTERM: the rest is short and must be completed.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     outcomes = _latched(outcomes, tpm)
     for outcome in outcomes:
@@ -107,9 +107,9 @@ def _finished(outcomes: list[Outcome], tpm: Tpm2) -> Outcome:
 
 
 def latch_what_is_left(name: str, tcti: str) -> int:
-    """Set the latch where a secret has left the TPM and the unlocker of a volume was killed before it could.
+    """Set the latch if the unlocker was killed after a secret left the TPM.
 
-    :returns: 0 when the latch is set, or nobody demands it; 1 when it cannot be set, so that what is open was closed.
+    :returns: 0 if the latch is set or not demanded; 1 if it cannot be set, and the open volumes were closed.
     """
     if not os.path.isdir(_latch().directory):
         return 0
@@ -128,14 +128,14 @@ def _attempt(name: str, tpm: Tpm2, deadline: float) -> Outcome:
             return _already_open(name, at)
         enrolment = read_enrolment(name)
         source = source_of(enrolment, tpm, _latch())
-        # A token that is missing keeps nobody else waiting.
+        # Wait without the lock, so that a missing token does not delay other volumes.
         _wait_for(enrolment, source, deadline)
         with _one_at_a_time():
-            # By the process of another volume, while this one waited.
+            # Another volume's process may have opened it meanwhile.
             if _is_open(name):
                 return _already_open(name, at)
             if name in _latch().demanded():
-                # Whoever had the secret was killed; it leaves the TPM once.
+                # A process was killed after it got the secret; the secret may leave the TPM only once.
                 _latch().set(tpm)
             _clear_up(enrolment)
             return _open(enrolment, source, at)
@@ -146,18 +146,18 @@ def _attempt(name: str, tpm: Tpm2, deadline: float) -> Outcome:
 
 
 def _already_open(name: str, at: int) -> Outcome:
-    """How an open volume was opened in this boot stays on record."""
+    """Keep the earlier outcome of this boot, if it opened the volume."""
     before = read_outcome(name)
     return before if before is not None and before.opened else Outcome(name, "already_open", at)
 
 
 def _left_to_open(outcomes: list[Outcome]) -> list[str]:
-    """The sealed volumes that the boot is to open and nobody here has tried, where the latch is about to be set."""
+    """The sealed volumes that the boot must open and this process has not tried, if the latch is about to be set."""
     try:
         if not _latch().demanded() or outcomes[-1].reason == "interrupted":
             return []
     except Malformed:
-        # The latch cannot be set then, and what is open gets closed.
+        # The latch cannot be set, so the open volumes will be closed.
         return []
     tried = {outcome.name for outcome in outcomes}
     return [name for name in enrolled_names() if name not in tried and _is_closed_and_sealed(name)]
@@ -173,31 +173,31 @@ def _is_closed_and_sealed(name: str) -> bool:
 
 
 def _is_to_open_at_boot(name: str) -> bool:
-    """Whether the unit of a volume is started at boot; without systemd, every enrolled volume is opened."""
+    """Whether the unit of a volume starts at boot; without systemd, every enrolled volume is opened."""
     if not os.path.isdir("/run/systemd/system"):
         return True
     return unit_enabled("/", name) and not unit_masked("/", name)
 
 
 def _interrupted(_signal: int, _frame: object) -> None:
-    """Called when systemd has waited long enough, or somebody stops the unit."""
+    """Handle the signal from systemd: the unit has timed out, or somebody stops it."""
     raise UnlockError(
         "interrupted",
-        "that was to be opened",
-        "opening it was ended from outside, after TimeoutStartSec= of its unit or by hand",
-        "Start the unit again, and see with systemctl status what it waits for",
+        "being opened",
+        "opening it was interrupted, by TimeoutStartSec= of its unit or by hand",
+        "Start the unit again, and check with systemctl status what it waits for",
     )
 
 
 def _clear_up(enrolment: Enrolment) -> None:
-    """Undo an encryption in place that a power cut ended before there was a header."""
+    """Undo an in-place encryption that a power cut interrupted before it had written the header."""
     put_back(enrolment.device)
     undo_shrink(enrolment.name, enrolment.device)
     if file_system_of(enrolment.device) is not None:
         raise UnlockError(
             "not_encrypted",
             enrolment.name,
-            f"{enrolment.device} holds a file system in clear, since its encryption was interrupted before it began",
+            f"{enrolment.device} holds an unencrypted file system: its encryption was interrupted before it began",
             "Run harden again",
         )
 
@@ -208,18 +208,18 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
     try:
         header = checked_header(enrolment, copy)
         key = source.key(header, copy)
-        # While it is being encrypted, opening has to bring data and header on the device to where they fit together, so
-        # libcryptsetup reads and writes the header there. Every byte of that has been accounted for; it is not written
-        # afresh first, since a second writer could lose the only record of how far the data is encrypted.
-        passing = is_under_way(header)
-        unsettled = passing or header.volume_key_fingerprint != enrolment.pins.volume_key_fingerprint
+        # During an encryption, libcryptsetup must first make data and header on the device consistent, so it reads and
+        # writes the header on the device. Every byte of that header was checked. It is not rewritten here first,
+        # because a second writer could lose the only record of how far the data is encrypted.
+        in_progress = is_under_way(header)
+        unfinished = in_progress or header.volume_key_fingerprint != enrolment.pins.volume_key_fingerprint
         try:
             cryptsetup.open_volume(
                 enrolment.device,
                 name,
                 key.value,
-                header=None if passing else copy,
-                slot=None if unsettled else key.keyslot,
+                header=None if in_progress else copy,
+                slot=None if unfinished else key.keyslot,
             )
             _verify_mapping(enrolment)
         except BaseException as error:
@@ -229,7 +229,7 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
                 seen = f"the key from {source.origin} did not open it ({error.stderr})"
                 raise UnlockError("key_rejected", name, seen) from None
             raise
-        message = _go_on(enrolment, key.value) if unsettled else ""
+        message = _resume(enrolment, key.value) if unfinished else ""
         return Outcome(name, "ok", at, approval=key.approval, message=message)
     except UnlockError as error:
         if error.reason in _TAMPERED and isinstance(enrolment.token, Token):
@@ -240,12 +240,12 @@ def _open(enrolment: Enrolment, source: Source, at: int) -> Outcome:
             os.unlink(copy)
 
 
-def _go_on(enrolment: Enrolment, key: bytes) -> str:
-    """Have the rest of a volume encrypted in the background; returns why not, where that fails."""
+def _resume(enrolment: Enrolment, key: bytes) -> str:
+    """Resume the encryption of a volume in the background; return why that failed, or nothing."""
     try:
         start_at_boot(enrolment.name, enrolment.device, key)
     except (EdgesecError, OSError) as error:
-        return f"its encryption does not go on: {error}"
+        return f"its encryption was not resumed: {error}"
     return ""
 
 
@@ -258,9 +258,9 @@ def _mapper(name: str) -> str:
 
 
 def checked_header(enrolment: Enrolment, copy: str) -> Header:
-    """Check the header of a volume, and write what was checked to a file: with it, not with the device, it is opened.
+    """Check the header of a volume, and write the checked header to a file; the volume is opened with that file.
 
-    :raises UnlockError: C(header_foreign), with every rule that is broken.
+    :raises UnlockError: C(header_foreign), with the broken rules.
     """
     found = check(enrolment.device, enrolment.pins)
     if found.refusals:
@@ -282,18 +282,18 @@ def _foreign(name: str, broken: list[str]) -> UnlockError:
 
 
 def _verify_mapping(enrolment: Enrolment) -> None:
-    """Hold what the kernel maps against what was pinned."""
+    """Compare the kernel's mapping with the pins."""
     try:
         found = differences(read_table(enrolment.name), enrolment.name, enrolment.pins, enrolment.device)
     except (Malformed, OSError) as error:
         found = [f"its table cannot be read ({error})"]
     if found:
-        seen = f"what the kernel maps is not what was sealed ({'; '.join(found[:5])})"
+        seen = f"the kernel's mapping differs from the sealed volume ({'; '.join(found[:5])})"
         raise UnlockError("mapping_differs", enrolment.name, seen, "Find out what else opens volumes on this device")
 
 
 def _wait_for(enrolment: Enrolment, source: Source, deadline: float) -> None:
-    """Wait until the device and what the key comes from have appeared: this may run before udev has seen either."""
+    """Wait for the device and the source of the key to appear; udev may not have seen them yet."""
     needed = [enrolment.device, *([source.node] if source.node else [])]
     while not all(map(os.path.exists, needed)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -310,10 +310,10 @@ def _latch() -> Latch:
 
 
 def _latched(outcomes: list[Outcome], tpm: Tpm2) -> list[Outcome]:
-    """Set the latch where it is demanded; if that fails, close the volumes whose secret could leave the TPM again.
+    """Set the latch if it is demanded; if that fails, close the volumes whose secret could leave the TPM again.
 
-    :returns: the outcomes as they are then, and behind them those of volumes that were closed though nobody here had
-        opened them: a process that was killed had.
+    :returns: the updated outcomes, followed by those of volumes that were closed although this process had not opened
+        them (a killed process had).
     """
     latch = _latch()
     try:
@@ -338,7 +338,7 @@ def _closed(outcome: Outcome, why: str) -> Outcome:
         try:
             cryptsetup.close_volume(outcome.name)
         except EdgesecError as error:
-            why = f"{why} And it cannot be closed: {error}"
+            why = f"{why} The volume could not be closed either: {error}"
     return Outcome(outcome.name, "latch_failed", outcome.at, outcome.approval, why)
 
 

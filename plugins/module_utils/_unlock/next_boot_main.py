@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether the next boot will open the volumes, said before it comes.
+"""Tell before a reboot whether the next boot will open the volumes.
 
-Runs on the device as C(/usr/lib/edgesec/next-boot), by hand and after packages or kernels have changed. It asks no TPM:
-what it needs of it the kernel shows.
+Runs on the device as C(/usr/lib/edgesec/next-boot), by hand and after packages or kernels have changed. It needs no
+access to the TPM: the kernel shows the PCRs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WRONG_CALL = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Say it; 0 where the next boot is approved, 3 where it is not, 4 where that cannot be told, 2 for a wrong call."""
+    """Report the verdict; return 0 if the next boot is approved, 3 if not, 4 if unknown, 2 for wrong usage."""
     if arguments:
         sys.stderr.write("usage: next-boot\n")
         return _WRONG_CALL
@@ -39,25 +39,25 @@ def main(arguments: list[str]) -> int:
 
 
 def check(root: str) -> Verdict:
-    """Predict the next boot, and hold it against what is approved.
+    """Predict the next boot, and compare it with the approvals.
 
     :param root: prefix of every path.
     """
     tokens = sealed_tokens(root)
     pcrs = {pcr for token in tokens.values() for pcr in token.all_pcrs if pcr != token.latch_pcr}
     try:
-        # Once for all volumes: it reads the boot files whole.
+        # Predict once for all volumes, since it reads the boot files whole.
         values = look(root, sorted(pcrs), (), BOOT_PATHS)["pcr_values"] if tokens else {}
     except (EdgesecError, OSError) as error:
-        return Verdict(UNKNOWN, f"it cannot be told whether the next boot opens the volumes: {error}", int(time.time()))
+        return Verdict(UNKNOWN, f"cannot predict whether the next boot opens the volumes: {error}", int(time.time()))
     following = {int(pcr): bytes.fromhex(value) for pcr, value in values.items()}
     shut = [
         name for name, token in tokens.items() if not token.approvals_for({**following, token.latch_pcr: UNEXTENDED})
     ]
     if shut:
         message = (
-            f"the next boot is not approved, and will leave closed: {', '.join(shut)}. Before you reboot, have the"
-            " controller run approve.yml with tpm_sealing_approve=predict"
+            f"the next boot is not approved, and will not open: {', '.join(shut)}. Before you reboot, run approve.yml"
+            " on the controller with tpm_sealing_approve=predict"
         )
         return Verdict(UNAPPROVED, message, int(time.time()))
     return Verdict(APPROVED, "", int(time.time()))

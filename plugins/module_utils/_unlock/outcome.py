@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""How the last attempt to open a volume at boot ended, as it is left in memory for facts."""
+"""Record the outcome of the last attempt to open a volume at boot, in /run, for facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._base.places import OUTCOME_DIRECTORY
 
 
 class Outcome(NamedTuple):
-    """How an attempt to open a volume ended; C(at) in seconds since the epoch."""
+    """The outcome of an attempt to open a volume; C(at) in seconds since the epoch."""
 
     name: str
     reason: str
@@ -33,12 +33,12 @@ class Outcome(NamedTuple):
 
 
 def record(outcome: Outcome) -> None:
-    """Leave it where facts find it, until the next boot."""
+    """Write the outcome for facts; it lasts until the next boot."""
     write_atomic(f"{OUTCOME_DIRECTORY}/{outcome.name}.json", json.dumps(outcome._asdict()).encode(), 0o600)
 
 
 def read_outcome(name: str, root: str = "/") -> Optional[Outcome]:
-    """How the last attempt of this boot to open a volume ended, or None where there was none."""
+    """The outcome of the last attempt in this boot to open a volume, or None."""
     try:
         with open(os.path.join(root, OUTCOME_DIRECTORY.lstrip("/"), f"{name}.json"), encoding="utf-8") as file:
             document: Any = json.load(file)

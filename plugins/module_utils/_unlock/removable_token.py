@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The removable token that key files lie on: mounted for as long as one is read or made, and no longer."""
+"""Mount the removable token with key files, only while a key file is read or made."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .._base.places import RUN_DIRECTORY
 from .._base.tools import LOOK_SECONDS, run
 
 KEY_BYTES = 32
-# Whoever can insert a token has the kernel read its file system, so only these are.
+# Anyone can insert a token and make the kernel parse its file system, so only these types are mounted.
 FILE_SYSTEMS = ("vfat", "ext4")
 
 
 @contextmanager
 def mounted(device: str, *, options: str = "ro") -> Iterator[str]:
-    """Mount a token where only root can reach it; C(options) beside those that keep its files from doing anything."""
+    """Mount a token where only root can reach it, with C(options) in addition to nodev, nosuid and noexec."""
     os.makedirs(RUN_DIRECTORY, mode=0o700, exist_ok=True)
     path = tempfile.mkdtemp(prefix="token-", dir=RUN_DIRECTORY)
     try:
@@ -43,15 +43,15 @@ def mounted(device: str, *, options: str = "ro") -> Iterator[str]:
 
 
 def read_key(directory: str, path: str) -> Optional[bytes]:
-    """The key in a file of a token, or None where there is no such file.
+    """Read the key in a file of a token; None if there is no such regular file.
 
-    At most one byte more than a key has is read: whatever is there, it takes no memory and does not last.
+    Reads at most one byte more than a key has, so that a hostile file costs neither memory nor time.
     """
     whole = os.path.join(os.path.realpath(directory), path)
     if os.path.realpath(whole) != whole:
         return None
     try:
-        # Without waiting, since it could be a pipe.
+        # Non-blocking, since it could be a pipe.
         descriptor = os.open(whole, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -64,7 +64,7 @@ def read_key(directory: str, path: str) -> Optional[bytes]:
 
 
 def make_key(directory: str, path: str) -> bytes:
-    """Put a new key on a token, in place of what the file held, and return it once it is safely there."""
+    """Write a new key to a file of a token, replacing the old content; return the key once it is on the disk."""
     key = os.urandom(KEY_BYTES)
     walked = directory
     for name in path.split("/")[:-1]:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Going on with the encryption of an open volume, with its first key or another one, until it is done."""
+"""Complete the encryption or re-encryption of an open volume."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .._base.places import WORK_DIRECTORY
 from .._luks import cryptsetup
 from .._luks.on_device import header_of
 from .._luks.reencryption import Progress, is_under_way
-from .volume_key import settle
+from .volume_key import record_final_key
 
-# Phases; between the first two are those of an encryption that is only about to begin (_volume.encrypt_in_place).
+# Phases. Between the first two come the phases that prepare an encryption (_volume.encrypt_in_place).
 PREPARING, ENCRYPTING, DONE, FAILED = "preparing", "encrypting", "done", "failed"
 
 
 class Report(NamedTuple):
-    """How far the work on a volume is, for whoever asks; C(error) where it failed."""
+    """The progress of the work on a volume; C(error) is set if it failed."""
 
     phase: str
     error: str = ""
 
     def with_progress(self, progress: Optional[Progress]) -> dict[str, Any]:
-        """As modules return it."""
+        """The form in which modules return it."""
         return {
             "phase": self.phase,
             "error": self.error,
@@ -56,31 +56,31 @@ def main(arguments: list[str]) -> int:
 
 
 def finish(name: str, device: str, key: bytes) -> None:
-    """Encrypt the rest of an open volume. A volume of which all is done is left as it is.
+    """Encrypt the rest of an open volume; a finished one is left unchanged.
 
-    :raises ToolFailed: what is encrypted stays so, and what is not can be gone on with.
+    :raises ToolFailed: the encryption stopped; it can be resumed later.
     """
     header = header_of(device)
     if header is not None and is_under_way(header):
         report(name, Report(ENCRYPTING))
         cryptsetup.resume_reencryption(device, name, key)
-    settle(name, device)
+    record_final_key(name, device)
     report(name, Report(DONE))
 
 
 def start_at_boot(name: str, device: str, key: bytes) -> None:
-    """Go on in the background, with the library that the unlocker itself runs from."""
+    """Resume in the background, with the library that the unlocker itself runs from."""
     library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     background.start(work_of(name), launch("_unlock.resume", library, name, device), key)
 
 
 def work_of(name: str) -> str:
-    """What the encryption of a volume is called among background work."""
+    """The name of a volume's encryption as background work."""
     return f"encrypt-{name}"
 
 
 def report(name: str, now: Report) -> None:
-    """Say how far the work is."""
+    """Publish the progress of the work."""
     os.makedirs(WORK_DIRECTORY, mode=0o700, exist_ok=True)
     path = _path(name)
     with open(path + ".new", "w", encoding="utf-8") as file:
@@ -89,7 +89,7 @@ def report(name: str, now: Report) -> None:
 
 
 def last_report(name: str) -> Optional[Report]:
-    """What was said last since the device has booted."""
+    """The last report since the device booted, or None."""
     try:
         with open(_path(name), encoding="utf-8") as file:
             document: Any = json.load(file)

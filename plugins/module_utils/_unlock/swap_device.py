@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""A swap device with a random key: what is kept of it on the device, and whether it is in use."""
+"""A swap device with a random key: its configuration on the device, and whether it is in use."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from .._base.tree import read_text, resolve
 from .._disk.block_devices import Block, Blocks
 
 SWAPS = "/proc/swaps"
-# In the first sector, which swap leaves to boot loaders, while plain swap is overwritten. A disk writes a sector as a
-# whole or not at all.
+# Marks the first sector (which swap leaves to boot loaders) while plain swap is overwritten. A disk writes a sector as
+# a whole or not at all.
 WIPING = b"EDGESEC: this swap is being overwritten, see edgesec.hardening\n".ljust(512, b"\0")
-# As cryptsetup names a mapping without a header.
+# cryptsetup's UUID prefix for a mapping without a header.
 _PLAIN = "CRYPT-PLAIN-"
 
 
 class Swap(NamedTuple):
-    """A swap device as the operator declared it; C(name) is that of its mapping."""
+    """A swap device as the operator declared it; C(name) is the name of its mapping."""
 
     name: str
     device: str
 
     @property
     def mapper(self) -> str:
-        """The device that is swapped to."""
+        """The mapping that the system swaps to."""
         return mapper_of(self.name)
 
     def to_bytes(self) -> bytes:
-        """The content of the file that the boot reads."""
+        """The content of the file that is read at boot."""
         return json.dumps({"v": 1, "name": self.name, "device": self.device}, sort_keys=True).encode() + b"\n"
 
 
 def path_of(name: str, root: str = "/") -> str:
-    """Where it is kept what the boot is to swap to."""
+    """The path of the file that describes a swap device to the boot."""
     return os.path.join(root, SWAP_DIRECTORY, f"{name}.json")
 
 
 def mapping_of(swap: Swap, root: str = "/") -> Optional[str]:
-    """The kernel's name of the mapping that the boot has made: without a header, and on this device alone."""
+    """The kernel's name of the mapping that the boot made: without a header, and only on this device."""
     blocks = Blocks(root)
     device = blocks.at(swap.device)
     return next((block.name for block in blocks if device is not None and _is_on(block, swap, device)), None)
@@ -61,7 +61,7 @@ def is_active(swap: Swap, root: str = "/") -> bool:
 
 
 def is_being_wiped(path: str) -> bool:
-    """Whether a device is plain swap that was being overwritten when the power was cut.
+    """Whether a device is plain swap whose overwriting was interrupted.
 
     :raises OSError: it cannot be read.
     """

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Encrypting swap at boot with a key that nobody keeps.
+"""Encrypt swap at boot with a random key that is not kept.
 
 Runs on the device as C(/usr/lib/edgesec/swap NAME), from a systemd unit or any init script. A device that holds
-anything but swap is left as it is, and the boot goes on without that swap.
+anything but swap is left unchanged, and the boot continues without that swap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import time
 
 from .._base.errors import EdgesecError, Malformed, Refused
-from .._base.files import alone, overwrite
+from .._base.files import opened_exclusively, overwrite
 from .._base.roll_back import Step, cause, go_back
 from .._base.tools import run
 from .._disk.blank import sample
@@ -29,14 +29,14 @@ from .._luks import cryptsetup
 from .._luks.cipher import cipher_for_this_processor
 from .swap_device import WIPING, Swap, is_active, is_being_wiped, mapping_of, path_of
 
-# The start of the device stays zero: random bytes there would sooner or later look like a short signature.
+# The start of the device stays zero: random bytes there could look like a short signature.
 OFFSET = 1 << 20
 _SECTOR = 4096
 _WAIT_SECONDS = 30.0
 
 
 def main(arguments: list[str]) -> int:
-    """Swap to one device; 0 when it is swapped to, 1 when it is not, 2 for a wrong call."""
+    """Activate one swap device; return 0 if it is active, 1 if not, 2 for wrong usage."""
     if len(arguments) != 1 or not re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0]):
         sys.stderr.write("usage: swap NAME\n")
         return 2
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
 
 
 def read_swap(name: str) -> Swap:
-    """What the boot is to swap to.
+    """Read the description of a swap device.
 
-    :raises Malformed: there is nothing that can be read.
+    :raises Malformed: it is missing or cannot be read.
     """
     path = path_of(name)
     try:
@@ -63,9 +63,9 @@ def read_swap(name: str) -> Swap:
 
 
 def swap_on(swap: Swap) -> None:
-    """Encrypt a device with a new random key, and swap to it. Nothing is done where that is so already.
+    """Encrypt a device with a new random key and swap to it, unless that is already so.
 
-    :raises Refused: the device holds something that is no swap, or is in use; it stays as it is.
+    :raises Refused: the device holds something other than swap, or is in use; it is left unchanged.
     :raises EdgesecError: a tool failed.
     """
     if is_active(swap):
@@ -75,7 +75,7 @@ def swap_on(swap: Swap) -> None:
         cryptsetup.close_volume(swap.name)
     if os.path.lexists(swap.mapper):
         raise Refused(swap.mapper, f"is not the mapping of {swap.device}", "Close it, or give the swap another name")
-    # Links are followed once, so that what is looked at is what is written to.
+    # Resolve links only once, so that the device that is checked is the one that is written.
     device = os.path.realpath(swap.device)
     if require_swap_or_blank(device):
         wipe(device, OFFSET)
@@ -97,12 +97,12 @@ def swap_on(swap: Swap) -> None:
 
 
 def wipe(device: str, end: int) -> None:
-    """Overwrite plain swap with zeros up to a byte; after a power cut in between, the next run goes on with it.
+    """Overwrite plain swap with zeros up to a byte; after a power cut, the next run starts again.
 
     :raises Refused: the device holds anything else, or is in use.
-    :raises EdgesecError: the device does not keep the zeros.
+    :raises EdgesecError: the device does not store the zeros.
     """
-    with alone(device):
+    with opened_exclusively(device):
         require_swap_or_blank(device)
         with open(device, "r+b", buffering=0) as file:
             os.pwrite(file.fileno(), WIPING, 0)
@@ -112,11 +112,11 @@ def wipe(device: str, end: int) -> None:
 
 
 def require_swap_or_blank(device: str) -> bool:
-    """Whether a device holds plain swap, maybe half overwritten, (true) or nothing (false).
+    """Whether a device holds plain swap, perhaps half overwritten (true), or nothing (false).
 
-    Nothing is also what the last boot left behind a start of zeros, with a key that is gone.
+    The encrypted swap of the last boot also counts as nothing: it has a start of zeros, and its key is gone.
 
-    :raises Refused: it holds anything else, or what it holds is not certain.
+    :raises Refused: it holds anything else, or its contents are uncertain.
     """
     contents = probe(device)
     types = sorted({signature.type for signature in contents.signatures})
@@ -125,21 +125,25 @@ def require_swap_or_blank(device: str) -> bool:
         raise Refused(
             device,
             "it holds data that no tool recognises, not swap",
-            "It was left as it is. Overwrite it with zeros (blkdiscard --zeroout) if it may go",
+            "Nothing was changed. If the data may be destroyed, overwrite it with zeros (blkdiscard --zeroout)",
         )
     if types in ([], ["swap"]) and not contents.partition_table and contents.something == bool(types):
         return bool(types) or wiping
     seen = ", ".join(types) or "something that was not recognised"
-    raise Refused(device, f"it holds {seen}, not swap", "It was left as it is. Wipe it (wipefs --all) if it may go")
+    raise Refused(
+        device,
+        f"it holds {seen}, not swap",
+        "Nothing was changed. If the data may be destroyed, wipe it (wipefs --all)",
+    )
 
 
 def _wait_for(swap: Swap) -> int:
-    """The size of the device, once it is there."""
+    """Wait for the device; return its size in bytes."""
     until = time.monotonic() + _WAIT_SECONDS
     while True:
         block = Blocks("/").at(swap.device)
         if block is not None and block.size_bytes:
             return block.size_bytes
         if time.monotonic() > until:
-            raise Refused(swap.device, f"there is no such block device after {_WAIT_SECONDS:.0f} s", "See lsblk")
+            raise Refused(swap.device, f"did not appear as a block device within {_WAIT_SECONDS:.0f} s", "Check lsblk")
         time.sleep(0.2)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The unit of ours that opens a volume: whether it is started at boot."""
+"""Look whether the unit that opens a volume is enabled or masked."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .._base.tree import under
 
 
 def unit_enabled(root: str, name: str) -> bool:
-    """Whether the unit that opens a volume is started at boot."""
+    """Whether the unit that opens a volume is enabled at boot."""
     return os.path.lexists(under(root, f"/{WANTS}/{unlock_unit_of(name)}"))
 
 
 def unit_masked(root: str, name: str) -> bool:
-    """Whether somebody has seen to it that the unit is not started: systemctl mask."""
+    """Whether somebody has masked the unit (systemctl mask)."""
     return os.path.realpath(under(root, f"/{UNITS}/{unlock_unit_of(name)}")) == os.devnull

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the enrolment of a volume says of its volume key, before, while and after data is encrypted with another one."""
+"""Update the volume key in the enrolment of a volume, before and after a rotation of that key."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .enrolment import Enrolment, boot_tokens, enrolled_names, read_enrolment, w
 
 
 def announce(name: str, fingerprint: Optional[str], root: str = "/") -> None:
-    """Have the unlocker take a header that has, or is re-encrypted to, another volume key; None takes that back.
+    """Tell the unlocker to accept a header with another volume key, or one being re-encrypted to it.
 
-    Before the header changes, so that whenever the power is cut it is not taken for a foreign one. A volume that does
-    not open at boot has nobody to be told.
+    Call this before the header changes; otherwise a power cut would leave a header that the unlocker takes for a
+    foreign one. Does nothing for a volume that is not enrolled.
 
-    :param fingerprint: of the volume key to come, or empty as long as it is not made.
+    :param fingerprint: of the next volume key, or empty until that key exists; None withdraws the announcement.
     """
     if name in enrolled_names(root):
         enrolment = read_enrolment(name, root)
@@ -37,23 +37,24 @@ def announce(name: str, fingerprint: Optional[str], root: str = "/") -> None:
         write_enrolment(enrolment._replace(pins=pins), root)
 
 
-def settle(name: str, device: str, root: str = "/") -> None:
-    """Note that all data of a volume is encrypted with its final key, so that its header may no longer say otherwise.
+def record_final_key(name: str, device: str, root: str = "/") -> None:
+    """Record that all data of a volume is encrypted with its final key; from then on its header must say so.
 
-    Where this cannot be written, the next run of tpm_keyslot or token_keyslot does it.
+    If the enrolment cannot be written, the next run of tpm_keyslot or token_keyslot does it.
     """
     with suppress(EdgesecError, OSError):
         enrolment, header = read_enrolment(name, root), header_of(device)
         if header is None or is_under_way(header):
             return
-        settled = _settled(enrolment, header)
-        if settled.token.keyslot != enrolment.token.keyslot:
-            _place_token(settled, header)
-        if settled != enrolment:
-            write_enrolment(settled, root)
+        final = _final(enrolment, header)
+        if final.token.keyslot != enrolment.token.keyslot:
+            _place_token(final, header)
+        if final != enrolment:
+            write_enrolment(final, root)
 
 
-def _settled(enrolment: Enrolment, header: Header) -> Enrolment:
+def _final(enrolment: Enrolment, header: Header) -> Enrolment:
+    """The enrolment after the re-encryption: it pins the new volume key and names the new keyslot."""
     pins, token = enrolment.pins._replace(in_place=False), enrolment.token
     if pins.next_volume_key_fingerprint and header.volume_key_fingerprint == pins.next_volume_key_fingerprint:
         pins = pins._replace(
@@ -67,7 +68,7 @@ def _settled(enrolment: Enrolment, header: Header) -> Enrolment:
 
 
 def _place_token(enrolment: Enrolment, header: Header) -> None:
-    """Have the token in the header name the keyslot, which the one before took along when it was removed."""
+    """Write the token with the new keyslot: the reference to the old one went when that keyslot was removed."""
     ours = list(boot_tokens(header))
     for number in ours[1:]:
         cryptsetup.remove_token(enrolment.device, number)

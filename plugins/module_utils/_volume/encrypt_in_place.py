@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from .._base import background
 from .._base.background import launch, only_one
 from .._base.errors import EdgesecError, Malformed, Refused, ToolFailed
-from .._base.files import alone
+from .._base.files import opened_exclusively
 from .._base.places import WORK_DIRECTORY, unlock_unit_of
 from .._base.roll_back import Step, cause, go_back
 from .._base.tools import WAIT_SECONDS, run
@@ -140,7 +140,7 @@ def _require_free(device: str) -> None:
     :raises Refused: somebody has, such as a container with mounts of its own.
     """
     try:
-        with alone(device):
+        with opened_exclusively(device):
             return
     except Refused:
         holders = mounted_by(device)

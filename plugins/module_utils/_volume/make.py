@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from .._base.errors import EdgesecError, Refused
-from .._base.files import alone, memory_directory
+from .._base.files import memory_directory, opened_exclusively
 from .._base.tools import run
 from .._disk.open_for_writing import writers_of
 from .._disk.signatures import probe
@@ -57,7 +57,7 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
         raise Refused(
             volume.device, f"it is in use: {'; '.join(map(str, writers))}", "Nothing was changed. Stop that first"
         )
-    with alone(device):
+    with opened_exclusively(device):
         facts = {**observe(volume._replace(device=device)), "device": volume.device}
         intent = plan(facts, volume).intent
         if intent not in (FORMAT, ERASE):

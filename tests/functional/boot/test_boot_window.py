@@ -76,7 +76,7 @@ def test_check_do_check_do_and_out_again(bare: Device) -> None:
     assert not find(bare, HOOK)
     assert not find(bare, "/etc/edgesec/boot-mounts.json")
     assert not bare.install(state="absent").changed
-    assert bare.do("open") == "no boot file system is in its care\n"
+    assert bare.do("open") == "the role boot_mounts manages no boot file system\n"
     assert bare.are_closed()
 
 
@@ -187,7 +187,7 @@ def test_who_keeps_a_deleted_file_open_is_named_and_waited_for(device: Device) -
     reader = device.start(f"echo x >{device.boot}/old; exec 7<{device.boot}/old; rm {device.boot}/old")
     refused = device.call("close")
     assert refused.returncode == 4
-    assert f"sh (pid {reader.pid}) keeps {device.boot}/old open, which was deleted" in refused.stderr
+    assert f"sh (pid {reader.pid}) keeps the deleted file {device.boot}/old open" in refused.stderr
     reader.communicate("")
     wait_until(device.are_closed)
 
@@ -236,9 +236,9 @@ def test_run_is_open_for_as_long_as_its_command(device: Device) -> None:
 
 def test_wrong_calls(device: Device) -> None:
     for arguments, code, words in (
-        (["open", "--holder", "1"], 2, "that process does not end"),
+        (["open", "--holder", "1"], 2, "this process never ends"),
         (["open", "--for", "0"], 2, "give 1 to 86400 seconds"),
-        (["open", "--holder", "4194304"], 1, "process 4194304: does not run"),
+        (["open", "--holder", "4194304"], 1, "process 4194304: is not running"),
         (["close", "--holder", "5", "--reason", "x"], 2, "not allowed with"),
         (["run"], 2, "usage:"),
         ([], 2, "usage:"),
@@ -325,7 +325,7 @@ def test_dpkg_is_warned_and_not_stopped_by_a_window_that_cannot_be_opened(packag
     packages.device.write("/etc/edgesec/boot-mounts.json", "{")
     done = packages.run("--install", str(packages.build(touches_boot=False)))
     assert done.returncode == 0
-    assert "edgesec: /etc/edgesec/boot-mounts.json: names no boot mounts" in done.stderr
+    assert "edgesec: /etc/edgesec/boot-mounts.json: is not a valid list of boot mounts" in done.stderr
     assert packages.device.are_closed()
 
 

@@ -130,7 +130,7 @@ def test_a_key_that_the_tpm_does_not_take_is_named(tpm: SoftwareTpm, tmp_path: P
         "\n-----END PUBLIC KEY-----",
     )
     authority = f"{begin}\n{prefix}{'A' * 86}=={end}"
-    with pytest.raises(TpmError, match="does not take the policy key, ECDSA P-256"):
+    with pytest.raises(TpmError, match="does not accept the policy key, ECDSA P-256"):
         verify(tpm.client, Authorization(authority, bytes(32), bytes(32), key.sign(bytes(64))))
 
 

@@ -186,7 +186,7 @@ def rejected() -> None:
 
 
 def mapped_otherwise() -> None:
-    raise UnlockError("mapping_differs", "data", "what the kernel maps is not what was sealed")
+    raise UnlockError("mapping_differs", "data", "the kernel's mapping differs from the sealed volume")
 
 
 def stopped() -> None:

@@ -96,7 +96,7 @@ def test_a_key_that_is_not_fit_is_refused_and_nothing_is_changed(
 
 def test_a_key_with_a_password_is_refused_in_words(tpm: SoftwareTpm, volume: Volume, tmp_path: Path) -> None:
     keep(tpm, "-G", "ecc256:aes128cfb", "-a", FIT, "-p", "secret")
-    with pytest.raises(TpmError, match="asks for a password to use the key at 0x81000001"):
+    with pytest.raises(TpmError, match="requires a password for the key at 0x81000001"):
         Controller(tpm, volume, tmp_path).harden()
     assert not tpm.client.in_lockout()
 

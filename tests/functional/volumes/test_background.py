@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 WORK = "import sys, time; key = sys.stdin.read(); time.sleep(1); open(sys.argv[1], 'w').write(key)"
 BEGIN = """
 import sys
-from ansible_collections.edgesec.hardening.plugins.module_utils import background
+from ansible_collections.edgesec.hardening.plugins.module_utils._base import background
 background.WORK_DIRECTORY = sys.argv[1]
 background._daemon([sys.executable, "-c", sys.argv[2], sys.argv[3]], b"a secret")
 """
@@ -56,7 +56,7 @@ def test_one_at_a_time() -> None:
     with only_one("encrypt-data"):
         assert is_running("encrypt-data")
         assert not is_running("encrypt-other")
-        with pytest.raises(Refused, match="worked on already"), only_one("encrypt-data"):
+        with pytest.raises(Refused, match="already running"), only_one("encrypt-data"):
             pass
         assert is_running("encrypt-data")
     assert not is_running("encrypt-data")

@@ -42,7 +42,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.enrolmen
     read_enrolment,
     write_enrolment,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.volume_key import announce, settle
+from ansible_collections.edgesec.hardening.plugins.module_utils._unlock.volume_key import announce, record_final_key
 from ansible_collections.edgesec.hardening.plugins.module_utils._volume.make import require_recovery
 from tests.functional.conftest import RECOVERY_KEY, Budget
 from tests.support.module_runner import Result, run_module
@@ -114,7 +114,7 @@ def test_the_keys_open_it_before_while_and_after_it_has_another_volume_key(enrol
     finish(enrolled, KEY)
     assert seen_at_boot(enrolled, root) == [], "not settled yet"
     for _time in range(2):
-        settle(enrolled.name, enrolled.device, root)
+        record_final_key(enrolled.name, enrolled.device, root)
         assert seen_at_boot(enrolled, root) == []
         assert sorted(header(enrolled).keyslots) == ["0", "2"]
         assert [token["keyslots"] for token in header(enrolled).tokens.values()] == [["2"]]
@@ -126,7 +126,7 @@ def test_the_keys_open_it_before_while_and_after_it_has_another_volume_key(enrol
 
     begin(enrolled, RECOVERY_KEY, BootKey(KEY, "2"), root)
     finish(enrolled, RECOVERY_KEY)
-    settle(enrolled.name, enrolled.device, root)
+    record_final_key(enrolled.name, enrolled.device, root)
     assert sorted(header(enrolled).keyslots) == ["0", "1"]
     assert seen_at_boot(enrolled, root) == []
 
@@ -145,7 +145,7 @@ def test_a_volume_that_the_controller_opens(volume: Volume, root: str) -> None:
     begin(volume, RECOVERY_KEY, None, root)
     require_recovery(volume.device, RECOVERY_KEY)
     finish(volume, RECOVERY_KEY)
-    settle(volume.name, volume.device, root)
+    record_final_key(volume.name, volume.device, root)
     assert sorted(header(volume).keyslots) == ["0"]
     require_recovery(volume.device, RECOVERY_KEY)
     assert not Path(path_of(volume.name, root)).exists()
@@ -176,7 +176,7 @@ def test_the_power_is_cut_before_a_step(
     if not is_rekeyed(header(enrolled)):
         begin(enrolled, RECOVERY_KEY, BOOT_KEY, root)
     finish(enrolled, KEY)
-    settle(enrolled.name, enrolled.device, root)
+    record_final_key(enrolled.name, enrolled.device, root)
     assert sorted(header(enrolled).keyslots) == ["0", "2"]
     assert seen_at_boot(enrolled, root) == []
 

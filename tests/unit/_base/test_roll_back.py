@@ -77,7 +77,7 @@ def test_the_first_cause_is_told_with_what_could_not_be_put_back() -> None:
     error = Refused("/dev/x", "it is too full", "Free some space")
     assert cause(error, []) is error
     assert str(cause(error, ["/data: busy"])) == (
-        "/dev/x: it is too full; going back failed too: /data: busy. Free some space."
+        "/dev/x: it is too full; rolling back also failed: /data: busy. Free some space."
     )
     assert str(cause(error, [], "all is as it was")) == "/dev/x: it is too full; all is as it was. Free some space."
 
@@ -163,7 +163,7 @@ def test_a_worthless_undo_file_is_told_and_passed_over(content: bytes, image: Pa
     path.write_bytes(content)
     before = image.read_bytes()
     assert encrypt_in_place.clear_up(Volume("data", str(image))) == (
-        f"{path} had nothing recorded that could be put back, and was removed"
+        f"{path} recorded nothing to put back, and was removed"
     )
     assert not path.exists()
     assert image.read_bytes() == before
@@ -184,7 +184,7 @@ def test_an_undo_file_stays_until_the_start_of_its_device_is_back(image: Path) -
     path.write_bytes(b"E2UNDO02".ljust(2048, b"\1"))
     with image.open("r+b") as file:
         file.write(b"EDGESEC: the start of this device was moved, see edgesec.hardening\n{}")
-    with pytest.raises(Refused, match="not put back yet"):
+    with pytest.raises(Refused, match="not been put back yet"):
         shrink.undo_shrink("data", str(image))
     assert path.exists()
 
@@ -210,7 +210,7 @@ def test_each_file_of_a_declaration_is_put_back(tmp_path: Path, monkeypatch: pyt
     ]
     plan = permissions.look(permissions.declare(files))
     monkeypatch.setattr(permissions, "_apply", breaks)
-    with pytest.raises(EdgesecError, match=r"d: broke; going back failed too: .*b: broke"):
+    with pytest.raises(EdgesecError, match=r"d: broke; rolling back also failed: .*b: broke"):
         plan.apply()
     assert [oct(path.stat().st_mode & 0o777) for path in paths] == ["0o644", "0o600", "0o644", "0o644"]
 

@@ -90,6 +90,6 @@ def test_an_owed_reload_is_a_change_that_facts_tell_of(device: Device) -> None:
 
 def test_a_limit_says_what_was_waited_for_and_how_long() -> None:
     with pytest.raises(
-        ToolTimeout, match=r"^sleep 30: did not end within 0\.1 s\. See whether the device still answers"
+        ToolTimeout, match=r"^sleep 30: did not end within 0\.1 s\. Check whether the device still answers"
     ):
         run(["sleep", "30"], timeout=0.1)

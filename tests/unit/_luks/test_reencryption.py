@@ -23,7 +23,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._luks.reencrypti
     is_rekeyed,
     is_under_way,
     progress,
-    settled,
+    when_finished,
 )
 
 MIB = 1 << 20
@@ -94,7 +94,7 @@ def test_progress() -> None:
 
 
 def test_what_it_will_be() -> None:
-    final, found = settled(header(METADATA), ENCRYPT)
+    final, found = when_finished(header(METADATA), ENCRYPT)
     assert found == []
     assert not is_under_way(final)
     assert final.segments == {"0": {**CRYPT, "offset": str(16 * MIB), "size": "dynamic"}}
@@ -104,7 +104,7 @@ def test_what_it_will_be() -> None:
 
 
 def test_what_a_rotated_volume_will_be() -> None:
-    final, found = settled(header(REKEYED), REENCRYPT)
+    final, found = when_finished(header(REKEYED), REENCRYPT)
     assert found == []
     assert not is_under_way(final)
     assert final.segments == {"0": {**CRYPT, "offset": str(16 * MIB), "size": "dynamic"}}
@@ -116,8 +116,8 @@ def test_what_a_rotated_volume_will_be() -> None:
 
 def test_one_kind_is_not_taken_for_the_other() -> None:
     assert (is_rekeyed(header(METADATA)), is_rekeyed(header(REKEYED))) == (False, True)
-    assert settled(header(METADATA), REENCRYPT)[1] != []
-    assert settled(header(REKEYED), ENCRYPT)[1] != []
+    assert when_finished(header(METADATA), REENCRYPT)[1] != []
+    assert when_finished(header(REKEYED), ENCRYPT)[1] != []
 
 
 def other_cipher(metadata: dict[str, Any]) -> None:
@@ -166,7 +166,7 @@ def digest_of_others(metadata: dict[str, Any]) -> None:
     ],
 )
 def test_forgeries(forgery: Callable[[dict[str, Any]], None]) -> None:
-    assert settled(changed(forgery), ENCRYPT)[1] != []
+    assert when_finished(changed(forgery), ENCRYPT)[1] != []
 
 
 def rest_in_clear(metadata: dict[str, Any]) -> None:
@@ -187,7 +187,7 @@ def backwards(metadata: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("forgery", [rest_in_clear, null_cipher_for_the_rest, two_final_keys, backwards])
 def test_forgeries_of_a_rotation(forgery: Callable[[dict[str, Any]], None]) -> None:
-    assert settled(changed(forgery, REKEYED), REENCRYPT)[1] != []
+    assert when_finished(changed(forgery, REKEYED), REENCRYPT)[1] != []
 
 
 JSON = st.recursive(
@@ -205,7 +205,7 @@ JSON = st.recursive(
 )
 def test_hostile_metadata(metadata: dict[str, Any], mode: Mode) -> None:
     hostile = header(metadata)
-    settled(hostile, mode)
+    when_finished(hostile, mode)
     assert is_rekeyed(hostile) in (True, False)
     assert hostile.unbound_keyslots == sorted(hostile.unbound_keyslots)
     seen = progress(hostile, 384 * MIB)

@@ -219,7 +219,7 @@ def test_another_command_line_is_predicted_as_it_will_be_measured(device: Device
 def test_a_grub_cfg_whose_former_content_cannot_be_told_is_named(device: Device) -> None:
     this = device.boot()
     device.files["/boot/grub/grub.cfg"] = grub_cfg(OLD).replace("insmod all_video", "insmod efi_gop").encode()
-    with pytest.raises(Refused, match=r"/boot/grub/grub\.cfg.*what it was then is not known"):
+    with pytest.raises(Refused, match=r"/boot/grub/grub\.cfg.*its contents at that time are not known"):
         device.look(this)
 
 
@@ -236,9 +236,9 @@ def test_a_kernel_that_is_removed_leaves_the_menu_that_the_log_shows(device: Dev
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (grub_cfg(NEW, OLD).replace("load_env", "load_env evil"), "something else outside"),
+        (grub_cfg(NEW, OLD).replace("load_env", "load_env evil"), "has changed outside"),
         (grub_cfg(NEW, OLD).replace("quiet", "quiet $evil"), "another first menu entry"),
-        (grub_cfg(NEW, OLD, default="1>2"), "something else outside"),
+        (grub_cfg(NEW, OLD, default="1>2"), "has changed outside"),
         (grub_cfg(NEW, OLD) + "menuentry 'evil' {\n\ttrue\n}\n", "other menu entries at its top level"),
         (grub_cfg(NEW, OLD, first=OLD), "another first menu entry"),
     ],

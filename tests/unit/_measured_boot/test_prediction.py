@@ -88,7 +88,7 @@ def test_another_image_is_predicted_as_it_will_be_measured() -> None:
     found = prediction(boot(uki()), [4, 7, 9], new, uki())
     assert found.values == then.values(4, 7, 9)
     assert found.values[4] != boot(uki()).pcrs[4]
-    assert not any("in its place" in assumption for assumption in found.assumptions)
+    assert not any("that it replaces" in assumption for assumption in found.assumptions)
     assert any("same certificate" in assumption for assumption in found.assumptions)
 
 
@@ -127,7 +127,7 @@ def test_an_initrd_that_was_not_made_as_the_image_would_have_it() -> None:
 
 def test_what_could_be_made_in_two_ways_is_refused() -> None:
     old, new = uki(), uki({".pcrsig": b"{}"})
-    with pytest.raises(Refused, match=r"cannot be told how 'Linux initrd'"):
+    with pytest.raises(Refused, match=r"cannot be predicted how the replacement of 'Linux initrd'"):
         prediction(boot(old, initrd=b"initrd one"), [9], new, old)
 
 

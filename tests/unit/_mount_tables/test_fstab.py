@@ -79,7 +79,7 @@ def test_an_emptied_field_is_defaults() -> None:
 
 
 def test_no_line_to_edit_is_an_error() -> None:
-    with pytest.raises(Refused, match="/efi: no line of fstab"):
+    with pytest.raises(Refused, match="/efi: has no line in fstab"):
         set_options(DEBIAN, "/efi", add=HARD)
 
 

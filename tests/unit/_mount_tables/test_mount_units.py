@@ -68,7 +68,7 @@ def test_what_takes_an_option_away_is_refused_by_name(
 ) -> None:
     for path, text in files.items():
         tree.write(path, text)
-    with pytest.raises(Refused, match=rf"{named}: comes before .*/boot/efi without {missing}\."):
+    with pytest.raises(Refused, match=rf"{named}: overrides .*/boot/efi without {missing}\."):
         require(tree)
 
 

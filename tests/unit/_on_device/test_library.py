@@ -375,7 +375,7 @@ def test_a_full_disk_is_named_and_changes_nothing(small: Path, release: Callable
     former_release(small)
     before = listed(small)
     release("new", *(f"_more_{number}" for number in range(30)))
-    with pytest.raises(EdgesecError, match=r"cannot be written \(No space left on device\)\. Make room") as caught:
+    with pytest.raises(EdgesecError, match=r"cannot be written \(No space left on device\)\. Free space") as caught:
         install(str(small), missing(str(small), []))
     assert caught.value.subject.startswith(str(small))
     assert (run(small), listed(small)) == ({"old old"}, before)

@@ -117,7 +117,7 @@ def test_everything_else_that_differs_is_named(device: str) -> None:
         (Table(NAME, (good._replace(length=8),)), "length"),
         (Table(NAME, (good, good._replace(start=SECTORS))), "length"),
         (Table(NAME, ()), "length"),
-        (Table(NAME, (good._replace(kind="linear"),)), "kind"),
+        (Table(NAME, (good._replace(kind="linear"),)), "target type"),
         (Table(NAME, (good._replace(parameters=good.parameters[:5]),)), "sector size"),
         (Table(NAME, (good._replace(parameters=(*good.parameters, "integrity:28:aead")),)), "integrity"),
     ):
