@@ -199,7 +199,7 @@ def wanted_of(parameters: Mapping[str, Any]) -> Wanted:
     """
     given = dict(parameters)
     wanted = Wanted(sealing=Sealing(given.pop("with_key"), given.pop("pcrs")), **given)
-    wanted.require_sense()
+    wanted.require_valid()
     return wanted
 
 

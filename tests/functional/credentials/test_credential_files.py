@@ -149,7 +149,7 @@ def test_a_directory_that_others_may_write_to_is_refused(keys: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("no.key", "is required and missing"), ("*.none", "no file matches it, and one is required")]
+    ("name", "words"), [("no.key", "is required, but does not exist"), ("*.none", "is required, but matches no file")]
 )
 def test_a_required_file_that_is_missing_stops_everything(keys: Path, name: str, words: str) -> None:
     before = states(keys)

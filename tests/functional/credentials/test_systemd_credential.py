@@ -72,7 +72,7 @@ def test_without_a_tpm_nothing_is_changed_and_it_is_said_why(tmp_path: Path) -> 
     source.write_bytes(SECRET)
     for check in (True, False):
         error = run_module("systemd_credential", {**PARAMETERS, "source": str(source)}, check=check).error
-        assert "so a key would lie beside its lock" in error
+        assert "the key would be stored next to what it encrypts" in error
         assert "driver" in error
     assert source.read_bytes() == SECRET
 
