@@ -113,7 +113,7 @@ def test_a_link_is_refused_and_nothing_is_changed(keys: Path) -> None:
     before = states(keys)
     for check in (True, False):
         error = run(declared(keys / "a.key"), declared(keys / "link"), declared(keys / "second"), check=check).error
-        assert "2 problems, nothing was changed" in error
+        assert "2 problems; nothing was changed" in error
         assert f"{keys / 'link'}: is a symbolic link. Name the file that it leads to ({keys / 'c.pub'})" in error
         assert f"{keys / 'second'}: has 2 names (hard links)" in error
     assert states(keys) == before

@@ -44,7 +44,7 @@ def test_what_is_not_there_is_told(tree: Any) -> None:
     assert (facts["certificate"]["exists"], facts["certificate"]["reason"]) == (False, "there is none to be read")
     assert facts["key"] is None
     tree.write("/etc/device.pem", "nothing of the kind")
-    assert collect(tree.root, GIVEN)["certificate"]["reason"] == "holds no certificate in PEM"
+    assert collect(tree.root, GIVEN)["certificate"]["reason"] == "holds no PEM certificate"
 
 
 def test_a_record_is_read(tree: Any) -> None:
