@@ -144,7 +144,7 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     error = run(Volume("data", str(tmp_path / "nothing"))).error
     assert error == (
         f"{tmp_path}/nothing: there is no such device. "
-        "See that the device of the volume data is right: lsblk shows them."
+        "Correct the device of the volume data; lsblk lists devices."
     )
 
 
