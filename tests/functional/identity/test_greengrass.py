@@ -165,7 +165,7 @@ FAULTS: list[tuple[Callable[[Board], None], dict[str, Any], str, str]] = [
     (remove_pin, {}, "pin_missing", "cannot be read"),
     (nothing, {"token": "other"}, "token_missing", "was not found; "),
     (nothing, {"key": "other"}, "key", "the key other: is not in the token"),
-    (other_certificate, {}, "certificate_wrong", "is not that of the key device"),
+    (other_certificate, {}, "certificate_wrong", "is not for the key device"),
     (no_certificate, {}, "certificate_missing", "cannot be read"),
     (extractable, {}, "key_extractable", "may exist outside its token"),
     (nothing, {"library": "/nowhere.so"}, "library", "cannot be loaded"),
@@ -191,10 +191,10 @@ def test_each_fault_has_its_error_and_changes_nothing(
 def test_v1_is_refused_and_nothing_is_guessed(classic: Classic) -> None:
     classic.board.give()
     classic.effective.unlink()
-    assert "none is there" in classic.module().error
+    assert "is not installed" in classic.module().error
     (classic.root / "config" / "config.json").write_text(json.dumps({"coreThing": {}, "crypto": {}}))
     for nucleus in ("auto", "classic"):
-        assert "support has ended on 2026-10-07" in classic.module(nucleus=nucleus).error
+        assert "support ended on 2026-10-07" in classic.module(nucleus=nucleus).error
     assert not classic.init.exists()
 
 
@@ -216,7 +216,7 @@ def test_a_file_that_somebody_changed_is_written_again_and_its_pin_is_not_shown(
 def test_without_a_nucleus_nothing_can_be_applied(classic: Classic) -> None:
     classic.board.give()
     refused = classic.module(apply=True)
-    assert "is not there" in refused.error
+    assert "is missing" in refused.error
     assert not classic.init.exists()
     assert classic.certificates() == []
 

@@ -261,7 +261,7 @@ def test_a_certificate_of_another_key_or_time_is_refused_and_one_in_place_is_rep
 def test_a_token_that_is_missing_and_a_library_that_is_none(soft: Board) -> None:
     soft.give()
     gone = soft.module(token="other", pin=PIN)
-    assert "is not there" in gone.error
+    assert "was not found" in gone.error
     assert "edgesec" in gone.error
     assert gone.values["reason"] == "token_missing"
     for library in ("/nowhere.so", "/etc/passwd"):
