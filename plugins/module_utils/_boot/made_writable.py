@@ -30,7 +30,7 @@ def put(path: str, data: bytes, mode: int) -> None:
     # The mount alone is read-only if the file system itself is writable.
     alone = "ro" not in mount.super_options
     if read_only and mount.mount_point == "/":
-        raise Refused(path, "lies on a root file system that is mounted read-only", "Change it in the image")
+        raise Refused(path, "is on a root file system that is mounted read-only", "Change it in the image")
     if read_only:
         remount(mount, ["rw"], bind=alone)
     try:

@@ -186,7 +186,7 @@ def apply(status: Status) -> Optional[dict[str, Any]]:
                 os.rmdir(units)
         seen = error.seen if isinstance(error, EdgesecError) else str(error)
         first_cause = EdgesecError(wanted.unit, seen, getattr(error, "remedy", ""))
-        raise cause(first_cause, failures, "everything is as it was") from None
+        raise cause(first_cause, failures, "everything was restored") from None
     return None if secret is None else remove_plaintext(wanted.aside)
 
 
