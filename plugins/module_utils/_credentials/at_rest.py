@@ -107,7 +107,7 @@ class Wanted(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What was found.
+    """The planned steps, and the drop-in as it is.
 
     :ivar steps: the steps to take, in order; empty if none.
     """

@@ -82,7 +82,7 @@ class Status(NamedTuple):
     why: str
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         file = f"{self.token.path} on {self.token.device}"
         return {
             "changed": bool(self.why),

@@ -51,7 +51,7 @@ class State(NamedTuple):
     progress: Optional[Progress]
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         return {
             "stage": self.stage,
             **self.report.with_progress(self.progress),

@@ -60,7 +60,7 @@ class Status(NamedTuple):
         return self.crypttab_before != self.crypttab_after
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         sealed = f"sealed to {self.policy.in_words()} by systemd\n"
         lines = {"before": self.crypttab_before, "after": self.crypttab_after}
         return {

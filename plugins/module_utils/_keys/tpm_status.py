@@ -92,7 +92,7 @@ class Status(NamedTuple):
         return self.token is not None and self.counter == counter_of(self.token)
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it; the controller signs from this."""
+        """The module's result; the controller signs from it."""
         before = "not sealed\n" if self.token is None else f"sealed to PCRs {list(self.token.pcrs)}\n"
         pcrs = [pcr for pcr in self.values if pcr != self.latch_pcr]
         return {

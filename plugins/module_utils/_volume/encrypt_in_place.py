@@ -77,7 +77,7 @@ class Job(NamedTuple):
 
 
 def parse_job(data: bytes) -> Job:
-    """The reverse of :meth:`Job.to_bytes`."""
+    """Parse a job written by :meth:`Job.to_bytes`."""
     document: Any = json.loads(data)
     volume = document["volume"]
     volume["services"] = tuple(volume["services"])

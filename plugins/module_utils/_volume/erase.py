@@ -216,7 +216,7 @@ def _splice(copy: str, device: str, begin: int) -> None:
 
 
 def _mounts_of(mapping: str) -> tuple[str, ...]:
-    """Where the mapping is mounted, the last mount first."""
+    """The mount points of a mapping, last mount first."""
     block = Blocks("/").at(mapping)
     with suppress(EdgesecError):
         mounts = read_mounts("/")

@@ -40,7 +40,7 @@ class State(NamedTuple):
     progress: Optional[Progress]
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         volume = self.job.volume
         device = volume.device
         before = {PREPARE: "file system in clear", START: "begun", RUNNING: "being encrypted", NONE: "encrypted"}

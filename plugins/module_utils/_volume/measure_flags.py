@@ -56,7 +56,7 @@ class Measured(NamedTuple):
     rates: Mapping[Flags, Rates]
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         return {
             "flags": list(self.flags),
             "mib_per_second": {

@@ -33,7 +33,7 @@ class State(NamedTuple):
 
     @property
     def diff(self) -> dict[str, str]:
-        """As Ansible shows differences."""
+        """The changes for Ansible's diff."""
         return {
             "before_header": FSTAB,
             "after_header": FSTAB,

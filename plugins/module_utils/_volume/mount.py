@@ -98,7 +98,7 @@ class State(NamedTuple):
 
     @property
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences."""
+        """The changes for Ansible's diff."""
         fstab = {"before_header": FSTAB, "after_header": FSTAB, "before": self.fstab_before, "after": self.fstab_after}
         crypttab = {
             "before_header": CRYPTTAB,

@@ -43,7 +43,7 @@ class Status(NamedTuple):
     uuid: str
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         before = f"{self.volume.device}: {self.damage or 'a whole header'}\n"
         after = f"{self.volume.device}: the escrowed header\n" if self.damage else before
         return {

@@ -49,7 +49,7 @@ class State(NamedTuple):
 
     @property
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences."""
+        """The changes for Ansible's diff."""
         device = self.swap.device
         steps = {"before_header": device, "after_header": device, "before": "", "after": ""}
         steps["after"] = "".join(f"{step}\n" for step in self.steps)
