@@ -56,7 +56,7 @@ def test_a_token_that_stays_with_the_board_is_refused_before_anything_is_changed
     before = on(device, look)
     refused = run("harden", *options(SPARE))
     assert refused.rc != 0
-    assert "a key beside its lock protects nothing" in " ".join(refused.output.split())
+    assert "a key stored next to the data protects nothing" in " ".join(refused.output.split())
     assert on(device, look) == before
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The parameters that the facts modules share, and what becomes of them."""
+"""The parameters that the facts modules share, and functions that parse them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ CREDENTIAL_FILES = {
         "required": {"type": "bool", "default": False},
     },
 }
-# A secret of a service that is to be sealed to the TPM.
+# A service's secret to seal to the TPM.
 AT_REST = {
     "unit": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
@@ -95,7 +95,7 @@ AT_REST = {
     "pcrs": {"type": "list", "elements": "int", "default": []},
 }
 SEALED = {"type": "list", "elements": "dict", "default": [], "options": AT_REST}
-# A search for secrets that nobody declared, when one is asked for.
+# An optional search for undeclared secrets.
 DISCOVER = {
     "type": "dict",
     "options": {
@@ -116,15 +116,15 @@ DISCOVER = {
 }
 
 
-# What the system needs to start: the mount of a volume has nofail, and comes when the system runs already.
+# Mounts that the system needs to start. Volumes are mounted with nofail, after the system has started.
 _SYSTEM_MOUNTS = ("/", "/boot", "/dev", "/efi", "/etc", "/proc", "/run", "/sys", "/usr")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def volume_of(parameters: Mapping[str, Any]) -> Volume:
-    """The volume that parameters C(name), C(device) and C(mount) name.
+    """Parse the volume from the parameters C(name), C(device), C(mount) and those of its existing data.
 
-    :raises EdgesecError: a path is not absolute, the name cannot be that of a mapping, or the system needs the mount to
+    :raises EdgesecError: a path is not absolute, the name is not valid for a mapping, or the system needs the mount to
         start.
     """
     volume = Volume(
@@ -143,14 +143,14 @@ def volume_of(parameters: Mapping[str, Any]) -> Volume:
         if os.path.normpath("/" + volume.mount.lstrip("/")) in _SYSTEM_MOUNTS:
             raise EdgesecError(
                 f"the mount {volume.mount} of the volume {volume.name}",
-                "is one that the system needs to start, and volumes are opened once it runs",
+                "is needed to start the system, but volumes are opened only once it runs",
                 "Nothing was changed. Give the volume another directory",
             )
     return volume
 
 
 def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
-    """The volumes that a module was given.
+    """Parse the volumes given to a module.
 
     :raises EdgesecError: a path is not absolute, or a name is given twice.
     """
@@ -163,16 +163,16 @@ def volumes_of(parameter: Sequence[Mapping[str, Any]]) -> list[Volume]:
 
 
 def swap_of(parameters: Mapping[str, Any]) -> Swap:
-    """The swap device that parameters C(name) and C(device) name.
+    """Parse the swap device from the parameters C(name) and C(device).
 
-    :raises EdgesecError: the path is not absolute, or the name cannot be that of a mapping.
+    :raises EdgesecError: the path is not absolute, or the name is not valid for a mapping.
     """
     volume = volume_of(parameters)
     return Swap(volume.name, volume.device)
 
 
 def swaps_of(parameter: Sequence[Mapping[str, Any]]) -> list[Swap]:
-    """The swap devices that a module was given.
+    """Parse the swap devices given to a module.
 
     :raises EdgesecError: a path is not absolute, or a name is given twice.
     """
@@ -180,9 +180,9 @@ def swaps_of(parameter: Sequence[Mapping[str, Any]]) -> list[Swap]:
 
 
 def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared]]:
-    """The credential files that a module was given.
+    """Parse the credential files given to a module.
 
-    :raises EdgesecError: a path is not absolute, or a mode is not written as it should be.
+    :raises EdgesecError: a path is not absolute, or a mode is malformed.
     """
     files = []
     for each in parameter:
@@ -193,21 +193,21 @@ def files_of(parameter: Sequence[Mapping[str, Any]]) -> list[tuple[str, Declared
 
 
 def wanted_of(parameters: Mapping[str, Any]) -> Wanted:
-    """The secret of a service that is to be sealed.
+    """Parse a service's secret to seal.
 
-    :raises EdgesecError: a name or a path cannot be right.
+    :raises EdgesecError: a name or path is not valid.
     """
     given = dict(parameters)
     wanted = Wanted(sealing=Sealing(given.pop("with_key"), given.pop("pcrs")), **given)
-    wanted.require_sense()
+    wanted.require_valid()
     return wanted
 
 
 def search_of(parameter: Optional[Mapping[str, Any]]) -> Optional[Search]:
-    """The search for secrets that a module was asked for; None where it was asked for none."""
+    """Parse the search for secrets; None if none was requested."""
     return None if parameter is None else Search(**parameter)
 
 
 def _require_absolute(path: str, what: str) -> None:
     if not path.startswith("/"):
-        raise EdgesecError(f"the {what}", f"has the path {path!r}, which is not absolute", "Begin it with a /")
+        raise EdgesecError(f"the {what}", f"has the path {path!r}, which is not absolute", "Start it with /")

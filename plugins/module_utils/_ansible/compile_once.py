@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Importing this library out of the archive that Ansible sends, with each of its files compiled once.
+"""Import this library from the archive that Ansible sends, compiling each of its files only once.
 
-Python's zipimport compiles a file twice, first to know its name (C(zipimporter.get_filename)) and then to run it. On a
-small board compiling is most of what facts cost.
+Python's zipimport compiles a file twice: to find its name (C(zipimporter.get_filename)), and to run it. On a small
+board, compiling takes most of the time that facts take.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zipimport import ZipImportError, zipimporter
 
 
 class _Library(MetaPathFinder, InspectLoader):
-    """The modules of one package, and of those below it, in an archive; all else is for others to find."""
+    """Finds the modules of one package and its subpackages in an archive; other finders find everything else."""
 
     def __init__(self, directory: str, package: str) -> None:
         self._directory = directory
@@ -34,7 +34,7 @@ class _Library(MetaPathFinder, InspectLoader):
     def find_spec(
         self, fullname: str, _path: Optional[Sequence[str]], _target: Optional[ModuleType] = None
     ) -> Optional[ModuleSpec]:
-        """How a module is loaded; None where there is no such module."""
+        """The spec of a module; None if there is no such module."""
         if not fullname.startswith(f"{self._package}."):
             return None
         try:
@@ -45,20 +45,20 @@ class _Library(MetaPathFinder, InspectLoader):
         return spec_from_file_location(fullname, self._path_of(fullname), loader=self)
 
     def get_source(self, fullname: str) -> Optional[str]:
-        """The source of a module, or None where it has none."""
+        """The source of a module, or None."""
         return self._archive_of(fullname).get_source(fullname)
 
     def get_code(self, fullname: str) -> Optional[CodeType]:
-        """The compiled module."""
+        """Compile a module."""
         source = self.get_source(fullname)
         return None if source is None else self.source_to_code(source, self._path_of(fullname))
 
     def is_package(self, _fullname: str) -> bool:
-        """Never: packages are for others to find."""
+        """False: other finders find packages."""
         return False
 
     def _archive_of(self, fullname: str) -> zipimporter:
-        """An importer looks in one directory of an archive."""
+        """The importer for a module; each searches one directory of an archive."""
         directory = os.path.dirname(self._path_of(fullname))
         if directory not in self._archives:
             self._archives[directory] = zipimporter(directory)
@@ -69,7 +69,7 @@ class _Library(MetaPathFinder, InspectLoader):
 
 
 def compile_once() -> None:
-    """Have whatever is imported of this library from now on compiled once, where it comes out of an archive."""
+    """Compile this library's later imports only once, if the library comes from an archive."""
     loader = __spec__.loader if __spec__ else None
     if isinstance(loader, zipimporter):
         directory = os.path.join(loader.archive, os.path.dirname(loader.prefix.rstrip(os.sep)))

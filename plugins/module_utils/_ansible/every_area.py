@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing every area in one go."""
+"""Observe every area in one run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _AREAS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
 
 
 def collect(given: Parameters) -> dict[str, Any]:
-    """The facts of the areas that the parameters of C(compliance_facts) ask for, by fact name.
+    """Collect the facts of the areas that C(compliance_facts) was asked for, by fact name.
 
     :raises EdgesecError: a parameter is wrong, or an area cannot be read at all.
     """
@@ -46,9 +46,9 @@ def collect(given: Parameters) -> dict[str, Any]:
 
 
 def subset(names: Sequence[str]) -> list[str]:
-    """The areas that gather_subset means: as in C(setup), only exclusions mean all but these.
+    """Resolve gather_subset to areas. As in C(setup), exclusions alone mean all but these.
 
-    :raises EdgesecError: there is no such area.
+    :raises EdgesecError: an area is unknown.
     """
     wanted: set[str] = set()
     unwanted: set[str] = set()

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The parameters of modules with a controller half: keys from the escrow, approvals, certificates."""
+"""The parameters of modules with a controller half: keys from escrow, approvals, certificates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from .._unlock.enrolment import BY_CONTROLLER, BY_KEY_FILE, BY_TPM
 
 UNLOCK = {"type": "str", "choices": [BY_TPM, BY_KEY_FILE, BY_CONTROLLER], "default": BY_TPM}
-# Who issues certificates; of use to the controller alone.
+# Who issues certificates; used only on the controller.
 ISSUER: dict[str, Any] = {
     "type": "dict",
     "options": {
@@ -36,7 +36,7 @@ ISSUER: dict[str, Any] = {
         },
     },
 }
-# For the controller half of a module. The escrow is taken out of what is sent to the device.
+# For a module's controller half. The escrow is removed before the module is sent to the device.
 ESCROW = {
     "store": {"type": "path", "required": True},
     "escrow": {
@@ -48,7 +48,7 @@ ESCROW = {
         },
     },
 }
-# Of those whose controller half signs. It is taken out, too.
+# For modules whose controller half signs. The policy key is removed, too.
 POLICY_KEY = {
     "policy_key": {
         "type": "dict",
@@ -59,7 +59,7 @@ POLICY_KEY = {
         },
     },
 }
-# Of every module that changes a volume and may need its recovery key.
+# For every module that changes a volume and may need its recovery key.
 KEYED_VOLUME = {
     "name": {"type": "str", "required": True},
     "device": {"type": "path", "required": True},

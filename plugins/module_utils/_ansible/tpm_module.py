@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Running a module that talks to a TPM."""
+"""Run a module that talks to a TPM."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ TCTI = {"type": "str", "default": RESOURCE_MANAGER}
 
 
 def run_with_tpm(module: AnsibleModule, work: Callable[[AnsibleModule, Tpm2], dict[str, Any]]) -> None:
-    """Do the work of a module with the TPM that its option C(tcti) names, and end as modules do.
+    """Do a module's work with the TPM that its option C(tcti) names, then exit with the result or the error.
 
-    What tpm2-tools keep between two calls is kept in memory, where the device has a place for that.
+    The files that tpm2-tools need between two calls are kept in memory, if the device has a place for that.
     """
 
     def with_tpm(module: AnsibleModule) -> dict[str, Any]:

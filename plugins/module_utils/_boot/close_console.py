@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Closing what a console gives to whoever stands before it, so that the device still boots while nobody is there.
+"""Close what a console offers to anyone in front of it; the device must still boot unattended.
 
 Sources: systemd.service(5), systemd-system.conf(5), loader.conf(5), sysctl.d(5), initramfs-tools(7) (panic=), and the
 manual of GRUB, "Security": with superusers set, an entry without --unrestricted asks for a password before it starts.
@@ -36,13 +36,13 @@ _EDITOR = re.compile(r"^[ \t]*editor(?:[ \t].*)?$", re.MULTILINE)
 
 
 class Wanted(NamedTuple):
-    """What is to be closed.
+    """What to close.
 
-    :ivar editor: whether the menus of the loaders are to lock their editors.
-    :ivar grub_password: user and PBKDF2 hash of who may edit with GRUB all the same, or None for nobody.
-    :ivar emergency: what a boot that fails does instead of giving a shell: C(reboot), C(poweroff) or C(keep).
-    :ivar delay: seconds before it does so.
-    :ivar panic: seconds after which a panic reboots; 0 leaves it alone.
+    :ivar editor: whether to lock the editors of the boot loader menus.
+    :ivar grub_password: user and PBKDF2 hash of the one account that may still edit in GRUB, or None for nobody.
+    :ivar emergency: what a failed boot does instead of offering a shell: C(reboot), C(poweroff) or C(keep).
+    :ivar delay: seconds to wait before that.
+    :ivar panic: seconds after which a kernel panic reboots; 0 leaves the setting alone.
     """
 
     editor: bool
@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One file before and after; None where it is not there. A link has its target with an arrow before it."""
+    """One file before and after; None if absent. A symbolic link is written C(-> TARGET)."""
 
     path: str
     before: Optional[str]
@@ -68,7 +68,7 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done, in order."""
+    """The changes to make, in order."""
 
     root: str
     steps: tuple[Step, ...]
@@ -81,13 +81,13 @@ class Plan(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """What is to be done, for people."""
+        """The changes in words, for operators."""
         words = [f"{'remove' if step.after is None else 'write'} {step.path}" for step in self.steps]
         words += [f"set {path} to {value}" for path, value in self.running]
-        return [*words, *([f"make {GRUB} anew"] if self.grub else [])]
+        return [*words, *([f"regenerate {GRUB}"] if self.grub else [])]
 
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences; what holds the hash of a password is not shown."""
+        """For Ansible's diff; files that hold a password hash are not shown."""
         return [
             json_clean(
                 {
@@ -101,9 +101,9 @@ class Plan(NamedTuple):
         ]
 
     def apply(self) -> None:
-        """Do it; what GRUB is made from is put back when no good menu comes out of it.
+        """Make the changes; restore GRUB's scripts and settings if they yield no usable menu.
 
-        :raises EdgesecError: what failed.
+        :raises EdgesecError: a change failed.
         """
         units = self.root == "/" and any(step.path.startswith(_UNITS) for step in self.steps)
         with reloaded_after() if units else nullcontext():
@@ -135,13 +135,15 @@ def _set_now(path: str, value: str) -> None:
         with open(path, "w", encoding="ascii") as stream:
             stream.write(value)
     except OSError as error:
-        raise EdgesecError(path, f"cannot be set to {value}: {error.strerror}", "The next boot sets it") from None
+        raise EdgesecError(
+            path, f"cannot be set to {value}: {error.strerror}", "Reboot the device: the next boot sets it"
+        ) from None
 
 
 def look(wanted: Wanted, loaders: list[str], root: str = "/") -> Plan:
-    """Find out what is to be done.
+    """Plan the changes.
 
-    :param loaders: the loader.conf of each systemd-boot.
+    :param loaders: paths of each systemd-boot's loader.conf.
     :raises Refused: GRUB would ask for a password before it starts an entry.
     """
     steps = [step for step in _steps(wanted, loaders, root) if step.before != step.after]
@@ -171,7 +173,7 @@ def _steps(wanted: Wanted, loaders: list[str], root: str) -> Iterator[Step]:
 
 
 def _running(wanted: Wanted, root: str) -> Iterator[tuple[str, str]]:
-    # In a container the kernel is that of the host.
+    # A container runs on its host's kernel.
     if not wanted.panic or read_line(root, "/run/systemd/container") is not None:
         return
     for name, value in (("panic", str(wanted.panic)), ("panic_on_oops", "1")):
@@ -181,7 +183,7 @@ def _running(wanted: Wanted, root: str) -> Iterator[tuple[str, str]]:
 
 
 def _grub_is_stale(wanted: Wanted, steps: list[Step], root: str) -> bool:
-    """Whether grub.cfg is not what comes out of what it is made from; somebody may have put an older one back."""
+    """Whether grub.cfg lacks what its scripts and settings produce; somebody may have restored an older file."""
     if not _has_grub(root):
         return False
     text = read_text(root, GRUB) or ""
@@ -192,17 +194,17 @@ def _grub_is_stale(wanted: Wanted, steps: list[Step], root: str) -> bool:
 
 
 def _require_unattended(root: str) -> None:
-    """Refuse where an entry would stop the boot until somebody types a password, which is the end of a remote device.
+    """Refuse if an entry would wait for a password at boot: a remote device would never come up.
 
-    :raises Refused: with the entries.
+    :raises Refused: names these entries.
     """
-    # As if the line of the script were there, which lets all entries with an id start.
+    # Judge as if our script's line were already there: it lets every entry with an id start.
     stopped = restricted_entries('set menuentry_id_option="--unrestricted"\n' + (read_text(root, GRUB) or ""))
     if stopped:
         raise Refused(
             GRUB,
             f"has entries that would ask for a password before they start: {'; '.join(stopped)}",
-            "Write --unrestricted into them (in /etc/grub.d), remove them, or set boot_console_editor: false",
+            "Add --unrestricted to them (in /etc/grub.d), remove them, or set boot_console_editor: false",
         )
 
 
@@ -217,7 +219,7 @@ def _has(root: str, unit: str) -> bool:
 def _editor_off(text: str) -> str:
     if editor_setting(text) in ("no", "n", "0", "false", "f", "off"):
         return text
-    # Of several lines the last holds, so none that says otherwise may stay.
+    # The last line wins, so remove every earlier one.
     kept = "".join(line for line in text.splitlines(keepends=True) if not _EDITOR.match(line.rstrip("\r\n")))
     return kept + ("" if not kept or kept.endswith("\n") else "\n") + "editor no\n"
 

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing what a console gives to whoever stands before it: loader menus, emergency shells, and what a panic does.
+"""Observe what a console offers to anyone in front of it: loader menus, emergency shells, and what a panic does.
 
 Sources: systemd.unit(5) (load path, drop-ins, masks), systemd.service(5) (an empty ExecStart= clears those before it),
-systemd-boot(7) and loader.conf(5), the manual of GRUB ("Security"), Linux Documentation/admin-guide/sysctl/kernel.rst.
+systemd-boot(7) and loader.conf(5), the GRUB manual ("Security"), Linux Documentation/admin-guide/sysctl/kernel.rst.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _ENTRY = re.compile(r"\s*(?:menuentry|submenu)\s")
 
 
 def collect(root: str, layout: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The fact C(console)."""
+    """Collect the fact C(console)."""
     return {
-        # The kernel, the loader and the console are those of the host there.
+        # In a container, kernel, loader and console belong to the host.
         "container": read_line(root, "/run/systemd/container") is not None,
         "editors": [each for each in (_editor(root, entry) for entry in layout) if each is not None],
         "shells": {unit: _is_shell(root, unit) for unit in SHELL_UNITS},
@@ -49,19 +49,19 @@ def collect(root: str, layout: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def is_masked(root: str, unit: str) -> Optional[bool]:
-    """Whether a unit cannot be started; None where there is no such unit."""
+    """Whether a unit cannot be started; None if it does not exist."""
     path = _unit(root, unit)
     return None if path is None else _leads_nowhere(root, path)
 
 
 def grub_is_closed(text: str) -> bool:
-    """Whether a grub.cfg asks for a password before it lets anybody edit or type commands."""
+    """Whether a grub.cfg asks for a password before anyone can edit entries or type commands."""
     return re.search(r"^\s*set\s+superusers=", text, re.MULTILINE) is not None
 
 
 def restricted_entries(text: str) -> list[str]:
-    """The entries of a grub.cfg that would ask for a password when they are started, though none may stop a boot."""
-    # The script of this collection puts --unrestricted before every --id that grub-mkconfig writes.
+    """List the entries of a grub.cfg that would wait for a password before they boot."""
+    # Our script puts --unrestricted before every --id that grub-mkconfig writes.
     covered = re.search(r'^\s*(?:set\s+)?menuentry_id_option="?--unrestricted', text, re.MULTILINE) is not None
     return [
         line.strip()[:80]
@@ -71,7 +71,7 @@ def restricted_entries(text: str) -> list[str]:
 
 
 def _editor(root: str, entry: dict[str, Any]) -> Optional[dict[str, Any]]:
-    """Whether a loader lets its command line be edited; None for loaders without such a thing, or without a file."""
+    """Whether a loader allows editing of its command line; None if it has no editor or no configuration file."""
     kind, path = entry["kind"], entry["path"]
     if kind not in ("systemd-boot", "grub") or path is None:
         return None
@@ -88,7 +88,7 @@ def _editor(root: str, entry: dict[str, Any]) -> Optional[dict[str, Any]]:
 
 
 def editor_setting(text: str) -> Optional[str]:
-    """What loader.conf says of its editor; the last line holds."""
+    """The editor setting in a loader.conf; the last line wins."""
     found = None
     for line in text.splitlines():
         fields = line.split(None, 1)
@@ -98,7 +98,7 @@ def editor_setting(text: str) -> Optional[str]:
 
 
 def _is_shell(root: str, unit: str) -> Optional[bool]:
-    """Whether a unit gives a shell or asks for a password; None where there is no such unit."""
+    """Whether a unit starts a shell or asks for a password; None if it does not exist."""
     path = _unit(root, unit)
     if path is None:
         return None
@@ -133,7 +133,7 @@ def _leads_nowhere(root: str, path: str) -> bool:
 
 
 def _drop_ins(root: str, unit: str) -> Iterable[str]:
-    """In the order of their names; of two with the same name the one that comes first in the load path."""
+    """The unit's drop-ins, sorted by name; of two with the same name, the earlier in the load path."""
     found = {
         name: f"{each}/{unit}.d/{name}"
         for each in reversed(_UNIT_DIRECTORIES)
@@ -144,7 +144,7 @@ def _drop_ins(root: str, unit: str) -> Iterable[str]:
 
 
 def _burst(root: str) -> Optional[str]:
-    """What many presses of Ctrl-Alt-Del do; None without systemd."""
+    """What repeated Ctrl-Alt-Del does; None without systemd."""
     if not any(names_in(root, each) for each in _UNIT_DIRECTORIES):
         return None
     return (setting(root, "system", "CtrlAltDelBurstAction") or "reboot-force").lower()

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of a boot entry of UEFI: the variable Boot####, which says what the firmware starts and from where.
+"""Pure reader of a UEFI boot entry: the variable Boot####, which says what the firmware starts and from where.
 
 Sources: UEFI 2.10 section 3.1.3 (EFI_LOAD_OPTION) and section 10.3.5 (hard drive and file path nodes).
 """
@@ -22,7 +22,7 @@ _GPT = 2
 
 
 class LoadOption(NamedTuple):
-    """A boot entry: its name, and what it starts; a path begins with a slash and is below the partition."""
+    """A boot entry: its name, and what it starts. The path begins with a slash and is relative to the partition."""
 
     description: str
     partition: Optional[str]
@@ -30,9 +30,9 @@ class LoadOption(NamedTuple):
 
 
 def parse(value: bytes) -> LoadOption:
-    """The boot entry in the value of a variable.
+    """Parse a boot entry from a variable's value.
 
-    :raises Malformed: it is cut short.
+    :raises Malformed: the value is truncated.
     """
     if len(value) < 8:
         raise Malformed("the boot entry", f"is {len(value)} bytes long")

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of EFI signature lists, which db, dbx, KEK, PK and shim's lists are made of.
+"""Pure reader of EFI signature lists, the format of db, dbx, KEK, PK and shim's lists.
 
-Source: UEFI 2.10 section 32.4.1 (EFI_SIGNATURE_LIST: type, size of the list, of its header and of each signature, then
-the signatures, each with its owner). Nothing is verified here: the firmware decides what it believes.
+Source: UEFI 2.10 section 32.4.1 (EFI_SIGNATURE_LIST: type, sizes of the list, its header and each signature, then
+the signatures, each with its owner). Nothing is verified here: the firmware decides what it trusts.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class Signature(NamedTuple):
 
 
 def parse(data: bytes) -> tuple[Signature, ...]:
-    """The signatures of one list after the other.
+    """Parse the signatures of consecutive lists.
 
-    :raises Malformed: a size does not fit.
+    :raises Malformed: a size is inconsistent.
     """
     found: list[Signature] = []
     at = 0
     while at < len(data):
         if at + _HEADER.size > len(data):
-            raise Malformed("the signature list", f"is cut short at byte {at}")
+            raise Malformed("the signature list", f"is truncated at byte {at}")
         kind, size, header, each = _HEADER.unpack_from(data, at)
         begin, end = at + _HEADER.size + header, at + size
         if not begin <= end <= len(data) or each <= _OWNER or (end - begin) % each:
-            raise Malformed("the signature list", f"has sizes that do not fit at byte {at}")
+            raise Malformed("the signature list", f"has inconsistent sizes at byte {at}")
         for entry in range(begin, end, each):
             owner = data[entry : entry + _OWNER]
             found.append(Signature(_guid(kind), _guid(owner), data[entry + _OWNER : entry + each]))

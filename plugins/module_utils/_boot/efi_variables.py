@@ -18,7 +18,7 @@ from .._base.errors import Malformed
 
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-# Of db and dbx, and of what shim mirrors for the running system.
+# The vendor GUIDs of db and dbx, and of the copies that shim provides to the running system.
 IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
 DIRECTORY = "/sys/firmware/efi/efivars"
@@ -32,37 +32,37 @@ class Variable(NamedTuple):
 
 
 def path_of(name: str, vendor: str) -> str:
-    """Where efivarfs shows a variable."""
+    """The path of a variable in efivarfs."""
     return f"{DIRECTORY}/{name}-{vendor}"
 
 
 def parse(data: bytes) -> Variable:
-    """Split what efivarfs returned.
+    """Split the contents of an efivarfs file.
 
     :raises Malformed: fewer than the four attribute bytes.
     """
     if len(data) < 4:
-        raise Malformed("UEFI variable", f"{len(data)} bytes long, of which 4 should be attributes")
+        raise Malformed("UEFI variable", f"is {len(data)} bytes long, shorter than its 4 attribute bytes")
     return Variable(int.from_bytes(data[:4], "little"), data[4:])
 
 
 def flag(data: bytes) -> bool:
-    """The value of a variable that is one byte, 0 or 1.
+    """Parse a variable whose value is one byte, 0 or 1.
 
     :raises Malformed: any other value.
     """
     value = parse(data).value
     if value not in (b"\0", b"\1"):
-        raise Malformed("UEFI variable", f"value {value[:8].hex() or 'empty'} where a byte 0 or 1 should be")
+        raise Malformed("UEFI variable", f"has the value {value[:8].hex() or '(empty)'}; expected one byte, 0 or 1")
     return value == b"\1"
 
 
 def string(data: bytes) -> str:
-    """The value of a variable that is a NUL-terminated UTF-16 string.
+    """Parse a variable whose value is a NUL-terminated UTF-16 string.
 
     :raises Malformed: an odd number of bytes.
     """
     value = parse(data).value
     if len(value) % 2:
-        raise Malformed("UEFI variable", "odd number of bytes in a UTF-16 string")
+        raise Malformed("UEFI variable", "has an odd number of bytes in a UTF-16 string")
     return value.decode("utf-16-le", "replace").split("\0", 1)[0]

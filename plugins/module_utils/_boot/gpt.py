@@ -6,8 +6,8 @@
 
 """Pure reader of a GUID partition table: the attributes of its partitions.
 
-Sources: UEFI 2.10 section 5.3 (header and entries); uapi-group.org, Discoverable Partitions Specification (bit 60 says
-that a partition is to be mounted read-only).
+Sources: UEFI 2.10 section 5.3 (header and entries); uapi-group.org, Discoverable Partitions Specification (bit 60:
+mount the partition read-only).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST = 1024
 
 
 class Header(NamedTuple):
-    """Where the entries of a table stand: in bytes from the begin of the disk."""
+    """Where a table's entries are: C(at) in bytes from the start of the disk, C(size) in bytes per entry."""
 
     at: int
     entries: int
@@ -36,12 +36,12 @@ class Header(NamedTuple):
 
 
 def header(block: bytes, block_size: int) -> Header:
-    """What the second block of a disk says.
+    """Parse the header from the second block of a disk.
 
-    :raises Malformed: it is no header of a GUID partition table.
+    :raises Malformed: the block is not the header of a GUID partition table.
     """
     if len(block) < _HEADER.size or block[:8] != b"EFI PART":
-        raise Malformed("the partition table", "is no GUID partition table")
+        raise Malformed("the partition table", "is not a GUID partition table")
     _magic, lba, count, size = _HEADER.unpack_from(block)
     if not 0 < count <= _MOST or size < _ENTRY or size > 4096 or lba < 2:
         raise Malformed("the partition table", f"has {count} entries of {size} bytes at block {lba}")
@@ -49,7 +49,7 @@ def header(block: bytes, block_size: int) -> Header:
 
 
 def attributes(entries: bytes, size: int) -> dict[int, int]:
-    """The attribute bits by partition number; without entries that are not used."""
+    """Attribute bits by partition number; unused entries are left out."""
     found = {}
     for number, at in enumerate(range(0, len(entries) - size + 1, size), 1):
         if any(entries[at : at + 16]):

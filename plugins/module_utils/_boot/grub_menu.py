@@ -4,12 +4,13 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""GRUB's menu with its editor locked: the scripts that grub-mkconfig runs, and the menu that comes out.
+"""GRUB's menu with its editor locked: the scripts that grub-mkconfig runs, and the menu they produce.
 
-Source: the manual of GRUB, "Security" and "password_pbkdf2": a list of superusers that is empty lets nobody edit.
-An entry starts without a password only with --unrestricted. grub-mkconfig has no setting for that, but it writes
-$menuentry_id_option into every entry that it makes, which GRUB splits into words: with --unrestricted before --id in it
-all of them start, those of later packages and kernels as well, and no file of a package is edited.
+Source: the GRUB manual, "Security" and "password_pbkdf2": an empty list of superusers lets nobody edit.
+An entry starts without a password only if it has --unrestricted. grub-mkconfig has no setting for that, but it writes
+$menuentry_id_option into every entry that it makes, and GRUB splits that variable into words. With --unrestricted put
+before --id there, all these entries start, including those of later packages and kernels, and no packaged file is
+edited.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from .console import grub_is_closed, restricted_entries
 
 GRUB = "/boot/grub/grub.cfg"
 SCRIPT = "/etc/grub.d/01_edgesec"
-# Behind those of others, which may set what this one adds to.
+# Sorted last: it appends to what other files may set.
 DEFAULTS = "/etc/default/grub.d/zz-edgesec.cfg"
-# What grub.cfg is made from, of ours.
+# Our inputs to grub.cfg.
 MADE = (SCRIPT, DEFAULTS)
 _SECONDS = WAIT_SECONDS
 
 
 def script(password: Optional[tuple[str, str]]) -> str:
-    """The script for C(/etc/grub.d).
+    """Write the script for C(/etc/grub.d).
 
     :param password: name and PBKDF2 hash of the superuser, or None for none.
     """
@@ -51,9 +52,9 @@ def script(password: Optional[tuple[str, str]]) -> str:
 
 
 def defaults(panic: int) -> str:
-    """The settings for C(/etc/default/grub.d).
+    """Write the settings for C(/etc/default/grub.d).
 
-    :param panic: seconds after which kernel and initramfs reboot instead of standing still or giving a shell.
+    :param panic: seconds after which kernel and initramfs reboot instead of halting or offering a shell.
     """
     return (
         "# Managed by the edgesec.hardening collection.\n"
@@ -63,10 +64,10 @@ def defaults(panic: int) -> str:
 
 
 def generate() -> bytes:
-    """A grub.cfg by grub-mkconfig.
+    """Generate a grub.cfg with grub-mkconfig.
 
-    :raises EdgesecError: it could not be made.
-    :raises Refused: it would not boot while nobody is there, or GRUB could not read it.
+    :raises EdgesecError: grub-mkconfig failed, or GRUB cannot read the result.
+    :raises Refused: the result would be empty, or would wait for a password at boot.
     """
     made = run(["grub-mkconfig"], timeout=_SECONDS).stdout
     text = made.decode("utf-8", "replace")
@@ -75,7 +76,7 @@ def generate() -> bytes:
         raise Refused(
             GRUB,
             f"would ask for a password before it starts {'; '.join(stopped)}" if stopped else "would be empty",
-            "It stays as it was. Write --unrestricted into these entries, or set boot_console_editor: false",
+            "It was not changed. Add --unrestricted to these entries, or set boot_console_editor: false",
         )
     with tempfile.NamedTemporaryFile(prefix="edgesec-grub-") as candidate:
         candidate.write(made)

@@ -4,16 +4,16 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of the kernel's command line: which options undo what the rest of the boot protects.
+"""Pure reader of the kernel command line: find the options that undo what the rest of the boot protects.
 
-Several programs read the same line, each by rules of its own. An option is dangerous if one of them would act on it:
+Several programs read the same line, each by its own rules. An option is dangerous if any of them would act on it:
 
-- the kernel: double quotes keep a word together, and what follows C(--) is for the init system alone;
-- the init system and dracut: the same quotes, all of the line;
-- systemd: single and double quotes, all of the line (C(src/basic/proc-cmdline.c));
-- the scripts of initramfs-tools: no quotes, C(for x in $(cat /proc/cmdline)).
+- the kernel: double quotes keep a word together; everything after C(--) is for the init system only;
+- the init system and dracut: the same quotes, the whole line;
+- systemd: single and double quotes, the whole line (C(src/basic/proc-cmdline.c));
+- the initramfs-tools scripts: no quotes, C(for x in $(cat /proc/cmdline)).
 
-All of them take C(-) and C(_) in a name as the same, and the last of several values.
+All of them treat C(-) and C(_) in a name as equal, and use the last of several values.
 
 Sources: Linux Documentation/admin-guide/kernel-parameters.txt, bootparam(7), kernel-command-line(7), systemd(1),
 systemd-debug-generator(8), systemd-run-generator(8), dracut.cmdline(7), initramfs-tools(7).
@@ -30,13 +30,13 @@ _BY_KERNEL = re.compile(r'(?:"[^"]*(?:"|\Z)|[^\s"])+')
 _BY_SYSTEMD = re.compile(r"""(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^\s"'])+""")
 _BY_SHELL = re.compile(r"\S+")
 _SECRET = re.compile(r"(rd\.)?(systemd\.set_credential(_binary)?|iscsi\.(in\.)?password)")
-# What getargbool of dracut takes for no.
+# The values that dracut's getargbool reads as no.
 DRACUT_OFF = ("0", "no", "off")
 _DRACUT_SHELL = ("rd.shell", "rdshell")
 _OFF = ("0", "n", "no", "f", "false", "off")
 _ON = ("1", "y", "yes", "t", "true", "on")
 _INIT_DIRECTORIES = ("bin", "sbin", "lib/systemd", "lib/sysvinit")
-# Where distributions keep the init system itself (the kernel's own defaults, and what images name explicitly).
+# Where distributions keep the init system itself (the kernel's own defaults, and paths that images name explicitly).
 _INITS = frozenset(
     f"{directory}/{name}"
     for directory in ("", "/etc", *(f"{top}/{name}" for top in ("", "/usr") for name in _INIT_DIRECTORIES))
@@ -47,7 +47,7 @@ _SHELL_UNITS = ("rescue", "emergency", "debug-shell", "console-shell", "dracut-e
 _PROTECTING_UNITS = ("apparmor", "auditd", "firewalld", "nftables", "ufw", "usbguard")
 _UNIT = re.compile(r"(.+)\.(?:target|service|socket|device|mount|automount|swap|timer|path|slice|scope)")
 _MANDATORY = ("selinux", "apparmor", "smack", "tomoyo")
-# Each sets the unit that is started, so that the last of them holds.
+# Each sets the unit to start; the last one wins.
 _RUN_LEVELS = ("emergency", "_b", "rescue", "single", "_s", "s", "S", "1", "2", "3", "4", "5")
 # Options that add up: every occurrence counts, not only the last.
 _COLLECTED = re.compile(
@@ -55,24 +55,24 @@ _COLLECTED = re.compile(
 )
 _LOADER_VARIABLES = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "SYSTEMD_UNIT_PATH")
 
-_SHELL = "boots into a shell in place of the system"
-_STOPS = "stops in a shell of the initramfs"
-_DEBUG = "opens a shell of root on a console"
+_SHELL = "boots into a shell instead of the system"
+_STOPS = "stops in an initramfs shell"
+_DEBUG = "opens a root shell on a console"
 _COMMAND = "runs a command as root"
-_OUTSIDE = "hands the system secrets and settings from outside"
+_OUTSIDE = "passes secrets and settings to the system from outside"
 _KERNEL = "lets root change the running kernel"
 _DEBUGGER = "lets a console stop and change the running kernel"
 _UNMEDIATED = "turns mandatory access control off"
-_UNCHECKED = "does not refuse files that were changed"
+_UNCHECKED = "accepts files that were changed"
 _DMA = "lets devices read and write all memory"
-_LEAK = "leaves holes of the processor open"
+_LEAK = "turns off mitigations for processor vulnerabilities"
 
 Value = Optional[str]
 Check = Callable[[Value], bool]
 
 
 class _Option(NamedTuple):
-    """An option of the line: where its word begins, its name with C(_) for C(-), and None where it has no value."""
+    """An option: where its word begins, its name with C(_) for C(-), and its value (None if it has none)."""
 
     at: int
     name: str
@@ -118,7 +118,7 @@ def _other_init(value: Value) -> bool:
 
 
 def _unit_named(*names: str) -> Check:
-    """Whether a unit is one of these; systemd.wants= takes a name without a suffix for a service."""
+    """Return a check whether a unit is one of these; systemd.wants= reads a name without a suffix as a service."""
 
     def check(value: Value) -> bool:
         found = _UNIT.fullmatch(value or "")
@@ -141,17 +141,17 @@ def _without_mac(value: Value) -> bool:
 
 
 def _both(*names: str) -> tuple[str, ...]:
-    """Options of systemd, for the system and for the initramfs."""
+    """Name systemd options for the system and for the initramfs."""
     return tuple(f"{prefix}systemd.{name}" for name in names for prefix in ("", "rd."))
 
 
 _OF_KERNEL = (
-    _Danger(("init",), _other_init, "starts another program in place of the init system"),
-    _Danger(("rdinit",), _other_init, "starts another program in place of the initramfs"),
+    _Danger(("init",), _other_init, "starts another program instead of the init system"),
+    _Danger(("rdinit",), _other_init, "starts another program instead of the initramfs"),
     _Danger(("lockdown",), _one_of("none"), _KERNEL),
     _Danger(("module.sig_enforce",), _off, _KERNEL),
     _Danger(("kgdboc", "ekgdboc", "kgdboc_earlycon", "kgdbwait"), _always, _DEBUGGER),
-    _Danger(("nokaslr",), _always, "puts the kernel where everybody knows"),
+    _Danger(("nokaslr",), _always, "loads the kernel at a known address"),
     _Danger(("selinux", "enforcing", "apparmor"), _one_of("0"), _UNMEDIATED),
     _Danger(("security",), _one_of("none"), _UNMEDIATED),
     _Danger(("lsm",), _without_mac, _UNMEDIATED),
@@ -170,9 +170,9 @@ _OF_INIT = (
     _Danger(("rd.emergency", "rd.rescue"), _bare, _STOPS),
     _Danger(("rd.break", "rdbreak"), _always, _STOPS),
     _Danger(("break",), lambda value: value != "", _STOPS),
-    _Danger(_DRACUT_SHELL, lambda value: value not in DRACUT_OFF, "gives a shell of the initramfs when the boot fails"),
+    _Danger(_DRACUT_SHELL, lambda value: value not in DRACUT_OFF, "opens an initramfs shell when the boot fails"),
     _Danger(("rd.cmdline",), _one_of("ask"), "asks a console for more options"),
-    _Danger(_LOADER_VARIABLES, _given, "loads code into the init system from where it says"),
+    _Danger(_LOADER_VARIABLES, _given, "makes the init system load code from another place"),
     _Danger(("SYSTEMD_SULOGIN_FORCE",), _one_of(*_ON), "opens the emergency shell without a password"),
 )
 _OF_SYSTEMD = (
@@ -180,20 +180,20 @@ _OF_SYSTEMD = (
     _OF_INIT[1],
     _Danger(_both("unit", "wants"), _unit_named(*_SHELL_UNITS), _SHELL),
     _Danger(_both("debug_shell", "crash_shell"), _not_off, _DEBUG),
-    _Danger(_both("confirm_spawn"), _not_off, "lets a console leave services out"),
-    _Danger(_both("break"), _not_off, "stops in a shell while it boots"),
+    _Danger(_both("confirm_spawn"), _not_off, "lets anyone at the console skip services"),
+    _Danger(_both("break"), _not_off, "stops in a shell during boot"),
     _Danger(_both("run"), _given, _COMMAND),
     _Danger(_both("set_credential", "set_credential_binary"), _given, _OUTSIDE),
     _Danger(
         _both("setenv"), _opens_from_outside, "opens the emergency shell without a password, or loads code from outside"
     ),
-    _Danger(_both("mask"), _masks_protection, "does not start what protects the system"),
-    _Danger(_both("mount_extra"), _given, "mounts what no configuration of the system names"),
-    _Danger(_both("swap_extra"), _given, "swaps to what no configuration of the system names"),
+    _Danger(_both("mask"), _masks_protection, "stops a protecting service from starting"),
+    _Danger(_both("mount_extra"), _given, "mounts something that the system's configuration does not name"),
+    _Danger(_both("swap_extra"), _given, "swaps to something that the system's configuration does not name"),
     _Danger(_both("pull"), _given, "boots what it downloads"),
     _Danger(_both("verity"), _off, "does not verify the root file system"),
-    _Danger(_both("random_seed"), _given, "starts the random numbers from what everybody can read"),
-    _Danger(_both("condition_first_boot"), _not_off, "sets the system up as if it booted for the first time"),
+    _Danger(_both("random_seed"), _given, "seeds the random number generator with a value that everyone can read"),
+    _Danger(_both("condition_first_boot"), _not_off, "runs the first-boot setup again"),
 )
 _OF_SHELL = tuple(each for each in (*_OF_KERNEL, *_OF_INIT) if {"init", "rdinit", "break"} & set(each.names))
 
@@ -203,7 +203,7 @@ def _by_name(dangers_of: Sequence[_Danger]) -> Mapping[str, _Danger]:
 
 
 _READERS = (
-    # Up to --, which is a word of its own.
+    # The kernel stops at the word --.
     (_BY_KERNEL, True, _by_name(_OF_KERNEL)),
     (_BY_KERNEL, False, _by_name(_OF_INIT)),
     (_BY_SYSTEMD, False, _by_name(_OF_SYSTEMD)),
@@ -212,13 +212,13 @@ _READERS = (
 
 
 def value(line: str, name: str) -> Optional[str]:
-    """What the last of the options with a name says: empty where it has no value, None where it is not there."""
+    """The last value of an option: empty if it has no value, None if the option is absent."""
     found = [each for each in _options(line, _BY_KERNEL) if each.name == _normal(name)]
     return (found[-1].value or "") if found else None
 
 
 def dangers(line: str) -> list[dict[str, str]]:
-    """The options that are dangerous, in their order, each with why. Values that may be secrets are left out."""
+    """List the dangerous options in order, each with the reason. Values that may be secrets are left out."""
     found = {}
     for words, ends, by_name in _READERS:
         for each in _effective(_options(line, words, ends=ends)):
@@ -229,7 +229,7 @@ def dangers(line: str) -> list[dict[str, str]]:
 
 
 def without_secrets(line: str) -> str:
-    """The line without the values of credentials and passwords in it."""
+    """Remove the values of credentials and passwords from the line."""
     return _BY_SYSTEMD.sub(lambda match: _without_secret(match.group()), line)
 
 
@@ -242,14 +242,14 @@ def _options(line: str, words: re.Pattern[str], *, ends: bool = False) -> Iterat
             if ends:
                 return
             continue
-        # systemd(1) has options such as --unit= and --crash-shell for the same settings.
+        # systemd(1) accepts options such as --unit= and --crash-shell for the same settings.
         plain = f"systemd.{word[2:]}" if words is _BY_SYSTEMD and word.startswith("--") else word
         key, separator, given = plain.partition("=")
         yield _Option(match.start(), _normal(key), given if separator else None, word)
 
 
 def _effective(options: Iterator[_Option]) -> Iterator[_Option]:
-    """The options that hold: of those that set the same thing, the last."""
+    """Yield the options that take effect: the last of those that set the same thing."""
     last = {_slot(each): each for each in options}
     yield from last.values()
 
@@ -263,7 +263,7 @@ def _slot(option: _Option) -> tuple[str, ...]:
         option.name == "systemd.unit" and _UNIT.fullmatch(option.value or "")
     ):
         return ("the unit that is started",)
-    # For a switch of systemd a name alone is its value yes; elsewhere it is another option.
+    # A bare systemd switch means yes; elsewhere a bare name is another option.
     is_switch = "systemd." in option.name or option.name in _DRACUT_SHELL
     return (option.name,) if is_switch or option.value is not None else (option.name, "alone")
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Writing to a file system that is mounted read-only: writable for that moment, and read-only again after it."""
+"""Write to a file system that is mounted read-only: make it writable for the write, then read-only again."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _FAT = ("vfat", "msdos", "exfat")
 
 
 def put(path: str, data: bytes, mode: int) -> None:
-    """Write a file whole, on a file system that may be mounted read-only; that of C(/) must be writable.
+    """Write a whole file to a file system that may be mounted read-only; the root file system must be writable.
 
-    :param mode: not on FAT, where the mount says who may read what.
-    :raises EdgesecError: it cannot be made writable, written, or made read-only again.
+    :param mode: ignored on FAT, where the mount decides who may read files.
+    :raises EdgesecError: the file system cannot be made writable or read-only again, or the file cannot be written.
     """
     path = os.path.realpath(path)
     mount = _mount_of(path)
     read_only = "ro" in mount.effective_options
-    # Where the file system itself is writable, only the mount is read-only.
+    # The mount alone is read-only if the file system itself is writable.
     alone = "ro" not in mount.super_options
     if read_only and mount.mount_point == "/":
-        raise Refused(path, "lies on a root file system that is mounted read-only", "Change it in the image")
+        raise Refused(path, "is on a root file system that is mounted read-only", "Change it in the image")
     if read_only:
         remount(mount, ["rw"], bind=alone)
     try:
@@ -45,20 +45,20 @@ def _write(path: str, data: bytes, mode: int) -> None:
         write_atomic(path, data, mode, os.geteuid(), os.getegid())
     except OSError as error:
         raise EdgesecError(
-            path, f"cannot be written: {error.strerror}", "See that its file system has room and is writable"
+            path, f"cannot be written: {error.strerror}", "Check that its file system has free space and is writable"
         ) from None
 
 
 def _mount_of(path: str) -> Mount:
     mount = mount_around(read_mounts("/"), path)
     if mount is None:
-        raise Refused(path, "lies on no file system that the kernel lists", "See /proc/self/mountinfo")
+        raise Refused(path, "is not on any file system that the kernel lists", "Check /proc/self/mountinfo")
     return mount
 
 
 def _mode_on(mount: Mount, mode: int) -> int:
     if mount.fstype not in _FAT:
         return mode
-    # FAT refuses any other mode than the one that its mount gives to all files.
+    # FAT refuses every mode but the one that its mount gives to all files.
     masks = [each for each in mount.super_options if each.startswith("fmask=")]
     return 0o777 & ~int(masks[-1][len("fmask=") :], 8) if masks else mode

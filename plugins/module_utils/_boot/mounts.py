@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""Boot file systems: which there are, what fstab is to say of them, and how the running ones get there."""
+"""Boot file systems: find them, plan their fstab lines, and remount the running ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .._mount_tables.mount_units import require_fstab_to_hold
 from .._mount_tables.write import put_in_place, read_table
 from .window_hooks import window
 
-# What an option of the running file system must keep when a line of fstab is made from it: who may read the files.
+# Options of a running file system that decide who may read its files; a new fstab line keeps them.
 _OWNERSHIP = ("uid=", "gid=", "umask=", "fmask=", "dmask=")
 _LINKS = (("PARTUUID", "by-partuuid"), ("UUID", "by-uuid"))
 
@@ -40,7 +40,7 @@ class BootMount(NamedTuple):
     remount: bool
 
     def facts(self) -> dict[str, Any]:
-        """What was found, and what it becomes."""
+        """The options found and planned."""
         running = self.mount and list(self.mount.effective_options)
         return {
             "path": self.path,
@@ -51,9 +51,9 @@ class BootMount(NamedTuple):
         }
 
     def restrict(self) -> None:
-        """Give the running file system its options.
+        """Remount the running file system with its options.
 
-        :raises EdgesecError: it is busy, or has other options than those asked for afterwards.
+        :raises EdgesecError: the file system is busy, or does not have the options afterwards.
         """
         asked = ",".join(self.options)
         try:
@@ -62,11 +62,11 @@ class BootMount(NamedTuple):
             raise self._failure(asked, error) from None
         now = mounted_at(read_mounts("/"), self.path)
         if now is None or not set(self.options) <= set(now.effective_options):
-            seen = "is not mounted any more" if now is None else f"still has the options {','.join(now.options)}"
+            seen = "is no longer mounted" if now is None else f"still has the options {','.join(now.options)}"
             raise EdgesecError(self.path, f"{seen} after it was remounted with {asked}")
 
     def lift(self) -> None:
-        """Give the running file system back what it had."""
+        """Restore the running file system's earlier options."""
         had = self.mount.effective_options if self.mount else ()
         self._mount([option if option in had else RESTRICTIONS[option] for option in self.options])
 
@@ -76,7 +76,7 @@ class BootMount(NamedTuple):
 
     def _mount(self, options: Sequence[str]) -> None:
         if self.mount is not None:
-            # A file system that is seen elsewhere too keeps its options there.
+            # A file system that is also mounted elsewhere keeps its options there.
             remount(self.mount, options, bind=self.shared)
 
     def _failure(self, asked: str, error: EdgesecError) -> EdgesecError:
@@ -92,7 +92,7 @@ class BootMount(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The way from what was found to what is wanted."""
+    """The changes to fstab and to the running file systems."""
 
     fstab: str
     before: str
@@ -105,7 +105,7 @@ class Plan(NamedTuple):
         return self.before != self.after or any(mount.remount for mount in self.mounts)
 
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences: fstab, then the running options."""
+        """For Ansible's diff: fstab, then the running options."""
         facts = [mount.facts() for mount in self.mounts if mount.remount]
         running = {
             key: "".join(f"{each['path']} {','.join(each['runtime'][key])}\n" for each in facts)
@@ -119,9 +119,9 @@ class Plan(NamedTuple):
         ]
 
     def apply(self) -> None:
-        """Write fstab, then remount; after a failure all is as it was.
+        """Write fstab, then remount; roll both back after a failure.
 
-        :raises EdgesecError: what failed, and whether going back failed too.
+        :raises EdgesecError: what failed, and whether the rollback failed too.
         """
         tried: list[BootMount] = []
         try:
@@ -141,15 +141,15 @@ class Plan(NamedTuple):
 
 
 def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: bool) -> Plan:
-    """Find out what is to be done. What a boot window keeps writable is left so: the window's end sees to it.
+    """Plan the changes. Mounts that a boot window keeps writable stay so until the window closes.
 
     :param options: some of :data:`RESTRICTIONS`.
     :param fstab: its path; a symbolic link is followed.
-    :raises EdgesecError: a path is not absolute, or a mount has no line in fstab and none can be made for it.
+    :raises EdgesecError: a path is not absolute, or a mount has no fstab line and none can be made for it.
     """
     for path in paths:
         if not path.startswith("/") or os.path.normpath(path) in ("/", "//"):
-            raise Refused(path, "is not the absolute path of a directory for boot files", "Name one such as /boot/efi")
+            raise Refused(path, "is not an absolute path to a boot directory", "Name one such as /boot/efi")
     fstab = os.path.realpath(fstab)
     text = _read(fstab)
     lines = parse(text)
@@ -161,7 +161,7 @@ def look(paths: Sequence[str], options: Sequence[str], fstab: str, *, remount: b
         path for path in real if _waits(mounted_at(mounts, path)) and find(lines, path, os.path.realpath) is None
     ]
     for path in waiting:
-        # What systemd-gpt-auto-generator(8) made is mounted only when it is looked into.
+        # A mount from systemd-gpt-auto-generator(8) happens only when its directory is read.
         with contextlib.suppress(OSError):
             os.listdir(path)
     if waiting:
@@ -179,11 +179,11 @@ def plan(
     held: Sequence[str] = (),
     devices: str = "/dev",
 ) -> Plan:
-    """What is to be done, from what was found.
+    """Plan the changes from what was found.
 
     :param fstab: its path and its text.
     :param held: mount points that a boot window keeps writable now.
-    :param devices: the directory with the names of block devices.
+    :param devices: the directory of block device names.
     """
     name, before = fstab
     lines = parse(before)
@@ -204,9 +204,7 @@ def plan(
             continue
         differs = remount and mount is not None and not set(options) <= set(mount.effective_options)
         if differs and path in held:
-            waiting.append(
-                f"{path} is left writable until its boot window closes (/usr/lib/edgesec/boot-window status)."
-            )
+            waiting.append(f"{path} stays writable until its boot window closes (/usr/lib/edgesec/boot-window status).")
         boot_mounts.append(
             BootMount(
                 path=path,
@@ -222,12 +220,12 @@ def plan(
 
 
 def _entry_of(mount: Mount, options: Sequence[str], devices: str) -> Entry:
-    """The line for a file system that something else than fstab has mounted."""
+    """Make an fstab line for a file system that was not mounted from fstab."""
     if mount.root != "/":
         raise Refused(
             mount.mount_point,
-            f"is {mount.root} of the file system on {mount.source}, and has no line in fstab",
-            "Write the line by hand, or take the path out of paths",
+            f"shows only {mount.root} of the file system on {mount.source}, and has no fstab line",
+            "Write the line by hand, or remove the path from paths",
         )
     kept = [option for option in mount.super_options if option.startswith(_OWNERSHIP)]
     kept += [flag for flag in mount.options if flag in FLAGS and flag not in options]
@@ -236,7 +234,7 @@ def _entry_of(mount: Mount, options: Sequence[str], devices: str) -> Entry:
 
 
 def _stable_source(mount: Mount, devices: str) -> str:
-    """A name that stays with the partition or the file system, whatever order the disks are found in."""
+    """Name the partition or file system in a way that does not depend on the order of the disks."""
     major, minor = (int(part) for part in mount.device.split(":"))
     number = os.makedev(major, minor)
     if major == 0:
@@ -249,15 +247,15 @@ def _stable_source(mount: Mount, devices: str) -> str:
             return f"{tag}={name}"
     raise Refused(
         mount.mount_point,
-        f"is mounted from {mount.source}, which has no name in /dev/disk/by-partuuid or by-uuid, nor a line in fstab",
-        "Write the line by hand, or take the path out of paths",
+        f"is mounted from {mount.source}, which has no name in /dev/disk/by-partuuid or by-uuid, and no fstab line",
+        "Write the line by hand, or remove the path from paths",
     )
 
 
 def _name_of(number: int, links: str) -> Optional[str]:
     names = sorted(os.listdir(links)) if os.path.isdir(links) else []
     for name in names:
-        # udev may take a link away, or leave one that leads nowhere.
+        # udev may remove a link meanwhile, or leave a dangling one.
         with contextlib.suppress(OSError):
             if os.stat(os.path.join(links, name)).st_rdev == number:
                 return name
@@ -267,7 +265,7 @@ def _name_of(number: int, links: str) -> Optional[str]:
 def _entry(text: str, path: str) -> Entry:
     line = find(parse(text), path, os.path.realpath)
     if line is None or line.entry is None:
-        raise Refused(path, "has no line in fstab", "Report this with the fstab")
+        raise Refused(path, "has no fstab line", "Report this, with your fstab")
     return line.entry
 
 
@@ -287,7 +285,7 @@ def _warnings(lines: Sequence[Line], mounts: Sequence[BootMount]) -> Iterator[st
         same = [line for line in lines if any(_leads_to(entry, mount.path) for entry in line.seen)]
         numbers = [str(line.number) for line in same]
         if len(numbers) > 1:
-            yield f"fstab has lines {', '.join(numbers)} for {mount.path}; the first was judged, as systemd does."
+            yield f"fstab has lines {', '.join(numbers)} for {mount.path}; like systemd, only the first was judged."
 
 
 def _leads_to(entry: Entry, path: str) -> bool:
@@ -311,4 +309,4 @@ def _read(path: str) -> str:
     try:
         return read_table(path)
     except OSError as error:
-        raise EdgesecError(path, f"could not be read: {error.strerror}", "Name the fstab of the device") from None
+        raise EdgesecError(path, f"could not be read: {error.strerror}", "Name the device's fstab") from None

@@ -4,12 +4,12 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The hooks that open a boot window: which there are, which the tools of a device need, and what facts tell of it all.
+"""The hooks that open a boot window: all known hooks, those that a device's tools need, and their facts.
 
-Each names the process that calls it as the holder, so that a window ends with it, killed or not, and none can fail what
-has called it. Sources: dpkg(1) for --pre-invoke (the run fails where a hook does, and post-invoke is left out where the
-run dies); kernel-install(8); grub-mkconfig of Debian, which sources /etc/default/grub.d before it writes; dnf.plugin of
-DNF 4; libdnf5-actions(8); systemd.service(5) for "+", which is outside of the unit's file system namespace.
+Each hook names its calling process as the holder, so the window ends with that process even if it is killed. No hook
+can make its caller fail. Sources: dpkg(1) for --pre-invoke (dpkg fails if a hook fails, and skips post-invoke if it is
+killed); kernel-install(8); Debian's grub-mkconfig, which sources /etc/default/grub.d before it writes; dnf.plugin of
+DNF 4; libdnf5-actions(8); systemd.service(5) for "+", which runs outside the unit's file system namespace.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ pre_transaction::::/{_PROGRAM} open --holder ${{pid}} --reason dnf
 post_transaction::::/{_PROGRAM} close --holder ${{pid}}
 """
 
-# What a service may write is settled when it is started, and its process is known only then.
+# The mounts that a service may write to are fixed when it starts, before its PID is known.
 _FWUPD = f"""\
 # {_MANAGED} fwupd runs, which ends when it is idle.
 [Service]
@@ -101,7 +101,7 @@ _BLESS = f"""\
 [Service]
 {_AROUND("systemd-bless-boot")}"""
 
-# At each boot it takes out what GRUB may have noted, seldom anything, but it writes all the same, and would fail.
+# The service clears GRUB's recordfail flag at each boot. It writes even if the flag is not set, and would then fail.
 _GRUB_COMMON = f"""\
 # {_MANAGED} a boot that went well is recorded for GRUB, where that has noted one which did not.
 [Service]
@@ -110,13 +110,13 @@ ExecCondition=/bin/sh -c 'grub-editenv /boot/grub/grubenv list | grep -q ^record
 
 
 class Hook(NamedTuple):
-    """A file that has a tool open a boot window.
+    """A file that makes a tool open a boot window.
 
     :ivar tool: the tool.
-    :ivar present: shell patterns of files below the root; one that is there tells that the tool is.
-    :ivar path: of the hook, below the root; with C({}) for where a pattern of C(present) was found.
-    :ivar needs: shell patterns of files without which the tool does not look at the hook.
-    :ivar package: which brings what is needed.
+    :ivar present: shell patterns of files below the root; any match means that the tool is installed.
+    :ivar path: the hook's path below the root; C({}) stands for the path that C(present) matched.
+    :ivar needs: shell patterns of files that the tool needs in order to read the hook.
+    :ivar package: the package that provides these files.
     """
 
     tool: str
@@ -128,13 +128,13 @@ class Hook(NamedTuple):
     package: str = ""
 
     def paths(self, root: str) -> list[str]:
-        """Where the hook belongs on a device; nowhere, where it has no such tool."""
+        """The paths of the hook on a device; none if the tool is not installed."""
         found = [path for pattern in self.present for path in sorted(glob.glob(under(glob.escape(root), pattern)))]
         top = under(root, "")
         return sorted({self.path.format(os.path.relpath(path, top)) for path in found})
 
     def lacks(self, root: str) -> Optional[str]:
-        """The package without which the hook does nothing, where that is not installed."""
+        """The package that the hook needs and that is not installed, or None."""
         there = any(glob.glob(under(glob.escape(root), pattern)) for pattern in self.needs)
         return None if there or not self.needs else self.package
 
@@ -157,7 +157,7 @@ HOOKS = (
         _KERNEL_INSTALL,
         0o755,
     ),
-    # Only Debian's reads further files; its name for grub-mkconfig tells that it is that.
+    # Only Debian's grub-mkconfig sources further files; update-grub identifies it.
     Hook("grub-mkconfig", ("usr/sbin/update-grub",), "etc/default/grub.d/edgesec-boot-window.cfg", _GRUB),
     Hook(
         "fwupd",
@@ -181,21 +181,21 @@ HOOKS = (
 
 
 def wanted(root: str) -> Iterator[tuple[Hook, str]]:
-    """The hooks that the tools of a device need, and where."""
+    """Yield the hooks that the device's tools need, with their paths."""
     for hook in HOOKS:
         for path in hook.paths(root):
             yield hook, path
 
 
 def installed(root: str) -> list[str]:
-    """The paths, below the root, of all hooks that are there, needed or not."""
+    """List the paths, below the root, of all installed hooks, needed or not."""
     static = [hook.path for hook in HOOKS if "{" not in hook.path]
     paths = dict.fromkeys([*static, *(path for _hook, path in wanted(root))])
     return [path for path in paths if os.path.lexists(under(root, path))]
 
 
 def governed(root: str) -> tuple[str, ...]:
-    """The mount points that are in the care of the program; none where that cannot be read."""
+    """The mount points that the boot-window program governs; empty if the list cannot be read."""
     try:
         return parse_governed(read_text(root, GOVERNED) or "")
     except Malformed:
@@ -203,16 +203,16 @@ def governed(root: str) -> tuple[str, ...]:
 
 
 def window(root: str) -> Optional[State]:
-    """What the journal says of a window, whoever has ended since; None where there is none.
+    """Read the window's state from the journal, including holders that have since ended; None if no window is open.
 
-    :raises Malformed: it says nothing that can be read.
+    :raises Malformed: the journal cannot be parsed.
     """
     data = read_bytes(root, STATE)
     return None if data is None else parse(data.decode("utf-8", "surrogateescape"))
 
 
 def window_facts(root: str) -> dict[str, Any]:
-    """What facts tell: hooks, and the window that is open now."""
+    """Collect the facts: the hooks, and the window that is open now."""
     hooks = [
         {"tool": hook.tool, "path": f"/{path}", "installed": _is_installed(root, hook, path), "lacks": hook.lacks(root)}
         for hook, path in wanted(root)
@@ -234,7 +234,7 @@ def window_facts(root: str) -> dict[str, Any]:
 
 
 def _is_for_us(root: str) -> bool:
-    """Whether this user would see a window that is open."""
+    """Whether this user could see an open window."""
     directory = under(root, os.path.dirname(BOOT_WINDOW))
     return not os.path.lexists(directory) or os.access(directory, os.X_OK)
 

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Moving the plaintext secret of a service into an encrypted credential, and back where the service does not take it.
+"""Move a service's plaintext secret into an encrypted credential, and back if the service does not work with it.
 
-While the service is tried, the plaintext stands beside its old place under a name of ours. A run that was cut finds it
-there and puts it back first. It goes for good only after the service has proven that it works without it.
+During the trial the plaintext is kept next to its old path, under our suffix. The run after an interruption finds it
+there and restores it first. It is removed only after the service has proven that it works without it.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _START_SECONDS = 300.0
 
 
 class Wanted(NamedTuple):
-    """A secret of a service.
+    """A service's secret.
 
     :ivar unit: the service, with C(.service).
-    :ivar name: of the credential; the service finds it as C($CREDENTIALS_DIRECTORY/NAME).
+    :ivar name: the credential's name; the service reads it at C($CREDENTIALS_DIRECTORY/NAME).
     :ivar source: the plaintext file, absolute.
-    :ivar link: whether a symbolic link takes the place of the file, for services that cannot be told another path.
-    :ivar environment: variable that is set to the path of the credential; empty for none.
-    :ivar proof: argv of a program that ends with 0 when the service works; empty for none.
+    :ivar link: whether to replace the file by a symbolic link, for services whose path cannot be changed.
+    :ivar environment: variable to set to the credential's path; empty for none.
+    :ivar proof: argv of a program that exits with 0 if the service works; empty for none.
     """
 
     unit: str
@@ -57,10 +57,10 @@ class Wanted(NamedTuple):
     environment: str = ""
     proof: Sequence[str] = ()
 
-    def require_sense(self) -> None:
-        """See that it can be done at all.
+    def require_valid(self) -> None:
+        """Check the names and the path.
 
-        :raises EdgesecError: a name cannot be that of a unit, a credential or a variable, or the path is not plain.
+        :raises EdgesecError: a name is not valid for a unit, credential or variable, or the path is not plain.
         """
         for what, value, pattern in (
             ("unit", self.unit, _UNIT),
@@ -69,33 +69,33 @@ class Wanted(NamedTuple):
         ):
             if not pattern.fullmatch(value):
                 raise EdgesecError(
-                    f"the name {value!r}", f"cannot be that of a {what}", "Nothing was changed. Correct it"
+                    f"the name {value!r}", f"is not valid for a {what}", "Nothing was changed. Correct the name"
                 )
         if not self.source.startswith("/") or os.path.normpath(self.source) != self.source:
-            raise EdgesecError(self.source, "is not a plain absolute path", "Write it from / on without . and ..")
+            raise EdgesecError(self.source, "is not a plain absolute path", "Start it with / and leave out . and ..")
 
     @property
     def credential(self) -> str:
-        """Path of the encrypted file."""
+        """Path of the encrypted credential."""
         return f"{STORE}/{self.unit}.{self.name}"
 
     @property
     def drop_in(self) -> str:
-        """Path of the file that gives it to the unit."""
+        """Path of the drop-in that loads it into the unit."""
         return f"{UNITS}/{self.unit}.d/50-edgesec-{self.name}.conf"
 
     @property
     def delivered(self) -> str:
-        """Path at which the service finds it."""
+        """Path at which the service reads it."""
         return f"{_CREDENTIALS}/{self.unit}/{self.name}"
 
     @property
     def aside(self) -> str:
-        """Where the plaintext is while the service is tried."""
+        """Path of the plaintext during the trial."""
         return self.source + _ASIDE
 
     def text(self) -> str:
-        """The drop-in. Specifiers: systemd.unit(5)."""
+        """The drop-in's text. Specifiers: systemd.unit(5)."""
         lines = [
             "# Written by edgesec.hardening.",
             "[Service]",
@@ -107,9 +107,9 @@ class Wanted(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What was found.
+    """The planned steps, and the drop-in as it is.
 
-    :ivar steps: what is to be done, in order; empty where nothing is.
+    :ivar steps: the steps to take, in order; empty if none.
     """
 
     wanted: Wanted
@@ -118,45 +118,45 @@ class Status(NamedTuple):
 
     @property
     def diff(self) -> dict[str, str]:
-        """Of the drop-in, which holds no secret."""
+        """The diff of the drop-in, which holds no secret."""
         path = self.wanted.drop_in
         return {"before_header": path, "after_header": path, "before": self.before, "after": self.wanted.text()}
 
 
 def look(wanted: Wanted) -> Status:
-    """Find out what is to be done.
+    """Plan the steps.
 
-    :raises EdgesecError: it would protect nothing, or there is neither a plaintext nor a credential.
+    :raises EdgesecError: encryption would protect nothing, or neither plaintext nor credential exists.
     """
     require_support()
     if _property(wanted.unit, "LoadState") != "loaded":
-        raise Refused(wanted.unit, "is no service of this device", "Nothing was changed. Install the service first")
+        raise Refused(wanted.unit, "is not a service of this device", "Nothing was changed. Install the service first")
     before = read_text("/", wanted.drop_in) or ""
     plaintext = _plaintext(wanted)
     if plaintext is None and not os.path.exists(wanted.credential):
         raise EdgesecError(
-            wanted.source, "is not there, and no credential was made of it", "Provision the secret, and run again"
+            wanted.source, "does not exist, and neither does its credential", "Provision the secret and run again"
         )
     steps = []
     if os.path.lexists(wanted.aside):
         if os.path.isfile(wanted.source) and not os.path.islink(wanted.source):
             raise Refused(
                 wanted.source,
-                f"is there again, beside the plaintext that an earlier run left at {wanted.aside}",
-                "Nothing was changed. Remove the one that does not hold",
+                f"exists again, and so does the plaintext that an earlier run left at {wanted.aside}",
+                "Nothing was changed. Remove the outdated one",
             )
-        steps.append("put the plaintext back that an earlier run left aside")
+        steps.append("restore the plaintext that an earlier run set aside")
     if plaintext is not None:
-        steps += ["encrypt the plaintext", "prove the service without it", "remove the plaintext"]
+        steps += ["encrypt the plaintext", "prove that the service works without it", "remove the plaintext"]
     elif before != wanted.text() or (wanted.link and not os.path.islink(wanted.source)) or _is_missed(wanted):
-        steps += ["give the credential to the service", "prove the service"]
+        steps += ["load the credential into the service", "prove that the service works"]
     return Status(wanted, tuple(steps), before)
 
 
 def apply(status: Status) -> Optional[dict[str, Any]]:
-    """Do it. Where the service does not prove itself, everything is as it was.
+    """Carry out the steps. Roll everything back if the service does not prove that it works.
 
-    :returns: how far the plaintext is gone; None where there was none.
+    :returns: how thoroughly the plaintext was removed; None if there was none.
     :raises EdgesecError: the service does not work with the credential.
     """
     wanted = status.wanted
@@ -186,7 +186,7 @@ def apply(status: Status) -> Optional[dict[str, Any]]:
                 os.rmdir(units)
         seen = error.seen if isinstance(error, EdgesecError) else str(error)
         first_cause = EdgesecError(wanted.unit, seen, getattr(error, "remedy", ""))
-        raise cause(first_cause, failures, "everything is as it was") from None
+        raise cause(first_cause, failures, "everything was restored") from None
     return None if secret is None else remove_plaintext(wanted.aside)
 
 
@@ -195,17 +195,17 @@ def _prove(wanted: Wanted, secret: Optional[bytes]) -> None:
     run(["systemctl", "restart", wanted.unit], timeout=_START_SECONDS)
     state = _property(wanted.unit, "ActiveState")
     if state != "active":
-        raise EdgesecError(wanted.unit, f"is {state} after a restart with the credential", "See its journal")
+        raise EdgesecError(wanted.unit, f"is {state} after a restart with the credential", "Read its journal")
     delivered = _bytes(wanted.delivered)
     if delivered is None or (secret is not None and delivered != secret):
         raise EdgesecError(
-            wanted.unit, "did not get the credential", "See its journal; other drop-ins may take it away"
+            wanted.unit, "did not receive the credential", "Read its journal; another drop-in may remove the credential"
         )
     if wanted.proof:
-        # What it prints may hold the secret, so it is not passed on.
+        # Its output may hold the secret: do not pass it on.
         rc = run(list(wanted.proof), timeout=_START_SECONDS, ok=range(256)).rc
         if rc:
-            raise EdgesecError(wanted.proof[0], f"ended with {rc}, so the service does not work", "Run it by hand")
+            raise EdgesecError(wanted.proof[0], f"exited with {rc}, so the service does not work", "Run it by hand")
 
 
 def _undo(status: Status, earlier: Optional[bytes], *, linked: bool) -> list[Step]:
@@ -244,9 +244,9 @@ def _put_back(wanted: Wanted) -> None:
 
 
 def _plaintext(wanted: Wanted) -> Optional[str]:
-    """Where the plaintext is, if there is one; a link to the credential is none.
+    """The path of the plaintext, or None. A link to the credential does not count.
 
-    :raises Refused: something else is there.
+    :raises Refused: the path is not a regular file.
     """
     for path in (wanted.aside, wanted.source):
         try:
@@ -267,9 +267,9 @@ def _read(path: str) -> bytes:
         data = stream.read(LARGEST + 1)
         names = os.fstat(descriptor).st_nlink
     if not data or len(data) > LARGEST:
-        raise Refused(path, "is empty, or larger than the 1 MiB that credentials may have", "Nothing was changed")
+        raise Refused(path, "is empty, or larger than a credential may be (1 MiB)", "Nothing was changed")
     if names > 1:
-        raise Refused(path, f"has {names} names (hard links): the plaintext would stay at another", "Remove the others")
+        raise Refused(path, f"has {names} hard links: the plaintext would stay under another name", "Remove the others")
     return data
 
 
@@ -279,7 +279,7 @@ def _is_missed(wanted: Wanted) -> bool:
 
 
 def observe(root: str, wanted: Wanted) -> dict[str, Any]:
-    """For facts: whether the plaintext is gone, and the credential and the drop-in are there."""
+    """Collect the facts: whether plaintext, credential and drop-in exist."""
     plaintext: Optional[bool] = False
     for path in (wanted.source, wanted.aside):
         try:

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Finding secrets that nobody declared: one walk over the device that ends in time and follows no link.
+"""Find undeclared secrets: walk the device once, within limits, and follow no links.
 
-Every directory and file is opened by its name below the open directory around it, so what is put in their place
-meanwhile leads nowhere else. What a secret is stays where it is: only what can be told of it is returned.
+Every directory and file is opened by name relative to its open parent directory, so replacing a path meanwhile
+cannot redirect the walk. The secrets themselves are never returned, only their descriptions.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from .._base.tree import json_clean, read_text
 from .._disk.mountinfo import parse_mountinfo
 from .._storage.observe import place_of
 from .packaged import digest_of, may_be_packaged, packages_of
-from .passphrases import settled
+from .passphrases import try_known_passphrases
 from .pieces import pieces_of, read_up_to
 from .private_keys import Secret
 from .search import Search
 from .secret_formats import Found, look_into, look_into_text, may_hold_secrets, text_reader
 from .skipped import MEDIA, PSEUDO, SOURCES
 
-# Most files have no more bytes.
+# Most files are no larger.
 _FIRST = 16 * 1024
 _DEEPEST = 200
 _MOST_NAMES = 20
 _MOST_SECRETS = 10_000
 _LOOKED_AT = ("directories", "files", "opened")
 _NOT_LOOKED_AT = ("by_name", "excluded", "too_complex", "too_deep", "too_large", "unreadable")
-# Each of them may hide a secret.
+# Any of these may hide a secret.
 _INCOMPLETE = ("too_complex", "too_deep", "too_large", "unreadable")
-# No key that is no text is larger, but in a key store with thousands.
+# No binary key is larger, except a key store with thousands of entries.
 _LARGEST_BINARY = 4 * 1024 * 1024
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Reading is not to be written down, on flash least of all. Only the owner and root may ask for that.
+# Do not update access times: that would wear flash. Only a file's owner and root may use this flag.
 _QUIETLY = os.O_NOATIME if os.geteuid() == 0 else 0
 
 
@@ -58,7 +58,7 @@ class _Stop(Exception):
 
 
 class _Level(NamedTuple):
-    """A directory on the way from where the walk began to where it is."""
+    """An open directory between the start of the walk and its current position."""
 
     descriptor: int
     path: str
@@ -90,7 +90,7 @@ class _Walk:
         self.excluded = re.compile("|".join(patterns)).match if patterns else None
 
     def below(self, start: str, after: tuple[str, ...]) -> None:
-        """Look at everything below a directory that comes behind a place in the order of names."""
+        """Search everything below a directory that sorts after the given position."""
         stack: list[_Level] = []
         top = self._enter(None, start, after)
         stack.extend([top] if top else [])
@@ -150,7 +150,7 @@ class _Walk:
         return True
 
     def _next_directory(self, level: _Level) -> Optional[str]:
-        """Look at files until a directory comes; None after the last entry."""
+        """Search files up to the next directory and return its name; None after the last entry."""
         counts, excluded, unopened = self.counts, self.excluded, self.unopened
         most, deadline, clock = self.search.max_files, self.deadline, time.monotonic
         prefix = level.path.rstrip("/") + "/"
@@ -183,7 +183,7 @@ class _Walk:
         descriptor = _open(name, _OPEN, level.descriptor)
         try:
             self.counts["opened"] += 1
-            # What it is is not asked before it is open: most files are small, and end here.
+            # No fstat before the read: most files are small and end here.
             head = os.read(descriptor, self.first)
             if len(head) == self.first:
                 self._look_at_large(level, descriptor, path, head)
@@ -228,7 +228,7 @@ class _Walk:
         access = self._access(descriptor, info)
         if may_be_packaged(path):
             self.digests[path] = digest_of(descriptor)
-        for secret in dict.fromkeys(map(self._settled, secrets)):
+        for secret in dict.fromkeys(map(self._try_passphrases, secrets)):
             self.secrets.append(
                 {
                     "path": path,
@@ -242,7 +242,7 @@ class _Walk:
             )
 
     def _access(self, descriptor: int, info: os.stat_result) -> dict[str, Any]:
-        """Whose a file is, and who can read it; names are looked up once for all files that are alike."""
+        """Who owns a file and who can read it; cached for files with equal permissions."""
         acl: Optional[bytes]
         try:
             acl = read_acl(descriptor)
@@ -267,10 +267,10 @@ class _Walk:
                 self.places[level.device] = None
         return self.places[level.device]
 
-    def _settled(self, secret: Secret) -> Secret:
+    def _try_passphrases(self, secret: Secret) -> Secret:
         if time.monotonic() > self.deadline:
             return secret._replace(encrypted=None, locked=None) if secret.locked else secret
-        return settled(secret)
+        return try_known_passphrases(secret)
 
     def _cannot_read(self, path: str, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -283,14 +283,14 @@ class _Walk:
 
 
 def discover(root: str, search: Search) -> dict[str, Any]:
-    """The part C(discovered) of the fact C(edgesec_credentials).
+    """Collect the part C(discovered) of the fact C(edgesec_credentials).
 
-    :raises EdgesecError: a path is not absolute, or the cursor is none.
+    :raises EdgesecError: a path is not plain and absolute, or the cursor is not valid.
     """
     for path in search.paths:
         if os.path.normpath(path) != path or not path.startswith("/"):
             raise EdgesecError(
-                f"the path {path!r}", "is not a plain absolute path", "Write it from / on without . and .."
+                f"the path {path!r}", "is not a plain absolute path", "Start it with / and leave out . and .."
             )
     walk = _Walk(root, search, time.monotonic() + search.max_seconds)
     first, after = _place_of_cursor(search)
@@ -338,7 +338,7 @@ def _readers(mode: int, uid: int, gid: int, acl: Optional[bytes]) -> Optional[li
 
 
 def _is_behind(entry: os.DirEntry[str], after: tuple[str, ...]) -> bool:
-    """Whether an entry, or something below it, comes behind a place in the order of names."""
+    """Whether an entry, or something below it, sorts after the given position."""
     if entry.name != after[0]:
         return entry.name > after[0]
     return len(after) > 1 or entry.is_dir(follow_symlinks=False)
@@ -361,12 +361,12 @@ def _place_of_cursor(search: Search) -> tuple[int, tuple[str, ...]]:
 
 def _wrong_cursor(cursor: str) -> EdgesecError:
     return EdgesecError(
-        f"the cursor {cursor!r}", "is not of a search of these paths", "Begin anew, without one, or with the same paths"
+        f"the cursor {cursor!r}", "does not belong to these paths", "Use the same paths, or start without a cursor"
     )
 
 
 def _open_start(root: str, path: str) -> int:
-    """Open the directory to begin with; below the root no link is followed on the way."""
+    """Open the start directory without following any link below the root."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for name in path.split("/"):
         if name:

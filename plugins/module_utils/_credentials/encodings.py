@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Texts inside of texts: UTF-16, escapes of JSON, entities of XML, quoted-printable, base64 and hexadecimal digits.
+"""Texts inside texts: UTF-16, JSON escapes, XML entities, quoted-printable, base64 and hexadecimal digits.
 
-How deep it goes, and how much is decoded, is bounded: a hostile file costs little, and says that it was cut.
+Depth and amount are limited: a hostile file costs little, and the result says if something was left out.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-# A Secret of Kubernetes with a file of JSON with a key in base64 has three layers; escapes are one more each time.
+# A Kubernetes Secret that holds a JSON file with a base64 key has three layers; escapes add one more each.
 _DEEPEST = 8
-# How much more than the file itself may be decoded.
+# How much may be decoded beyond the file itself.
 _LEAST_BYTES = 1024 * 1024
 _MOST_TIMES = 6
 _MOST_RUNS = 20_000
-# The shortest run of base64 that is looked at: a private key of 25519 in DER has 64 characters, or lines of 60.
+# The shortest base64 run to examine: a 25519 private key in DER has 64 characters, or lines of 60.
 SHORTEST_RUN = 60
 _HEAD, _FEWEST = 64, 16
 _BOMS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-# What stands for a byte of ASCII: an escape of JSON, or an entity of XML.
+# JSON escapes and XML entities for an ASCII byte.
 _NUMBERED = re.compile(rb"\\u00([0-7][0-9A-Fa-f])|\\x([0-7][0-9A-Fa-f])|&#(\d{1,3});|&#[xX]0{0,4}([0-7]?[0-9A-Fa-f]);")
 _ESCAPES = (
     *((b"\\n", b"\n"), (b"\\r", b""), (b"\\t", b"\t"), (b'\\"', b'"'), (b"\\'", b"'"), (b"\\/", b"/")),
-    # A line that goes on.
+    # A continued line.
     *((b"\\\n", b""), (b"\\\r\n", b"")),
 )
 _ENTITIES = ((b"&quot;", b'"'), (b"&apos;", b"'"), (b"&lt;", b"<"), (b"&gt;", b">"), (b"&amp;", b"&"))
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUOTED = re.compile(rb"=(?:\r?\n|([0-9A-F]{2}))")
 _PERCENT_SIGNS, _QUOTED_SIGNS = (b"%0A", b"%0a", b"%20", b"%22", b"%25"), (b"=3D", b"=20", b"=0A", b"=2D", b"=\n")
-# What stands before base64, or between its lines, in a text that was encoded once more.
+# What precedes base64, or separates its lines, in a text that was encoded again.
 _BREAKING = {
     b"%": (b"%0A", b"%0a", b"%20", b"%22", b"%25", b"%3D"),
     b"\\": (b"\\n", b"\\t", b'\\"', b"\\u00"),
     b"&": (b"&amp;", b"&quot;", b"&#"),
 }
-# What has armour is read by it; what is in it is no text.
+# Armoured keys are read by their armour; the body is not text.
 _ARMOURED = re.compile(rb"-----BEGIN ([A-Za-z0-9 -]{3,64}?)-----[^-]{0,65536}-----END \1-----")
-# Lines that go on, and the last of them, which is shorter.
+# Full lines of base64, then a shorter last one.
 _LINE_END = rb"\\?(?:\\r|\r|&#13;|&#xD;){0,3}(?:\\n|\n|&#10;|&#xA;)"
 _GOES_ON = rb"(?:(?:" + _LINE_END + rb"|\"[ \t]{0,8},\s{0,8}\")[ \t]{0,64}| )"
 _RUN = re.compile(
@@ -56,7 +56,7 @@ _RUN = re.compile(
 _BREAKS = re.compile(_GOES_ON + rb"|=")
 _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
-# Is more than this share of the bytes beyond ASCII, it is no text that somebody wrote.
+# If more than one byte in this many is not ASCII, it is not text.
 _FOREIGN = 4
 _RUN_BYTES = bytes(
     ord("x") if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "+/") else ord(" ") for byte in range(256)
@@ -68,9 +68,9 @@ _RUN_SIGN = b"x" * SHORTEST_RUN
 class Layers:
     """The layers of one file.
 
-    :ivar begins: with one of these begins what is no text and yet of use.
-    :ivar is_marked: whether a text has something in it for which its escapes are worth to be taken out.
-    :ivar cut: whether something was left out, since it was too deep or too much.
+    :ivar begins: first bytes of binary formats to keep.
+    :ivar is_marked: whether a text holds a marker that makes unescaping it worthwhile.
+    :ivar cut: whether something was left out because it was too deep or too much.
     """
 
     data: bytes
@@ -79,7 +79,7 @@ class Layers:
     cut: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """The text itself, and all that is encoded in it, from the outermost to the innermost."""
+        """Yield the text itself and everything encoded in it, outermost first."""
         left = max(_LEAST_BYTES, _MOST_TIMES * len(self.data))
         waiting = deque([(self.data, 0)])
         seen = {self.data}
@@ -126,12 +126,12 @@ class Layers:
 
 
 def _is_broken(text: bytes) -> bool:
-    """Whether base64 in a text may be broken by what another encoding wrote for quotes, spaces and ends of lines."""
+    """Whether another encoding's quotes, spaces or line ends may interrupt base64 in a text."""
     return any(first in text and any(sign in text for sign in signs) for first, signs in _BREAKING.items())
 
 
 def _runs(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The runs of base64 in a text: all but the last line, and the last."""
+    """Yield the base64 runs in a text: all lines but the last, and the last."""
     kinds = text.translate(_RUN_BYTES)
     at = kinds.find(_RUN_SIGN)
     while at >= 0:
@@ -143,16 +143,16 @@ def _runs(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def has_run(text: bytes) -> bool:
-    """Whether a text has so many characters of base64 in a row that a key may be in it."""
+    """Whether a text has a base64 run long enough to hold a key."""
     return _RUN_SIGN in text.translate(_RUN_BYTES)
 
 
 def utf_16(head: bytes) -> Optional[str]:
-    """The encoding of a file in UTF-16, with a mark at the begin or without; None where it is none."""
+    """The UTF-16 encoding of a file, with or without a byte order mark; None if it is not UTF-16."""
     for bom, name in _BOMS:
         if head.startswith(bom):
             return name
-    # In a text of Europe and America one byte of two is 0.
+    # In Latin text every second byte is 0.
     if len(head) < _FEWEST or (head[0] == 0) == (head[1] == 0):
         return None
     head = head[:_HEAD]
@@ -163,18 +163,18 @@ def utf_16(head: bytes) -> Optional[str]:
 
 
 def from_utf_16(data: bytes, encoding: str) -> bytes:
-    """A text in UTF-16, or a piece of one, in UTF-8."""
+    """Convert UTF-16 text, or a piece of it, to UTF-8."""
     return data[: len(data) & ~1].decode(encoding, "replace").lstrip("\ufeff").encode("utf-8", "replace")
 
 
 def looks_like_text(data: bytes) -> bool:
-    """Whether bytes are a text: no controls, and few bytes beyond ASCII."""
+    """Whether bytes are text: no control characters, and few bytes beyond ASCII."""
     others = data.translate(None, _PRINTABLE)
     return len(others) * _FOREIGN <= len(data) and (not others or min(others) >= 0x80)
 
 
 def _plain(text: bytes) -> bytes:
-    """A text with one layer of escapes less."""
+    """Remove one layer of escapes from a text."""
     if b"\\" in text:
         parts = []
         for whole in text.split(b"\\\\"):
@@ -202,10 +202,10 @@ def _byte(match: re.Match[bytes]) -> bytes:
 
 
 def _decoded(run: bytes) -> Iterator[bytes]:
-    """What a run of base64, or of hexadecimal digits, holds."""
+    """Decode a run of base64 or hexadecimal digits."""
     plain = _BREAKS.sub(b"", run)
     if len(plain) % 2 == 0 and _HEX.fullmatch(plain):
         yield bytes.fromhex(plain.decode())
-    # The last characters are left out where they do not come to whole bytes.
+    # Drop trailing characters that do not make a whole byte.
     end = len(plain) if len(plain) % 4 != 1 else len(plain) - 1
     yield base64.b64decode(plain[:end] + b"=" * (-end % 4))

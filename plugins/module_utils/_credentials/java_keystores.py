@@ -4,8 +4,8 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of key stores of Java: JKS and JCEKS (JavaKeyStore.java of OpenJDK), and BKS, UBER and BCFKS of Bouncy
-Castle (BcKeyStoreSpi.java, BcFKSKeyStoreSpi.java).
+"""Pure reader of Java key stores: JKS and JCEKS (JavaKeyStore.java of OpenJDK), and Bouncy Castle's BKS, UBER and
+BCFKS (BcKeyStoreSpi.java, BcFKSKeyStoreSpi.java).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _PRIVATE, _SYMMETRIC = 0, 2
 
 
 def java_keystore(data: bytes) -> Secret:
-    """What a key store with a key is.
+    """Describe a key store that holds a key.
 
-    :raises Malformed: it is none, or holds certificates only.
+    :raises Malformed: the data is not a key store, or holds only certificates.
     """
     try:
         if data.startswith(JAVA_MAGICS):
@@ -40,10 +40,10 @@ def java_keystore(data: bytes) -> Secret:
 
 
 def bcfks(fields: list[Field]) -> Secret:
-    """What a key store BCFKS is: all of it is encrypted, so whether a key is in it is not known.
+    """Describe a BCFKS key store. All of it is encrypted, so whether it holds a key is unknown.
 
-    :param fields: those of the outermost SEQUENCE.
-    :raises Malformed: it is none.
+    :param fields: the fields of the outermost SEQUENCE.
+    :raises Malformed: the data is not a BCFKS key store.
     """
     store, check = (sequence(encode(SEQUENCE, field.content)) for field in fields)
     if [field.tag for field in store] != [SEQUENCE, OCTET_STRING] or len(check) < 2 or check[0].tag != SEQUENCE:
@@ -63,7 +63,7 @@ def _jks(data: bytes) -> Secret:
         (tag,) = struct.unpack_from(">I", data, at)
         at = _skip(data, at + 4, ">H") + 8
         if tag in (1, 3):
-            # The keys are always encrypted, and the certificates come behind.
+            # Keys are always encrypted; certificates follow them.
             if tag == 1 and _skip(data, at, ">I") + 4 > len(data):
                 _no_store()
             return Secret("java_keystore", encrypted=True, locked=data)
@@ -72,7 +72,7 @@ def _jks(data: bytes) -> Secret:
 
 
 def _bouncy_castle(data: bytes) -> Secret:
-    """BKS names its entries in clear and encrypts the keys; UBER is the same, encrypted as a whole."""
+    """BKS names its entries in clear and encrypts the keys; UBER encrypts the whole of it."""
     if not data.startswith(BOUNCY_BEGINS) or not 0 < struct.unpack_from(">I", data, 28)[0] <= 10_000_000:
         _no_store()
     at = 32
@@ -97,20 +97,20 @@ def _bouncy_castle(data: bytes) -> Secret:
     except (IndexError, struct.error):
         if len(data) < 100 or data[3] != 1 or _is_orderly(data[32:]):
             _no_store()
-        # Whether its passphrase is empty cannot be tried without Twofish.
+        # Trying the empty passphrase would need Twofish.
         return Secret("java_keystore", encrypted=None)
 
 
 def _is_orderly(data: bytes) -> bool:
-    """Whether bytes are not those of a ciphertext: of 64 drawn by lot, more than 40 differ."""
+    """Whether bytes are too regular for ciphertext: among 64 random bytes, more than 40 differ."""
     return len(set(data[:64])) < 40 or len(data) < 64
 
 
 def _no_store() -> NoReturn:
-    raise Malformed("the data", "is no key store of Java with a key")
+    raise Malformed("the data", "is not a Java key store with a key")
 
 
 def _skip(data: bytes, at: int, length: str) -> int:
-    """Where what comes after a string with its length before it begins."""
+    """The offset after a length-prefixed string."""
     (size,) = struct.unpack_from(length, data, at)
     return at + struct.calcsize(length) + int(size)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of private keys in JSON (JWK: RFC 7517, 7518, 8037), wherever in a text they stand."""
+"""Pure reader of JSON private keys (JWK: RFC 7517, 7518, 8037) anywhere in a text."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .public_halves import EDWARDS, ec_info, edwards_info, fingerprint, rsa_info
 
 JWK_MARKER = b"kty"
 _KTY = re.compile(rb'"kty"\s{0,8}:')
-# A key of RSA with 16384 bits has 14 KiB.
+# A 16384-bit RSA key takes 14 KiB.
 _LONGEST = 32 * 1024
 _MOST_OBJECTS = 200
-# Objects may stand inside of the key, before the name of its kind.
+# Nested objects may come before "kty" in the key.
 _MOST_BRACES = 4
 _SIZES = {"P-256": 32, "P-384": 48, "P-521": 66, "secp256k1": 32}
 _EDWARDS_SIZES = {"X25519": 32, "X448": 56, "Ed25519": 32, "Ed448": 57}
@@ -30,7 +30,7 @@ _SMALLEST_SYMMETRIC = 16
 
 
 def jwks_in(text: bytes) -> Iterator[Secret]:
-    """The private and symmetric keys in a text. Those that are encrypted (JWE) name no kind, and are none."""
+    """Yield the private and symmetric keys in a text. Encrypted keys (JWE) have no "kty" and are skipped."""
     begins: dict[int, Optional[Secret]] = {}
     for number, match in enumerate(_KTY.finditer(text)):
         if number == _MOST_OBJECTS:
@@ -84,7 +84,7 @@ def _key(jwk: Mapping[str, Any]) -> Optional[Secret]:
 
 
 def _bytes(value: object) -> Optional[bytes]:
-    """What base64url without padding (RFC 7515 section 2) holds."""
+    """Decode base64url without padding (RFC 7515 section 2); None if it is not valid."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,32768}={0,2}", value):
         return None
     plain = value.rstrip("=")

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of what is in files: private keys in every usual form, told by their structure and not by their labels.
+"""Pure reader of private keys in every usual format, recognised by structure rather than by label.
 
-Documents that quote the first lines of a key, public keys, certificates and keys that were cut short are none.
+Documents that quote a key's first lines, public keys, certificates and truncated keys do not count.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _in_der(der: bytes) -> Secret:
     return bcfks(fields) if [field.tag for field in fields] == [SEQUENCE, SEQUENCE] else private_key(der)
 
 
-# What a PEM label promises, by the kinds that may be behind it. Behind another label may be any.
+# The kinds of key that each PEM label allows. Any kind may follow another label.
 _LABELS: dict[bytes, tuple[str, ...]] = {
     b"RSA PRIVATE KEY": ("pkcs1_rsa",),
     b"EC PRIVATE KEY": ("sec1_ec",),
@@ -57,22 +57,22 @@ _LABELS: dict[bytes, tuple[str, ...]] = {
 }
 # SSH.com writes fewer dashes, and a space.
 _BEGIN = re.compile(rb"----(-|\s)BEGIN ([A-Z0-9 ]{3,32}(?:KEY|BLOCK|BLOB))\1----")
-# A key of RSA with 16384 bits has 13 KiB; a ring of PGP keys may have more.
+# A 16384-bit RSA key takes 13 KiB; a PGP key ring may take more.
 _LONGEST = 64 * 1024
 _MOST = 100
 _LEGACY = re.compile(rb"Proc-Type:\s{0,4}4,ENCRYPTED\s{1,8}DEK-Info:\s{0,4}([A-Za-z0-9-]{1,32},[0-9A-Fa-f]{8,64})")
 _SMALLEST_LOCKED = 48
-# What programs put between the lines of a key: quotes and commas of lists, signs of comments and quotations.
+# What programs put between the lines of a key: list quotes and commas, comment signs and quotation marks.
 _JUNK = b" \t\r\n\f\"'`,;#>|*\\="
 _PUTTY = re.compile(
     rb"PuTTY-User-Key-File-[23]: (\S{1,64})\r?\nEncryption: (\S{1,32})\r?\n"
     rb"(?:Comment: [^\n]{0,1024}\r?\n)?Public-Lines: (\d{1,4})\r?\n"
 )
-# One of them is in every text with a key.
+# Every text with a key contains one of these.
 KEY_MARKERS = (
     *(b"PRIVATE KEY", b"TSS2 KEY BLOB", b"PuTTY-User-Key-File-", AGE_MARKER, NKEY_MARKER),
     *AGENT_MARKERS,
-    # The first, with its space written otherwise.
+    # The first one with its space encoded.
     *(b"PRIVATE%20KEY", b"PRIVATE%25", b"PRIVATE+KEY", b"PRIVATE=20KEY", b"PRIVATE&#32;KEY", b"PRIVATE\\u0020KEY"),
 )
 _BINARY: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Secret]], ...] = (
@@ -86,21 +86,21 @@ _BINARY: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Secret]], ...] = (
     (SIGNIFY_BEGINS, signify_key),
     ((TOR_BEGIN,), tor_key),
 )
-# With one of these begins every binary file that is a key.
+# Every binary key file begins with one of these.
 BINARY_BEGINS = tuple(begin for begins, _reader in _BINARY for begin in begins)
-# Those that are found in no text.
+# Beginnings that no text has.
 BINARY_MAGICS = (
     *JAVA_MAGICS,
     *(b"\x30\x81", b"\x30\x82", b"\x30\x80"),
     *(OPENSSH_MAGIC, SSH_COM_MAGIC),
     *AGENT_BEGINS,
 )
-# A small key, or a PGP ring, may have no byte that tells it from text.
+# A small key or a PGP ring may contain no byte that distinguishes it from text.
 MAYBE_BINARY = (*PGP_BEGINS, b"\x30")
 
 
 def keys_in(data: bytes) -> Iterator[Secret]:
-    """The private keys in a text."""
+    """Yield the private keys in a text."""
     if b"-BEGIN " in data or b" BEGIN SSH2" in data:
         yield from _armoured(data)
     if b"PuTTY-User-Key-File-" in data:
@@ -115,7 +115,7 @@ def keys_in(data: bytes) -> Iterator[Secret]:
 
 
 def binary_key(data: bytes) -> Optional[Secret]:
-    """The private key or key store that a binary file is."""
+    """Recognise a binary file as a private key or key store; None if it is neither."""
     for begins, reader in _BINARY:
         if data.startswith(begins):
             try:
@@ -162,7 +162,7 @@ def _of_label(label: bytes, body: bytes) -> Optional[Secret]:
 
 
 def _legacy(label: bytes, cipher: bytes, text: bytes) -> Optional[Secret]:
-    """A key that is encrypted as RFC 1421 has it."""
+    """A key encrypted as in RFC 1421."""
     kinds = _LABELS.get(label, ("pkcs8",))
     head = b"-----BEGIN %s-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: %s\n\n" % (label, cipher)
     lines = b"\n".join(text[at : at + 64] for at in range(0, len(text), 64))

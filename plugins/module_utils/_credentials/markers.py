@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether any of many markers is in a text, with few passes over the text.
+"""Search a text for any of many markers in few passes.
 
-A search for one byte is the fastest there is, and a regular expression that begins with one byte comes next. So the
-markers are told apart by the byte of theirs that is rarest in texts, and looked at only where it is.
+Searching for one byte is fastest, and a regular expression that begins with one byte comes next. So the markers are
+grouped by their rarest byte, and compared only where that byte occurs.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import re
 from collections.abc import Iterable
 from typing import Callable
 
-# From the rarest in configuration and documents to the most frequent.
+# From rarest to most frequent in configuration files and documents.
 _RARE = b"K{[P_-"
 
-# A byte, as the number that Python looks for without an exception on the way, and the search for the markers around it.
+# A byte (as an int, the fastest form for `in`), and the search for the markers around it.
 Searches = tuple[tuple[int, Callable[[bytes], object]], ...]
 
 
 def searches_for(markers: Iterable[bytes]) -> Searches:
-    """What :func:`holds_any` needs, to be made once."""
+    """Prepare the searches for :func:`holds_any`; call once per set of markers."""
     around: dict[int, list[bytes]] = {}
     for marker in dict.fromkeys(markers):
         byte = next((rare for rare in _RARE if rare in marker), marker[0])
@@ -33,7 +33,7 @@ def searches_for(markers: Iterable[bytes]) -> Searches:
 
 
 def holds_any(searches: Searches, data: bytes) -> bool:
-    """Whether one of the markers is in the data."""
+    """Whether the data contains one of the markers."""
     for byte, search in searches:  # noqa: SIM110  (a generator takes twice the time, in every text)
         if byte in data and search(data) is not None:
             return True

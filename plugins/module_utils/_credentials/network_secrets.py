@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of secrets in the configuration of networks: Wi-Fi, VPN, modems and dial-up.
+"""Pure reader of secrets in network configuration: Wi-Fi, VPN, modems and dial-up.
 
 wpa_supplicant.conf(5), hostapd.conf, iwd.network(5), connman-service.config(5), nm-settings-keyfile(5), netplan(5),
 wg-quick(8), systemd.netdev(5), ipsec.secrets(5), swanctl.conf(5), openvpn(8), pppd(8), and the options of OpenWrt.
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from .setting_values import Readers, by, keys_of, values, within
 
 _KEY = rb"[\"']?([A-Za-z0-9+/]{43}=)[\"']?\s{0,64}(?:[#;].*)?$"
-# wg takes the names of options in any case; so do the three others that have one of their own.
+# wg accepts option names in any case; so do the three other programs with such an option.
 _WIREGUARD = re.compile(
     rb"(?mi)^[ \t]{0,64}(?:WireGuard\.)?(?:PrivateKey|private-key)\s{0,64}=\s{0,64}"
     + _KEY
@@ -28,9 +28,9 @@ _WIREGUARD = re.compile(
 _NETPLAN_WIREGUARD = re.compile(rb"(?m)^[ \t]{1,64}(?:key|private|private-key):\s{0,64}" + _KEY)
 _IS_WIREGUARD = re.compile(rb"\bwireguard\b")
 
-# What comes before the name of an option, around its sign, and behind its value.
+# What precedes an option's name, surrounds its equals sign, and follows its value.
 _BEGIN, _IS, _END = rb"(?m:^)[ \t]{0,64}", rb"[ \t]{0,64}=[ \t]{0,64}", rb"[ \t\r]{0,64}(?m:$)"
-# The lines of a section before the one that is looked for.
+# The lines of a section before the wanted one.
 _LINES = rb"[ \t\r]{0,64}(?:\n(?![ \t]{0,64}\[)[^\n]*){0,40}?\n[ \t]{0,64}"
 _QUOTED = rb"\"[^\"\n]{1,512}\""
 
@@ -107,7 +107,7 @@ _IPSEC = re.compile(
     + rb"PrivateExponent:[ \t]{0,64}(0[xs][A-Za-z0-9+/=]{64,8192})"
     + _END
 )
-# In a file of that name a passphrase needs no quotes.
+# In a file named like this a passphrase needs no quotes.
 _IPSEC_NAMED = re.compile(
     rb"(?m:^)[^#\n]{0,256}:[ \t]{0,64}(?:(?:PSK|EAP|XAUTH|NTLM)|PIN[ \t]{1,64}\S{1,256})[ \t]{1,64}"
     rb"([^\s\"#]{1,512})" + _END
@@ -125,7 +125,7 @@ _PPP = re.compile(_BEGIN + _WORD + rb"[ \t]{1,64}" + _WORD + rb"[ \t]{1,64}(" + 
 
 
 def openvpn_login(data: bytes) -> Iterator[bytes]:
-    """The password in a file of two lines that C(auth-user-pass) names."""
+    """Yield the password from a two-line C(auth-user-pass) file."""
     if _OPENVPN_LOGIN.fullmatch(data):
         yield from values(_OPENVPN_LOGIN, data)
 
@@ -164,7 +164,7 @@ NETWORK_READERS: Readers = (
     (b"-----BEGIN OpenVPN ", "vpn", by(_OPENVPN)),
     (b"<auth-user-pass>", "vpn", by(_OPENVPN)),
 )
-# By what the file is called.
+# Readers chosen by file name.
 NAMED_NETWORK_READERS = (
     (re.compile(r".*\.ya?ml"), "wireguard", within(_IS_WIREGUARD, keys_of(_NETPLAN_WIREGUARD, 32))),
     (re.compile(r"(?:.*[._-])?wpa_psk"), "wifi", by(_HOSTAPD_PSK)),

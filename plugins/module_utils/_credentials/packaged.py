@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which files are those of a Debian package, unchanged: an example or a test key there is everybody's, and no secret.
+"""Recognise unchanged files of Debian packages: an example or test key in them is public, so not a secret.
 
-dpkg keeps MD5 digests of what it installed (C(info/PACKAGE.md5sums)) and of configuration files (the field Conffiles of
-C(status)). They tell a file that came with a package from one that the device made. Whoever can change the digests can
-change the file, too: this is for order, not against an attacker.
+dpkg keeps MD5 digests of installed files (C(info/PACKAGE.md5sums)) and of configuration files (the field Conffiles in
+C(status)). They distinguish a packaged file from one made on the device. Whoever can change the digests can also
+change the file: this sorts findings, it does not stop an attacker.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _INFO, _STATUS, _SUMS = "/var/lib/dpkg/info", "/var/lib/dpkg/status", ".md5sums"
 _LARGEST = 64 * 1024 * 1024
 _PIECE = 1024 * 1024
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# Elsewhere nothing of Debian's is installed, and what lies there is in use.
+# Debian packages install nothing elsewhere; files there are in use.
 _PLACES = re.compile(r"/(?:usr/(?!local/)|lib\w*/|s?bin/|etc/)")
-# A secret here is in use, whoever made it.
+# A secret here is in use, whoever created it.
 _IN_USE = re.compile(
     r"/etc/(?:.*/)?(?:private|ssh|dropbear|wireguard|system-connections|credstore|letsencrypt|ipsec\.d|swanctl)/"
 )
@@ -38,12 +38,12 @@ _CONFFILE = re.compile(rb"(?m)^ (/[^\n]{1,4096}?) ([0-9a-f]{32})(?: obsolete| re
 
 
 def may_be_packaged(path: str) -> bool:
-    """Whether an absolute path is one at which a package keeps examples."""
+    """Whether a package may keep examples at an absolute path."""
     return _PLACES.match(path) is not None and _IN_USE.match(path) is None
 
 
 def digest_of(descriptor: int) -> str:
-    """The MD5 digest of an open file, as dpkg has it."""
+    """The MD5 digest of an open file, in dpkg's notation."""
     digest = hashlib.md5(usedforsecurity=False)
     at = 0
     while piece := os.pread(descriptor, _PIECE, at):
@@ -53,12 +53,12 @@ def digest_of(descriptor: int) -> str:
 
 
 def packages_of(root: str, digests: Mapping[str, str]) -> dict[str, str]:
-    """The packages of those of some files that are as they were installed, by path.
+    """Map each path whose file is as its package installed it to that package.
 
     :param digests: MD5 digests by absolute path below C(root).
     """
     wanted = {os.fsencode(path)[1:]: digest.encode() for path, digest in digests.items()}
-    # Where /lib is a link to /usr/lib, packages may name it by either.
+    # If /lib links to /usr/lib, packages may use either path.
     wanted.update((_MERGED.sub(rb"\1", path), digest) for path, digest in list(wanted.items()) if _MERGED.match(path))
     installed = _installed(root) if wanted else ()
     found = {path: package for path, digest, package in installed if wanted.get(path) == digest}
@@ -67,7 +67,7 @@ def packages_of(root: str, digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def _installed(root: str) -> Iterator[tuple[bytes, bytes, str]]:
-    """Path without the first /, digest and package of each file that is installed."""
+    """Yield path (without the leading /), digest and package of each installed file."""
     try:
         names = sorted(name for name in os.listdir(under(root, _INFO)) if name.endswith(_SUMS))
     except OSError:

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether a key that is encrypted opens with a passphrase that everybody knows: the empty one, and defaults of tools.
+"""Try well-known passphrases on encrypted keys: the empty one, and tools' defaults.
 
-PKCS#12 is tried by its MAC (RFC 7292 appendix B, RFC 9579), key stores of Java by their digest. The ciphers of PKCS#8
-(RFC 8018) and of the older PEM (RFC 1421) are not in Python's library, but its module C(ssl) reads such keys for
-use with a certificate: with one that belongs to no key, the failure tells whether the passphrase did.
+PKCS#12 is checked by its MAC (RFC 7292 appendix B, RFC 9579), Java key stores by their digest. Python's library lacks
+the ciphers of PKCS#8 (RFC 8018) and of older PEM (RFC 1421), but its C(ssl) module reads such keys together with a
+certificate. Given a certificate of another key, the kind of failure tells whether the passphrase was right.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .._base.errors import Malformed
 from .java_keystores import BOUNCY_BEGINS, JAVA_MAGICS
 from .private_keys import Secret
 
-# Nothing, the default of Java, and the one of every PKCS#12 file of Google Cloud.
+# Empty, Java's default, and the passphrase of every Google Cloud PKCS#12 file.
 KNOWN = ("", "changeit", "notasecret")
-# Tools use some thousands. A hostile file may ask for more than the device can reckon.
+# Tools use a few thousand. A hostile file may ask for more than the device can compute.
 _MOST_ITERATIONS = 600_000
 _HASHES = {
     bytes.fromhex("2b0e03021a"): "sha1",
@@ -45,10 +45,10 @@ _BLOCKS = {"sha1": 64, "sha224": 64, "sha256": 64, "sha384": 128, "sha512": 128}
 _MAC_KEY = 3
 _SCRYPT = bytes.fromhex("2b06010401da47040b")
 _PBES2, _PBE_3DES = bytes.fromhex("2a864886f70d01050d"), bytes.fromhex("2a864886f70d010c0103")
-# AES of each size and 3DES, in the mode CBC: those that every OpenSSL reads.
+# AES of each size and 3DES, in CBC mode: every OpenSSL reads these.
 _CIPHERS = (*(bytes.fromhex(f"6086480165030401{last:02x}") for last in (2, 22, 42)), bytes.fromhex("2a864886f70d0307"))
 _LEGACY = re.compile(rb"DEK-Info: (?:AES-(?:128|192|256)|DES-EDE3)-CBC,")
-# A certificate of nobody: its key was never kept.
+# A certificate whose private key was never kept.
 _CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBbzCCARWgAwIBAgIUFc0zrWcXzd1BQDqZZixLpJG0lA0wCgYIKoZIzj0EAwIw
@@ -64,10 +64,10 @@ cQIgNz5IDAX8TdaDv7Uo5wcN4u5kWsp0+zTM5MXmhLUAKn8=
 _OPENED = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED", "UNKNOWN_CERTIFICATE_TYPE")
 
 
-def settled(secret: Secret) -> Secret:
-    """A secret whose C(encrypted) says whether a passphrase is needed that not everybody knows.
+def try_known_passphrases(secret: Secret) -> Secret:
+    """Set a secret's C(encrypted) to whether it needs a passphrase that is not well known.
 
-    None where that cannot be tried: the cipher is an odd one, or it would take too long.
+    None if that cannot be tried: the cipher is not supported, or it would take too long.
     """
     if secret.locked is None:
         return secret
@@ -98,13 +98,13 @@ def _is_open(secret: Secret) -> Optional[bool]:
 
 
 def _bks(data: bytes) -> Optional[bool]:
-    """Version 1 took 20 bits of the key for 20 bytes."""
+    """Check the MAC. Version 1 mistook 20 bits for 20 bytes of key."""
     size = 20 if data[3] == 2 else 2
     return _any_mac("sha1", data[8:28], int.from_bytes(data[28:32], "big"), data[32:-20], data[-20:], size)
 
 
 def _bcfks(fields: list[Field]) -> Optional[bool]:
-    """PbkdMacIntegrityCheck. The passphrase is followed by what the key is for, both as PKCS#12 writes them."""
+    """Check the PbkdMacIntegrityCheck. The key's purpose follows the passphrase, both encoded as in PKCS#12."""
     mac, derivation, wanted = sequence(encode(SEQUENCE, fields[1].content))
     name, parameters = sequence(encode(SEQUENCE, derivation.content))
     numbers = sequence(encode(SEQUENCE, parameters.content))
@@ -140,11 +140,11 @@ def _pkcs12(der: bytes) -> Optional[bool]:
 
 
 def _signed(info: Field) -> bytes:
-    """What the MAC is over: the content of the authenticated safe."""
+    """The bytes that the MAC covers: the content of the authenticated safe."""
     content = sequence(encode(SEQUENCE, info.content))[1]
     (octets,) = sequence(encode(SEQUENCE, content.content))
     if octets.tag != OCTET_STRING:
-        raise Malformed("the data", "is no PKCS#12 file with a MAC")
+        raise Malformed("the data", "is not a PKCS#12 file with a MAC")
     return octets.content
 
 
@@ -172,14 +172,14 @@ def _any_mac(hashing: str, salt: bytes, iterations: int, data: bytes, wanted: by
 
 
 def _bmp(password: str) -> Iterator[bytes]:
-    """A passphrase as PKCS#12 writes it: with a 0 behind it. Some tools leave that away where it is empty."""
+    """Yield a passphrase encoded as in PKCS#12, with a final NUL. Some tools omit the NUL if it is empty."""
     yield password.encode("utf-16-be") + b"\0\0"
     if not password:
         yield b""
 
 
 def _key(hashing: str, password: bytes, salt: bytes, iterations: int, size: int) -> bytes:
-    """The key of a MAC (RFC 7292 B.2). One block is enough for the sizes that there are."""
+    """The key of a MAC (RFC 7292 B.2). One block is enough for all sizes in use."""
     block = _BLOCKS[hashing]
     filled = b"".join((each * block)[: -(-len(each) // block) * block] for each in (salt, password))
     hashed = getattr(hashlib, hashing)
@@ -218,7 +218,7 @@ def _pem(der: bytes) -> bytes:
 
 
 def _opens(pem: bytes) -> bool:
-    """Whether a key opens with the empty passphrase. It goes through memory, still encrypted."""
+    """Whether a key opens with the empty passphrase. OpenSSL reads it, still encrypted, from memory."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with _in_memory(_CERTIFICATE.encode()) as certificate, _in_memory(pem) as key:
         try:
@@ -230,7 +230,7 @@ def _opens(pem: bytes) -> bool:
 
 @contextmanager
 def _in_memory(data: bytes) -> Iterator[str]:
-    """The name of a file with some bytes that is in memory alone."""
+    """Yield the path of a memory-only file with the data."""
     descriptor = os.memfd_create("edgesec", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, data)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""Bringing declared files to their owner, group and mode: all are looked at before the first is changed.
+"""Give declared files their owner, group and mode; check all of them before changing the first.
 
-Users and groups have to exist only where there are such files, so that sets can be declared for programs that are not
+Users and groups must exist only if a file needs them, so sets can be declared for programs that are not installed.
 installed.
 """
 
@@ -27,12 +27,12 @@ from .._base.roll_back import Step, cause, go_back
 from .._base.tree import json_clean
 
 _ID = re.compile(r"[0-9]{1,10}")
-# The greatest id stands for "leave it" in chown(2).
+# In chown(2) the largest id means "leave unchanged".
 _NO_ID = 0xFFFFFFFF
 
 
 class Declared(NamedTuple):
-    """What is wanted of the files that a path or shell pattern names: owner and group (name or number), and mode."""
+    """The owner and group (name or number) and mode for the files that a path or shell pattern names."""
 
     path: str
     owner: str
@@ -46,11 +46,11 @@ class Declared(NamedTuple):
 
     @property
     def must_be_right(self) -> bool:
-        """Whether a file that is refused stops everything; what a pattern happens to match does not."""
+        """Whether refusing a file stops the whole run. An optional file that merely matches a pattern does not."""
         return self.required or not self.is_pattern
 
     def permissions(self) -> Permissions:
-        """Owner and group as numbers, and the mode.
+        """Resolve owner and group to numbers.
 
         :raises Refused: the device has no such user or group.
         """
@@ -62,7 +62,7 @@ class Declared(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What was found of the declared files, and what is to become of them."""
+    """The state of the declared files and the planned changes."""
 
     changes: tuple[Change, ...]
     checked: int
@@ -70,14 +70,14 @@ class Plan(NamedTuple):
     refused: tuple[EdgesecError, ...]
 
     def facts(self) -> list[dict[str, Any]]:
-        """The files to change, with names of users and groups."""
+        """The files to change, with user and group names."""
         return [
             json_clean({"path": each.path, "before": _named(each.before), "after": _named(each.after)})
             for each in self.changes
         ]
 
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences: a line for each file to change."""
+        """For Ansible's diff: one line per file to change."""
         if not self.changes:
             return []
         texts = {
@@ -86,9 +86,9 @@ class Plan(NamedTuple):
         return [{"before_header": "credential files", "after_header": "credential files", **texts}]
 
     def apply(self) -> None:
-        """Change the files; after a failure those that were changed are as they were.
+        """Change the files; roll back after a failure.
 
-        :raises EdgesecError: what failed, and whether going back failed too.
+        :raises EdgesecError: what failed, and whether the rollback failed too.
         """
         done: list[Change] = []
         try:
@@ -101,10 +101,10 @@ class Plan(NamedTuple):
 
 
 def declare(files: Sequence[Mapping[str, Any]]) -> list[Declared]:
-    """The declarations that a module was given.
+    """Parse the declarations given to a module.
 
     :param files: each with C(path), C(owner), C(group), C(mode) and C(required).
-    :raises EdgesecError: all that is wrong with them.
+    :raises EdgesecError: lists everything wrong with them.
     """
     declared = []
     errors = []
@@ -112,7 +112,7 @@ def declare(files: Sequence[Mapping[str, Any]]) -> list[Declared]:
         path = file["path"]
         try:
             if not path.startswith("/") or "\0" in path:
-                raise Refused(path, "is not an absolute path", "Begin it with /")
+                raise Refused(path, "is not an absolute path", "Start it with /")
             mode = parse_mode(path, file["mode"])
             declared.append(Declared(path, file["owner"], file["group"], mode, file["required"]))
         except EdgesecError as error:
@@ -123,9 +123,9 @@ def declare(files: Sequence[Mapping[str, Any]]) -> list[Declared]:
 
 
 def look(files: Sequence[Declared]) -> Plan:
-    """Look at every declared file; the last declaration of a file holds.
+    """Check every declared file; a file's last declaration wins.
 
-    :raises EdgesecError: all refusals of files that are required or named without a pattern, and all required files
+    :raises EdgesecError: lists all refused files that are required or named without a pattern, and all required files
         that are missing.
     """
     wanted: dict[str, Declared] = {}
@@ -137,8 +137,8 @@ def look(files: Sequence[Declared]) -> Plan:
         if not paths:
             absent.append(file.path)
             if file.required:
-                seen = "no file matches it, and one is required" if file.is_pattern else "is required and missing"
-                errors.append(Refused(file.path, seen, "Provision the file, or declare it without required"))
+                seen = "is required, but matches no file" if file.is_pattern else "is required, but does not exist"
+                errors.append(Refused(file.path, seen, "Provision the file, or do not declare it as required"))
     changes = []
     refused: list[EdgesecError] = []
     for path, file in wanted.items():
@@ -176,7 +176,7 @@ def _apply(path: str, permissions: Permissions, *, check: bool) -> Change:
         )
     except OSError as error:
         doing = "opened" if check else "changed"
-        raise Refused(path, f"cannot be {doing}: {error.strerror}", "See that it can be written to, as root") from None
+        raise Refused(path, f"cannot be {doing}: {error.strerror}", "Check that root can write to it") from None
 
 
 def _put_back(change: Change) -> None:
@@ -187,7 +187,7 @@ def _joined(errors: Sequence[EdgesecError]) -> EdgesecError:
     if len(errors) == 1:
         return errors[0]
     lines = "\n".join(f"- {error}" for error in errors)
-    return EdgesecError("credential files", f"{len(errors)} problems, nothing was changed:\n{lines}".rstrip("."))
+    return EdgesecError("credential files", f"{len(errors)} problems; nothing was changed:\n{lines}".rstrip("."))
 
 
 def _named(permissions: Permissions) -> dict[str, Any]:

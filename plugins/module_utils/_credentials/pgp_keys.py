@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of secret keys of OpenPGP (RFC 4880, RFC 9580) and of gpg-agent (keyformat.txt of GnuPG)."""
+"""Pure reader of OpenPGP secret keys (RFC 4880, RFC 9580) and gpg-agent keys (GnuPG's keyformat.txt)."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from typing import NamedTuple, NoReturn, Optional
 from .._base.errors import Malformed
 from .private_keys import Secret
 
-# Packets that begin a ring of secret keys: tag 5 with a length of one, two or four bytes, and in the newer form.
+# First bytes of a secret key ring: tag 5 with a length of one, two or four bytes, and in the newer format.
 PGP_BEGINS = (b"\x94", b"\x95", b"\x96", b"\xc5")
-# An S-expression, canonical.
+# Canonical S-expressions.
 AGENT_BEGINS = (b"(11:private-key", b"(21:protected-private-key", b"(20:shadowed-private-key")
 AGENT_MARKERS = (b"(private-key", b"(protected-private-key")
 _SECRET_KEY, _SECRET_SUBKEY = 5, 7
 _MOST_PACKETS = 1000
-# How many numbers (MPI) the public half has, by algorithm; a curve's name (one byte long) and what else comes with it.
+# By algorithm: the count of MPIs in the public half; the algorithms on curves; the sizes of raw public keys.
 _NUMBERS = {1: 2, 2: 2, 3: 2, 16: 3, 17: 4, 20: 3}
 _ON_CURVES, _ECDH = (18, 19, 22), 18
 _PLAIN = {25: 32, 26: 56, 27: 32, 28: 57}
 _S2K_CHECKED = (253, 254, 255)
 _GNU_DUMMY = 101
 _AGENT_TEXT = re.compile(rb"(?m)^Key:\s*\((private-key|protected-private-key)\s*\(")
-# The numbers that are secret: d of RSA and of curves, x of DSA and Elgamal.
+# The secret numbers: d of RSA and of curves, x of DSA and Elgamal.
 _AGENT_NUMBER = re.compile(rb"\((?:1:)?[dx]\s*(?:#[0-9A-Fa-f\s]{16,}#|\d{1,4}:)")
 
 
 class _Key(NamedTuple):
-    """A secret key: whether its secret is in it, and whether that is encrypted (None: the algorithm is not known)."""
+    """A secret key: whether it contains its secret, and whether that is encrypted (None: unknown algorithm)."""
 
     there: bool
     encrypted: Optional[bool]
 
 
 def pgp_keys(data: bytes) -> Secret:
-    """What a ring of secret keys is. It is encrypted where each of its keys is.
+    """Describe a secret key ring. It counts as encrypted only if every key is.
 
-    :raises Malformed: it is none, or its secrets are elsewhere: on a card, or left out (GNU-dummy).
+    :raises Malformed: the data is not a key ring, or its secrets are on a card or left out (GNU-dummy).
     """
     keys: list[_Key] = []
     try:
@@ -53,29 +53,29 @@ def pgp_keys(data: bytes) -> Secret:
             elif number == 0:
                 break
     except Malformed:
-        # What comes before a cut can still be used.
+        # Keys before a truncation can still be used.
         if not keys:
             raise
     there = [each.encrypted for each in keys if each.there]
     if not there:
-        raise Malformed("the data", "is no ring of secret keys")
+        raise Malformed("the data", "is not a secret key ring")
     return Secret("pgp", encrypted=False if False in there else None if None in there else True)
 
 
 def agent_key(data: bytes) -> Secret:
-    """What a file of private-keys-v1.d is. A key on a card (shadowed) is none.
+    """Describe a file of private-keys-v1.d. A key on a card (shadowed) does not count.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the file holds no private key.
     """
     if data.startswith(AGENT_BEGINS[1]) and b"(9:protected" in data:
         return Secret("pgp", encrypted=True)
     if data.startswith(AGENT_BEGINS[0]) and _AGENT_NUMBER.search(data):
         return Secret("pgp", encrypted=False)
-    raise Malformed("the data", "is no key of gpg-agent")
+    raise Malformed("the data", "is not a gpg-agent key")
 
 
 def agent_keys_in(text: bytes) -> Iterator[Secret]:
-    """The keys of gpg-agent in its newer form, in which the expression is a field of a text."""
+    """Yield gpg-agent keys in the newer format, which stores the expression in a text field."""
     for match in _AGENT_TEXT.finditer(text):
         rest = text[match.end() :]
         if match.group(1) != b"private-key":
@@ -99,7 +99,7 @@ def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
             tag, width = first >> 2 & 0x0F, 1 << (first & 3)
             begin = at + 1 + width
             size = int.from_bytes(data[at + 1 : begin], "big")
-            # Without a length it goes on to the end.
+            # Without a length it extends to the end.
             size, begin = (len(data) - at - 1, at + 1) if width == 8 else (size, begin)
         if begin + size > len(data):
             _no_packet()
@@ -108,7 +108,7 @@ def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _new_length(data: bytes, at: int) -> tuple[int, int]:
-    """A length in the newer form, and where the body begins. Keys have no partial lengths."""
+    """Parse a length in the newer format; return it and the body's offset. Keys have no partial lengths."""
     header = data[at : at + 5]
     if not header or 224 <= header[0] < 255 or len(header) < (1 if header[0] < 192 else 2):
         _no_packet()
@@ -143,7 +143,7 @@ def _key(body: bytes) -> _Key:
 
 
 def _end_of_public(body: bytes, at: int, algorithm: int) -> Optional[int]:
-    """Where the numbers that are public end; None for an algorithm that is not known."""
+    """The offset after the public numbers; None for an unknown algorithm."""
     if algorithm in _PLAIN:
         return at + _PLAIN[algorithm]
     if algorithm in _NUMBERS:
@@ -161,4 +161,4 @@ def _skip(body: bytes, at: int, numbers: int) -> int:
 
 
 def _no_packet() -> NoReturn:
-    raise Malformed("the data", "is no packet of a secret key")
+    raise Malformed("the data", "is not a secret key packet")

@@ -4,22 +4,22 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Reading a file in pieces that overlap, so that large ones need little memory and no secret is cut in two."""
+"""Read a file in overlapping pieces: large files need little memory, and no secret is cut in two."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
-# Larger than any secret that is recognised: 64 KiB, in base64.
+# More than the largest recognised secret: 64 KiB, in base64.
 _OVERLAP = 128 * 1024
 _PIECE = 1024 * 1024
 
 
 def pieces_of(descriptor: int, head: bytes) -> Iterator[bytes]:
-    """A file from its first byte to its last.
+    """Yield the pieces of a file from its first byte to its last.
 
-    :param head: what was read of it already. Most files end in the first piece.
+    :param head: the bytes read so far. Most files end in the first piece.
     """
     piece = head + read_up_to(descriptor, _PIECE - len(head))
     while True:
@@ -33,7 +33,7 @@ def pieces_of(descriptor: int, head: bytes) -> Iterator[bytes]:
 
 
 def read_up_to(descriptor: int, size: int) -> bytes:
-    """So many bytes, or fewer where the file ends."""
+    """Read C(size) bytes, or fewer at the end of the file."""
     found = bytearray()
     while len(found) < size:
         more = os.read(descriptor, size - len(found))

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of private keys: what kind a key is, whether it is encrypted, and its public half. Nothing else is kept.
+"""Pure reader of private keys: the kind of key, whether it is encrypted, and its public half. Nothing else is kept.
 
 RFC 8017 A.1.2 (RSA, with more than two primes as well), RFC 5915 (EC, and SM2 in the same form), RFC 5208 and 5958
 (PKCS#8), RFC 7292 (PKCS#12), the "ASN.1 Specification for TPM 2.0 Key Files" of the Trusted Computing Group.
@@ -19,26 +19,26 @@ from .._base.der import BIT_STRING, CONTEXT_0, CONTEXT_1, INTEGER, OCTET_STRING,
 from .._base.errors import Malformed
 from .public_halves import EC, RSA, dsa_info, fingerprint, public_info, rsa_info
 
-# pkcs-5 and pkcs-12PbeIds: the algorithms that keys are encrypted by.
+# pkcs-5 and pkcs-12PbeIds: the algorithms that encrypt keys.
 _ENCRYPTIONS = (bytes.fromhex("2a864886f70d0105"), bytes.fromhex("2a864886f70d010c01"))
 _PKCS7 = bytes.fromhex("2a864886f70d0107")
 _KEY_BAG, _SHROUDED_KEY_BAG = (encode(OID, bytes.fromhex(f"2a864886f70d010c0a01{last}")) for last in ("01", "02"))
 # Loadable, importable and sealed keys.
 _TSS2 = tuple(bytes.fromhex(f"678105 0a01{last}") for last in ("03", "04", "05"))
 SMALLEST_RSA = 512
-# That of DSA has 256 bits; a hostile one would take long to reckon with.
+# DSA's order has 256 bits; a hostile one would take long to compute with.
 _LARGEST_ORDER = 512
 _MOST_PRIMES = 5
 
 
 class Secret(NamedTuple):
-    """A secret that was recognised, without itself.
+    """The description of a recognised secret, without the secret itself.
 
-    :ivar encrypted: by a passphrase; None where that is not known.
-    :ivar protected: only one TPM can use it.
-    :ivar fingerprint: SHA-256 of the SubjectPublicKeyInfo of the public half in hexadecimal digits; None where the
-        public half is not there.
-    :ivar locked: what is encrypted, as a tool reads it, until it was tried whether an empty passphrase opens it.
+    :ivar encrypted: whether a passphrase encrypts it; None if unknown.
+    :ivar protected: whether only one TPM can use it.
+    :ivar fingerprint: SHA-256 of the public half's SubjectPublicKeyInfo in hexadecimal digits; None if the
+        public half is missing.
+    :ivar locked: the encrypted data in a form that tools read, until well-known passphrases have been tried on it.
     """
 
     kind: str
@@ -49,9 +49,9 @@ class Secret(NamedTuple):
 
 
 def private_key(der: bytes) -> Secret:
-    """What a private key in DER is. Kinds: pkcs1_rsa, dsa, sec1_ec, pkcs8, pkcs12, tss2.
+    """Describe a private key in DER. Kinds: pkcs1_rsa, dsa, sec1_ec, pkcs8, pkcs12, tss2.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the data is not a private key.
     """
     fields = sequence(der)
     tags = [field.tag for field in fields]
@@ -79,7 +79,7 @@ def private_key(der: bytes) -> Secret:
 
 
 def _no_key() -> Malformed:
-    return Malformed("the data", "is no private key")
+    return Malformed("the data", "is not a private key")
 
 
 def _number(field: Field) -> int:
@@ -106,9 +106,9 @@ def _dsa(fields: list[Field]) -> bytes:
 
 
 def require_dsa(prime: int, order: int, base: int, public: int, private: int) -> None:
-    """Require that numbers are a DSA key.
+    """Require that the numbers form a DSA key.
 
-    :raises Malformed: they are not.
+    :raises Malformed: they do not.
     """
     sensible = prime.bit_length() >= SMALLEST_RSA and order.bit_length() <= _LARGEST_ORDER and 0 < private < order
     if not sensible or (prime - 1) % order or pow(base, private, prime) != public:
@@ -116,7 +116,7 @@ def require_dsa(prime: int, order: int, base: int, public: int, private: int) ->
 
 
 def _ec(fields: list[Field], curve: Optional[bytes]) -> Optional[bytes]:
-    """:param curve: the parameters where they stand outside of the key, whole."""
+    """:param curve: the whole parameters, if they are outside the key."""
     if not 16 <= len(fields[1].content) <= 72 or any(field.tag not in (CONTEXT_0, CONTEXT_1) for field in fields[2:]):
         raise _no_key()
     inside = {field.tag: field.content for field in fields[2:]}
@@ -150,7 +150,7 @@ def _pkcs8(fields: list[Field]) -> Optional[bytes]:
         if [field.tag for field in key[:2]] != [INTEGER, OCTET_STRING]:
             raise _no_key()
         return _ec(key, encode(algorithm[1].tag, algorithm[1].content))
-    # Version 2 of the format has room for the public key.
+    # Version 2 of the format may include the public key.
     for field in fields[3:]:
         if field.tag == 0x81 and field.content[:1] == b"\0":
             return public_info(encode(OID, name), field.content[1:])
@@ -167,7 +167,7 @@ def _encrypted(der: bytes, fields: list[Field]) -> Secret:
 
 
 def _pkcs12(der: bytes, fields: list[Field]) -> Secret:
-    """A store with a key: as every usual tool writes it, the bags of keys are named in clear."""
+    """A store that holds a key. Every common tool writes the types of key bags in clear."""
     content = sequence(encode(SEQUENCE, fields[1].content))
     if not content or content[0].tag != OID or not content[0].content.startswith(_PKCS7):
         raise _no_key()

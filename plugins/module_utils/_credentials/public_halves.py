@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Public halves of keys as SubjectPublicKeyInfo (RFC 5280 4.1.2.7), so that every format has the same fingerprint."""
+"""Public halves of keys as SubjectPublicKeyInfo (RFC 5280 4.1.2.7): a key has one fingerprint in every format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DSA = bytes.fromhex("2a8648ce380401")
 EDWARDS = {
     name: bytes.fromhex(f"2b65{last:02x}") for last, name in enumerate(("X25519", "X448", "Ed25519", "Ed448"), 0x6E)
 }
-# RFC 5480 and RFC 8812, by the names of JOSE.
+# RFC 5480 and RFC 8812, by JOSE name.
 CURVES = {
     "P-256": bytes.fromhex("2a8648ce3d030107"),
     "P-384": bytes.fromhex("2b81040022"),
@@ -36,7 +36,7 @@ def fingerprint(info: Optional[bytes]) -> Optional[str]:
 
 
 def public_info(algorithm: bytes, key: bytes) -> bytes:
-    """A SubjectPublicKeyInfo.
+    """Encode a SubjectPublicKeyInfo.
 
     :param algorithm: the fields of the AlgorithmIdentifier in DER.
     """
@@ -44,26 +44,26 @@ def public_info(algorithm: bytes, key: bytes) -> bytes:
 
 
 def rsa_info(modulus: int, exponent: int) -> bytes:
-    """That of an RSA key."""
+    """The SubjectPublicKeyInfo of an RSA key."""
     return public_info(encode(OID, RSA) + _NULL, encode(SEQUENCE, _integer(modulus), _integer(exponent)))
 
 
 def dsa_info(prime: int, order: int, base: int, public: int) -> bytes:
-    """That of a DSA key."""
+    """The SubjectPublicKeyInfo of a DSA key."""
     domain = encode(SEQUENCE, *(_integer(number) for number in (prime, order, base)))
     return public_info(encode(OID, DSA) + domain, _integer(public))
 
 
 def ec_info(curve: str, point: bytes) -> Optional[bytes]:
-    """That of a point on a curve; None for a curve that is not known.
+    """The SubjectPublicKeyInfo of a point on a curve; None for an unknown curve.
 
-    :param curve: as JOSE names it.
+    :param curve: its JOSE name.
     """
     return public_info(encode(OID, EC) + encode(OID, CURVES[curve]), point) if curve in CURVES else None
 
 
 def edwards_info(curve: str, point: bytes) -> bytes:
-    """That of a point of X25519, X448, Ed25519 or Ed448."""
+    """The SubjectPublicKeyInfo of an X25519, X448, Ed25519 or Ed448 point."""
     return public_info(encode(OID, EDWARDS[curve]), point)
 
 

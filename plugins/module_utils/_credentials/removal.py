@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Removing a plaintext secret, as far as the storage forgets."""
+"""Remove a plaintext secret as thoroughly as the storage allows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .._storage.observe import place_of
 
 
 def remove_plaintext(path: str) -> dict[str, Any]:
-    """Overwrite and remove a file, and tell how far that goes: only encrypted storage forgets for sure.
+    """Overwrite and remove a file, and report how thorough that is: plaintext may survive on unencrypted storage.
 
-    :raises EdgesecError: the device does not keep what is written to it.
-    :raises OSError: it cannot be written or removed.
+    :raises EdgesecError: the device loses what is written to it.
+    :raises OSError: the file cannot be written or removed.
     """
     directory = os.path.dirname(path)
     encrypted = place_of("/", directory)["encrypted"]

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""What a search for secrets that nobody declared is asked for."""
+"""The parameters of a search for undeclared secrets."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import NamedTuple, Optional
 class Search(NamedTuple):
     """Where to look, and when to stop.
 
-    :ivar paths: directories to begin with, absolute.
-    :ivar exclude: shell patterns of absolute paths; what is below such a directory is left out, too.
-    :ivar exclude_file_systems: types of file systems that are not entered.
-    :ivar cross_file_systems: whether file systems that are mounted below C(paths) are entered.
-    :ivar max_seconds: after so many seconds the walk stops.
-    :ivar max_files: after so many files the walk stops.
-    :ivar max_size: larger files are not searched, and the search is not complete.
-    :ivar thorough: sources of programs and documents are opened, too.
-    :ivar cursor: where a walk that stopped is to go on, as its result had it.
+    :ivar paths: absolute paths of the directories to start from.
+    :ivar exclude: shell patterns of absolute paths to skip, with everything below them.
+    :ivar exclude_file_systems: types of file systems to skip.
+    :ivar cross_file_systems: whether to enter file systems that are mounted below C(paths).
+    :ivar max_seconds: stop the walk after this many seconds.
+    :ivar max_files: stop the walk after this many files.
+    :ivar max_size: in bytes; larger files are not searched, and the search counts as incomplete.
+    :ivar thorough: whether to open program sources and documents too.
+    :ivar cursor: where to resume a stopped walk, taken from its result.
     """
 
     paths: Sequence[str]

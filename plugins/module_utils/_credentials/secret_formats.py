@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of what is in files: private keys, passwords, tokens and shared keys, in clear or encoded once more.
+"""Pure reader of secrets in files: private keys, passwords, tokens and shared keys, in clear or encoded.
 
-A setting that names a variable, a template or an example is no secret, nor is one in a comment.
+A setting that names a variable, a template or an example is not a secret; nor is one in a comment.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from .private_keys import Secret
 from .service_secrets import IN_JSON, IN_TEXT, NAMED_READERS, TOKEN_MARKERS, TOKENS, commands, login
 from .setting_values import Reader, decoded
 
-# In the first bytes of a file NUL tells that it is no text.
+# A NUL among a file's first bytes means that it is not text.
 HEAD = 4096
-# What has no marker, since it is nothing but a key: of NATS, or of Tailscale within base64.
+# Texts that are only a key, with no marker: a NATS seed, or a Tailscale key inside base64.
 _SEEDS = (b"S", b"privkey:")
 _LONGEST_SEED = 80
 _BRACE = ord("{")
 _FIRST_BYTES = frozenset(begin[0] for begin in BINARY_BEGINS)
 _SQLITE = b"SQLite format 3\0"
-# The key of systemd-creds: the id of the machine, and 4096 bytes drawn by lot.
+# The systemd-creds key: the machine ID and 4096 random bytes.
 _SYSTEMD_KEY = ("credential.secret", 16 + 4096)
-# A key in an account, or in a configuration, is what the account is used with.
+# A key inside one of these is part of the account, so it is reported once.
 _ACCOUNTS = ("gcp", "kubeconfig")
 
 
 class Found(NamedTuple):
-    """What is in a file.
+    """The secrets found in a file.
 
-    :ivar secrets: each once. What is encrypted may still open with an empty passphrase
+    :ivar secrets: each once. An encrypted one may still open with an empty passphrase
         (:mod:`_credentials.passphrases`).
-    :ivar cut: whether something was encoded deeper, or was more, than is followed.
+    :ivar cut: whether something was encoded too deep, or was too much, to follow.
     """
 
     secrets: list[Secret]
@@ -52,16 +52,16 @@ class Found(NamedTuple):
 
 
 def secrets_in(path: str, data: bytes) -> list[Secret]:
-    """The secrets in a file, each once."""
+    """List the secrets in a file, each once."""
     return look_into(path, data).secrets
 
 
 def look_into(path: str, data: bytes) -> Found:
-    """What is in a file.
+    """Find the secrets in a file.
 
-    :param path: what it is called; some formats are known by their names alone.
-    :param data: all of it. Of a binary file (a NUL byte is among its first 4096) the beginning is enough to tell what
-        it is, and what else is in it is not looked at, unless it is a text in UTF-16 or a data base of SQLite.
+    :param path: its path; some formats are recognised only by file name.
+    :param data: the whole file. For a binary file (a NUL among its first 4096 bytes) the beginning is enough, and the
+        rest is not searched unless the file is UTF-16 text or an SQLite database.
     """
     as_text = text_reader(data)
     if as_text is not None:
@@ -74,7 +74,7 @@ def look_into(path: str, data: bytes) -> Found:
 
 
 def look_into_text(path: str, text: bytes) -> Found:
-    """What is in a text, or in a piece of one."""
+    """Find the secrets in a text or a piece of one."""
     layers = Layers(text, BINARY_BEGINS, _is_marked)
     found = [*_named(path, text)]
     for layer in layers:
@@ -87,7 +87,7 @@ def look_into_text(path: str, text: bytes) -> Found:
 
 
 def text_reader(head: bytes) -> Optional[Callable[[bytes], bytes]]:
-    """What turns a file, or a piece of it, into text for the readers, by its first bytes; None where it is no text."""
+    """Choose the function that converts pieces of a file to text, by its first bytes; None if it is not text."""
     if not is_binary(head):
         return bytes
     if head.startswith(_SQLITE):
@@ -99,14 +99,14 @@ def text_reader(head: bytes) -> Optional[Callable[[bytes], bytes]]:
 
 
 def is_binary(data: bytes) -> bool:
-    """Whether a file, or its first bytes, are no text."""
+    """Whether a file, or its beginning, is not text."""
     return data.find(0, 0, HEAD) >= 0 or data.startswith(BINARY_MAGICS)
 
 
 def may_hold_secrets(path: str, data: bytes) -> bool:
-    """Whether a file, or its first bytes, deserve a closer look: quick, and never wrong where it says no.
+    """Whether a file deserves a closer look. Fast; False is always right.
 
-    :param data: of a text all of it; of a binary file the beginning is enough.
+    :param data: the whole text; for a binary file the beginning is enough.
     """
     if is_binary(data):
         begins = data[0] in _FIRST_BYTES and data.startswith(BINARY_BEGINS) and not _outgrows_der(data)
@@ -160,7 +160,7 @@ def _named(path: str, data: bytes) -> Iterator[Secret]:
     plain = _without_comments(data)
     for pattern, kind, reader in (*NAMED_READERS, *NAMED_NETWORK_READERS):
         if pattern.fullmatch(plain_name) and any(reader(plain)):
-            # What was hashed has to be guessed first.
+            # A hashed password must be guessed first.
             yield Secret(kind, encrypted=kind == "password_hash")
     if _LOGIN_BEGIN.match(data) and any(login(plain)):
         yield Secret("netrc", encrypted=False)
@@ -187,20 +187,20 @@ def _without_comments(data: bytes) -> bytes:
 
 
 def _is_curve_key(data: bytes) -> bool:
-    """Whether it is a private key as ``wg genkey`` prints one: clamped, which a public key is by chance alone."""
+    """Whether it is a private key as ``wg genkey`` prints it: clamped, as a public key is only by chance."""
     raw = decoded(data) if len(data) < 64 else None
     return raw is not None and len(raw) == 32 and not raw[0] & 7 and raw[31] & 0xC0 == 0x40
 
 
 _JSON, _TEXT = IN_JSON, (*IN_TEXT, *NETWORK_READERS)
-# Looked for in every text of the device.
+# Searched for in every text on the device.
 _MARKERS_OF_JSON, _MARKERS_OF_TEXT = (
     searches_for((*KEY_MARKERS, *(marker for marker, _kind, _reader in readers))) for readers in (_JSON, _TEXT)
 )
 _MARKERS_OF_TOKENS = searches_for(TOKEN_MARKERS)
-# npm has lines that begin with the address of a registry.
+# npm has settings that begin with a registry's address.
 _COMMENT = re.compile(rb"\s*(?:[#;]|//(?![^\s=]*:_))")
-# What editors, packages and people put behind the name of a copy.
+# What editors, packages and people append to the name of a copy.
 _COPY = re.compile(
     r"(?:~|[-.](?:bak|old|orig|save|saved|backup|copy|disabled|new|dist|tmp|\d{1,14}|dpkg-\w+|ucf-\w+|rpm\w+)"
     r"|\.?20\d\d-?\d\d-?\d\d)+$"
@@ -208,7 +208,7 @@ _COPY = re.compile(
 _HISTORIES = frozenset(
     f".{shell}_history" for shell in ("bash", "zsh", "ash", "sh", "ksh", "mysql", "psql", "python", "fish")
 ) | {"fish_history"}
-# In each name that makes a difference to :func:`_mount_tables.named`.
+# Every file name that :func:`_named` treats specially contains one of these.
 _NAMES = re.compile(
     r"netrc|auth|pgpass|git-cred|npmrc|pypirc|vault|redis|valkey|sentinel|users|passw|pwd|pwfile|htpass|mosq|wpa_psk|secrets"
     r"|credentials\.db|_history|\.ya?ml"

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of secrets in the configuration of services, clouds and the tools of people."""
+"""Pure reader of secrets in the configuration of services, clouds and command-line tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_LINE = 4096
 _AWS = re.compile(rb"(?i)secret_?access_?key[\"']?\s{0,8}[:=]\s{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
 _AZURE_ACCOUNT = re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)")
 _AZURE_SHARED = re.compile(rb"SharedAccessKey=([A-Za-z0-9+/]{43}=)")
-# The caches of tokens of the command line (MSAL, and ADAL before it).
+# The Azure CLI's token caches (MSAL, and ADAL before it).
 _AZURE_CACHE = re.compile(rb"\"(?:secret|refreshToken)\"\s{0,8}:\s{0,8}\"([^\"\\\s]{32,8192})\"")
 _GCP_CACHE = re.compile(rb"\"refresh_token\"\s{0,8}:\s{0,8}\"([^\"\\\s]{20,2048})\"")
 _TOKENS = re.compile(
@@ -58,7 +58,7 @@ _MYSQL = re.compile(
     rb"(?:password|pass)[ \t]{0,64}=[ \t]{0,64}([^\n]{1,256}?)" + _END
 )
 _MOSQUITTO = re.compile(_BEGIN + rb"(?:remote_password|bridge_psk)[ \t]{1,64}([^\n]{1,512}?)" + _END)
-# Of mosquitto_passwd(1) and htpasswd(1). A line of shadow(5) goes on.
+# mosquitto_passwd(1) and htpasswd(1). A shadow(5) line has more fields, so it does not match.
 _HASHES = re.compile(
     rb"(?m)^[^:\s#]{1,128}:(\$6\$[A-Za-z0-9+/=]{8,64}\$[A-Za-z0-9+/=]{86,88}"
     rb"|\$7\$\d{1,9}\$[A-Za-z0-9+/=]{8,128}\$[A-Za-z0-9+/=]{86,88}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
@@ -121,18 +121,18 @@ def _docker(data: bytes) -> Iterator[bytes]:
 
 
 def commands(data: bytes) -> Iterator[bytes]:
-    """The secrets in what was typed in a shell."""
+    """Yield the secrets in a shell history."""
     for line in data.splitlines():
         yield from values(_HISTORY, line[:_LONGEST_LINE])
 
 
 def hashes(data: bytes) -> Iterator[bytes]:
-    """The hashed passwords of users of a service."""
+    """Yield the hashed passwords of a service's users."""
     return (match.group(1) for match in _HASHES.finditer(data))
 
 
 def login(data: bytes) -> Iterator[bytes]:
-    """The passwords in a file as C(.netrc), or C(auth.conf) of apt."""
+    """Yield the passwords in a file such as C(.netrc) or apt's C(auth.conf)."""
     return values(_LOGIN, data)
 
 

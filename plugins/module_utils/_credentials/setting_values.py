@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What readers of settings share: values that are secrets, and those that only stand for one."""
+"""Shared by the readers of settings: find values that are secrets, and skip placeholders."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
-# The values of secrets in a text.
+# Yields the secret values in a text.
 Reader = Callable[[bytes], Iterator[bytes]]
-# What a text with such a secret has in it, the kind, and the reader.
+# A marker that every text with such a secret contains, the kind of secret, and the reader.
 Readers = tuple[tuple[bytes, str, Reader], ...]
 
 _EXAMPLES = re.compile(
@@ -26,7 +26,7 @@ _EXAMPLES = re.compile(
 
 
 def values(pattern: re.Pattern[bytes], data: bytes) -> Iterator[bytes]:
-    """The values that a pattern finds, by its first group that matched, without those that are no secrets."""
+    """Yield the values that a pattern finds (its first group that matched), without placeholders."""
     for match in pattern.finditer(data):
         value = next((group for group in match.groups() if group is not None), b"").strip().strip(b"\"'")
         if value and not is_example(value):
@@ -34,17 +34,17 @@ def values(pattern: re.Pattern[bytes], data: bytes) -> Iterator[bytes]:
 
 
 def is_example(value: bytes) -> bool:
-    """Whether a value stands for a secret without being one."""
+    """Whether a value is only a placeholder for a secret."""
     return len(set(value)) < min(4, len(value)) or _EXAMPLES.search(value) is not None
 
 
 def by(pattern: re.Pattern[bytes]) -> Reader:
-    """A reader of the values of a pattern."""
+    """Make a reader of a pattern's values."""
     return lambda data: values(pattern, data)
 
 
 def keys_of(pattern: re.Pattern[bytes], size: int) -> Reader:
-    """A reader of keys of so many bytes, in base64."""
+    """Make a reader of base64 keys with C(size) bytes."""
 
     def reader(data: bytes) -> Iterator[bytes]:
         for value in values(pattern, data):
@@ -56,7 +56,7 @@ def keys_of(pattern: re.Pattern[bytes], size: int) -> Reader:
 
 
 def mixed(pattern: re.Pattern[bytes]) -> Reader:
-    """A reader of values that look as if drawn by lot: letters and digits, and many different ones."""
+    """Make a reader of values that look random: letters and digits, many of them different."""
 
     def reader(data: bytes) -> Iterator[bytes]:
         for value in values(pattern, data):
@@ -67,12 +67,12 @@ def mixed(pattern: re.Pattern[bytes]) -> Reader:
 
 
 def within(context: re.Pattern[bytes], reader: Reader) -> Reader:
-    """A reader of texts that something else is in as well."""
+    """Make a reader that applies only to texts that also match C(context)."""
     return lambda data: reader(data) if context.search(data) else iter(())
 
 
 def decoded(text: bytes) -> Optional[bytes]:
-    """What text in base64 holds; None where it is no base64."""
+    """Decode base64; None if the text is not base64."""
     try:
         return base64.b64decode(b"".join(text.split()), validate=True)
     except ValueError:
@@ -80,7 +80,7 @@ def decoded(text: bytes) -> Optional[bytes]:
 
 
 def json_object(data: bytes) -> Mapping[str, Any]:
-    """The object that a text is; an empty one where it is none."""
+    """Parse a JSON object; empty if the text is not one."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):

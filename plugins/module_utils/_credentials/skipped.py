@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a search for secrets does not open, so that it ends in time."""
+"""What a search for secrets does not open, to save time."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SOURCES = """
 1 2 3 4 5 6 7 8 am bat c cc cmake cpp css cxx dtd el go h hh hpp htm html i java js l less lua m4 man map md mjs
 pas php pl pm po pot pxd py pyi pyx r rb rs rst scss svg tcl tex ts tsx vim xhtml xsd xsl xslt
 """
-# File systems whose contents the kernel makes, or that are ways to devices.
+# File systems whose contents the kernel generates, or that only give access to devices.
 PSEUDO = frozenset(_PSEUDO.split())
-# Ends of names of programs, pictures, sounds, archives and packages.
+# File name extensions of programs, pictures, sounds, archives and packages.
 MEDIA = frozenset(_MEDIA.split())
-# Those of sources of programs and documents: most of the text on a device, and seldom a place of secrets.
+# Extensions of program sources and documents: most of the text on a device, and it seldom holds secrets.
 SOURCES = frozenset(_SOURCES.split())

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of private keys of few bytes: age, nkeys of NATS, minisign and signify, Tailscale, services of Tor.
+"""Pure reader of short private keys: age, NATS nkeys, minisign and signify, Tailscale, Tor services.
 
-An identity of a plugin of age (AGE-PLUGIN-...) is no key by itself: it names one that a piece of hardware keeps.
+An age plugin identity (AGE-PLUGIN-...) is not a key: it names one that hardware keeps.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from .private_keys import Secret
 from .public_halves import edwards_info, fingerprint
 
 AGE_MARKER, NKEY_MARKER = b"AGE-SECRET-KEY-", b"NKEY SEED"
-# Algorithm and how the key is encrypted: bcrypt, scrypt, or not at all.
+# The algorithm, and how the key is encrypted: bcrypt, scrypt, or not at all.
 SIGNIFY_BEGINS = (b"EdBK", b"EdSc", b"Ed\0\0")
 TOR_BEGIN = b"== ed25519v1-secret: type0 =="
-# The hybrid keys against quantum computers have the same size: of both a seed of 32 bytes is kept.
+# Post-quantum hybrid keys have the same size: both store a 32-byte seed.
 _AGE = re.compile(rb"AGE-SECRET-KEY-(?:PQ-)?1[02-9AC-HJ-NP-Z]{58}(?![0-9A-Z])")
 _BECH32 = b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
 _NKEY = re.compile(rb"(?<![A-Z2-7])S[ACNOUX][A-Z2-7]{56}(?![A-Z2-7])")
 _TAILSCALE = re.compile(rb"privkey:[0-9a-f]{64}\s*")
-# Private key and public key of Ed25519 one behind the other.
+# An Ed25519 private key followed by its public key.
 _SIGNIFY_SIZE, _MINISIGN_SIZE, _TOR_SIZE = 104, 158, 96
 
 
 def age_keys_in(text: bytes) -> Iterator[Secret]:
-    """The identities of age in a text."""
+    """Yield the age identities in a text."""
     if AGE_MARKER in text:
         for match in _AGE.finditer(text):
             if _is_bech32(match.group()):
@@ -43,7 +43,7 @@ def age_keys_in(text: bytes) -> Iterator[Secret]:
 
 
 def nkeys_in(text: bytes) -> Iterator[Secret]:
-    """The seeds of NATS in a text, with their check sum."""
+    """Yield the NATS seeds in a text whose checksum is right."""
     if NKEY_MARKER in text or _NKEY.fullmatch(text.strip()):
         for match in _NKEY.finditer(text):
             raw = base64.b32decode(match.group() + b"=" * (-len(match.group()) % 8))
@@ -52,15 +52,15 @@ def nkeys_in(text: bytes) -> Iterator[Secret]:
 
 
 def tailscale_key(text: bytes) -> Iterator[Secret]:
-    """What C(tailscaled.state) has in base64."""
+    """Yield the key that C(tailscaled.state) holds in base64."""
     if _TAILSCALE.fullmatch(text):
         yield Secret("tailscale", encrypted=False)
 
 
 def signify_key(data: bytes) -> Secret:
-    """What a key of signify or minisign is.
+    """Describe a signify or minisign key.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the data is not such a key.
     """
     if len(data) == _SIGNIFY_SIZE and data[2:4] == b"BK":
         if any(data[4:8]):
@@ -71,21 +71,21 @@ def signify_key(data: bytes) -> Secret:
         if data[2:4] == b"Sc":
             return Secret("signify", encrypted=True)
         return Secret("signify", encrypted=False, fingerprint=fingerprint(edwards_info("Ed25519", data[94:126])))
-    raise Malformed("the data", "is no key of signify")
+    raise Malformed("the data", "is not a signify or minisign key")
 
 
 def tor_key(data: bytes) -> Secret:
-    """What C(hs_ed25519_secret_key) is.
+    """Describe a C(hs_ed25519_secret_key) file.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the data is not such a key.
     """
     if len(data) != _TOR_SIZE or data[len(TOR_BEGIN) : 32] != b"\0\0\0":
-        raise Malformed("the data", "is no key of Tor")
+        raise Malformed("the data", "is not a Tor key")
     return Secret("tor", encrypted=False)
 
 
 def _is_bech32(text: bytes) -> bool:
-    """Whether the checksum is right (BIP 173), without which a text is no key of age."""
+    """Whether the checksum of an age key is right (BIP 173)."""
     prefix, _one, rest = text.rpartition(b"1")
     prefix = prefix.lower()
     values = [*(byte >> 5 for byte in prefix), 0, *(byte & 31 for byte in prefix), *(_BECH32.index(b) for b in rest)]

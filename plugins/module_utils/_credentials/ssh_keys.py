@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of private keys as programs of SSH keep them: OpenSSH, SSH.com and Dropbear.
+"""Pure reader of SSH private keys: OpenSSH, SSH.com and Dropbear formats.
 
 PROTOCOL.key of OpenSSH; RFC 4253 section 6.6 for the public halves; signkey.c, ecdsa.c and ed25519.c of Dropbear; the
-format of SSH.com as import.c of PuTTY describes it.
+SSH.com format as described in PuTTY's import.c.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from .public_halves import dsa_info, ec_info, edwards_info, fingerprint, rsa_inf
 
 OPENSSH_MAGIC = b"openssh-key-v1\0"
 SSH_COM_MAGIC = b"\x3f\x6f\xf9\xeb"
-# A string with its length before it: the name of the algorithm.
+# The algorithm's name as a length-prefixed string.
 DROPBEAR_BEGINS = (b"\0\0\0\x07ssh-rsa", b"\0\0\0\x07ssh-dss", b"\0\0\0\x0bssh-ed25519", b"\0\0\0\x13ecdsa-sha2-nistp")
-# In bytes: an RSA key of 8192 bits. A longer number would take long to reckon with.
+# In bytes: an 8192-bit RSA key. Longer numbers would take long to compute with.
 _LONGEST_NUMBER = 1025
 _CURVES = {b"nistp256": ("P-256", 32), b"nistp384": ("P-384", 48), b"nistp521": ("P-521", 66)}
 
 
 def openssh_key(blob: bytes) -> Secret:
-    """What a key in OpenSSH's own format is.
+    """Describe a key in OpenSSH's own format.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the data is not such a key.
     """
     if not blob.startswith(OPENSSH_MAGIC):
         _no_key()
@@ -48,9 +48,9 @@ def openssh_key(blob: bytes) -> Secret:
 
 
 def ssh_com_key(blob: bytes) -> Secret:
-    """What a key in the format of SSH.com is.
+    """Describe a key in SSH.com's format.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the data is not such a key.
     """
     if not blob.startswith(SSH_COM_MAGIC) or len(blob) != int.from_bytes(blob[4:8], "big"):
         _no_key()
@@ -61,9 +61,9 @@ def ssh_com_key(blob: bytes) -> Secret:
 
 
 def dropbear_key(blob: bytes) -> Secret:
-    """What a key in Dropbear's format is: the public half as in SSH, and the private numbers behind it, in clear.
+    """Describe a key in Dropbear's format: the public half as in SSH, then the private numbers in clear.
 
-    :raises Malformed: it is none, or a public half alone.
+    :raises Malformed: the data is not such a key, or only a public half.
     """
     (kind,), rest = _strings(blob, 1)
     if kind == b"ssh-ed25519":
@@ -97,17 +97,17 @@ def dropbear_key(blob: bytes) -> Secret:
 
 
 def key_of_ssh(public: bytes, kind: str, *, encrypted: bool) -> Secret:
-    """A private key whose public half is known in the form of SSH.
+    """Describe a private key from its public half in SSH format.
 
-    :raises Malformed: that is no public key.
+    :raises Malformed: C(public) is not a public key.
     """
     return Secret(kind, encrypted, fingerprint=fingerprint(ssh_public_key(public)))
 
 
 def ssh_public_key(blob: bytes) -> Optional[bytes]:
-    """The SubjectPublicKeyInfo of a public key of SSH; None for a kind that is not known.
+    """The SubjectPublicKeyInfo of an SSH public key; None for an unknown kind.
 
-    :raises Malformed: it is no such key.
+    :raises Malformed: the data is not an SSH public key.
     """
     (kind,), rest = _strings(blob, 1)
     if kind == b"ssh-rsa":
@@ -130,7 +130,7 @@ def _dropbear(info: Optional[bytes]) -> Secret:
 
 
 def _no_key() -> NoReturn:
-    raise Malformed("the data", "is no private key of SSH")
+    raise Malformed("the data", "is not an SSH private key")
 
 
 def _numbers(data: bytes, count: int) -> tuple[list[int], bytes]:
@@ -141,7 +141,7 @@ def _numbers(data: bytes, count: int) -> tuple[list[int], bytes]:
 
 
 def _strings(data: bytes, count: int) -> tuple[list[bytes], bytes]:
-    """Strings with their length before them, and what comes after."""
+    """Split off length-prefixed strings; return them and the rest."""
     found, at = [], 0
     for _string in range(count):
         end = at + 4 + int.from_bytes(data[at : at + 4], "big")

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""systemd-creds: secrets of services, encrypted with a key that the TPM keeps. Secrets go by standard input alone."""
+"""systemd-creds: encrypt services' secrets with a key that the TPM keeps. Secrets are passed only on standard input."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .._base.errors import EdgesecError, Refused, ToolFailed
 from .._base.tools import run
 
 OLDEST = 250
-# As systemd.exec(5) has it, no more than 1 MiB for all credentials of a unit.
+# systemd.exec(5): 1 MiB for all credentials of a unit.
 LARGEST = 1 << 20
 BY_TPM_ALONE, BY_TPM_AND_HOST = "tpm2", "host+tpm2"
-# It has the same value in every boot, and no program that the system runs can change it. systemd 252 cannot read what
-# it encrypted without any PCR.
+# A PCR with the same value in every boot, which no program of the system can change. systemd 252 cannot decrypt what
+# it encrypted without a PCR.
 CONSTANT_PCR = 22
 _WHAT_IS_NEEDED = ("firmware", "driver", "system", "subsystem")
 
@@ -28,8 +28,8 @@ _WHAT_IS_NEEDED = ("firmware", "driver", "system", "subsystem")
 class Sealing(NamedTuple):
     """What credentials are sealed to.
 
-    :ivar key: C(tpm2), or C(host+tpm2) for a key in C(/var/lib/systemd) as well.
-    :ivar pcrs: PCRs whose values of now are needed to decrypt; none for the TPM alone.
+    :ivar key: C(tpm2), or C(host+tpm2) to need a key in C(/var/lib/systemd) too.
+    :ivar pcrs: PCRs whose current values are needed to decrypt; empty for the TPM alone.
     :ivar device: path of the TPM or its TCTI, or C(auto).
     """
 
@@ -38,20 +38,20 @@ class Sealing(NamedTuple):
     device: str = "auto"
 
     def encrypt(self, name: str, secret: bytes) -> bytes:
-        """A credential, which has been decrypted once and compared.
+        """Encrypt a credential, then decrypt and compare it.
 
-        :raises EdgesecError: the TPM did not do it, or what it gave back is not the secret.
+        :raises EdgesecError: the TPM failed, or decrypting did not return the secret.
         """
         pcrs = "+".join(str(pcr) for pcr in self.pcrs or (CONSTANT_PCR,))
         blob = self._call("encrypt", name, secret, f"--with-key={self.key}", f"--tpm2-pcrs={pcrs}")
         if self.decrypt(name, blob) != secret:
-            raise EdgesecError("systemd-creds", "does not give back what it encrypted", "Nothing was changed")
+            raise EdgesecError("systemd-creds", "does not return the secret it encrypted", "Nothing was changed")
         return blob
 
     def decrypt(self, name: str, blob: bytes) -> bytes:
-        """The secret in a credential.
+        """Decrypt a credential.
 
-        :raises ToolFailed: it has another name, or this device in this state cannot decrypt it.
+        :raises ToolFailed: the credential has another name, or this device in this state cannot decrypt it.
         """
         return self._call("decrypt", name, blob)
 
@@ -61,22 +61,22 @@ class Sealing(NamedTuple):
             return run(argv, stdin=data).stdout
         except ToolFailed as error:
             raise ToolFailed(
-                "systemd-creds", error.rc, error.stderr, "See that the TPM answers: systemd-creds has-tpm2"
+                "systemd-creds", error.rc, error.stderr, "Check that the TPM answers: systemd-creds has-tpm2"
             ) from None
 
 
 def require_support() -> None:
-    """See that credentials can be sealed to a TPM here.
+    """Require that this device can seal credentials to a TPM.
 
-    :raises ToolMissing: there is no systemd-creds.
-    :raises Refused: systemd is too old, or there is no TPM, so that encrypting would protect nothing.
+    :raises ToolMissing: systemd-creds is not installed.
+    :raises Refused: systemd is too old, or has no usable TPM, so encryption would protect nothing.
     """
     match = re.match(rb"systemd (\d+)", run(["systemd-creds", "--version"]).stdout)
     version = int(match.group(1)) if match else 0
     if version < OLDEST:
         raise Refused(
             f"systemd {version}",
-            f"has no encrypted credentials; version {OLDEST} is the first",
+            f"does not support encrypted credentials; version {OLDEST} is the first that does",
             "Nothing was changed. Update the system, or keep the secret on an encrypted volume",
         )
     answer = run(["systemd-creds", "has-tpm2"], ok=range(256)).stdout.decode("utf-8", "replace").split()
@@ -84,6 +84,6 @@ def require_support() -> None:
     if "yes" not in answer:
         raise Refused(
             "the board",
-            f"has no TPM that systemd could use ({lacking}), so a key would lie beside its lock",
+            f"has no TPM that systemd can use ({lacking}); the key would be stored next to what it encrypts",
             "Nothing was changed. Keep the secret on an encrypted volume",
         )

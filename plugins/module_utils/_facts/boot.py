@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing how the device boots: boot mounts, firmware, Secure Boot, what is measured, and the root file system."""
+"""Observe how the device boots: boot mounts, firmware, Secure Boot, measurements, and the root file system."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ CMDLINE = "/proc/cmdline"
 
 
 def collect(root: str, more_paths: Sequence[str] = ()) -> dict[str, Any]:
-    """The fact C(edgesec_boot).
+    """Collect the fact C(edgesec_boot).
 
-    :param more_paths: where boot file systems may be mounted beside the usual places, and beside those that show by
-        what is on them. Those neither mounted nor in fstab are left out.
+    :param more_paths: further places where boot file systems may be mounted, besides the usual ones and those
+        recognised by contents. Places neither mounted nor in fstab are left out.
     :raises EdgesecError: the kernel's mount table cannot be read.
     """
     mounted = read_mounts(root)
@@ -87,7 +87,7 @@ def _firmware(root: str) -> str:
 
 
 def _unified(root: str, firmware: str, stub: Optional[str]) -> Optional[bool]:
-    """Whether the running kernel came out of a unified kernel image: systemd-stub says so in a variable."""
+    """Whether the running kernel came from a unified kernel image: systemd-stub records that in a variable."""
     if stub is not None:
         return True
     if firmware == "uefi" and not is_directory(root, os.path.dirname(path_of("", ""))):
@@ -112,7 +112,7 @@ def _root(blocks: Blocks, mounted: Sequence[Mount]) -> dict[str, Any]:
 
 
 def _chosen(line: Optional[str]) -> Optional[str]:
-    """Of C(none [integrity] confidentiality), the word in brackets."""
+    """The word in brackets, as in C(none [integrity] confidentiality)."""
     if line is None or "[" not in line:
         return None
     return line.split("[", 1)[1].split("]", 1)[0]

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing the chain of a boot: layout, keys, images, measurements, write protection, command line and console."""
+"""Observe the boot chain: layout, keys, images, measurements, write protection, command line and console."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def collect(
     stub: Optional[str],
     cmdline: Optional[str],
 ) -> dict[str, Any]:
-    """The facts of the chain, which are part of the fact C(edgesec_boot).
+    """Collect the chain's part of the fact C(edgesec_boot).
 
     :param known: where boot file systems may be mounted.
-    :param found: where others were found, each with what tells that it is one.
+    :param found: where others were found, each with the signs that identify it.
     """
     boot = booted(root)
     paths = [*known, *found]
     systems = laid_out.file_systems(root, blocks, mounts, fstab, known, found, boot)
-    # Boot files that have no file system of their own lie there, too.
+    # Boot files without a file system of their own are also in these places.
     places = list(dict.fromkeys([*(each["path"] for each in systems), *sorted(paths)]))
     layout = laid_out.layout(root, mounts, places, stub)
     return {
@@ -65,7 +65,7 @@ def collect(
 
 
 def _on_root(answers: Sequence[Optional[bool]]) -> Optional[bool]:
-    """Whether any boot files lie beside the applications; None where it is not known of all that none do."""
+    """Whether any boot files share a file system with the applications; None if that is unknown of some."""
     if any(answers):
         return True
     return False if answers and None not in answers else None
@@ -78,9 +78,9 @@ def _parts(blocks: Blocks, mounts: Sequence[Mount], systems: Sequence[dict[str, 
 
 
 def _appraises(root: str, cmdline: Optional[str]) -> Optional[bool]:
-    """Whether IMA refuses files whose signature or digest is not right, by its policy, or by what it was started with.
+    """Whether IMA refuses files with a wrong signature or digest, according to its policy or the command line.
 
-    None where there is a policy that cannot be read.
+    None if there is a policy that cannot be read.
     """
     if command_line.value(cmdline or "", "ima_appraise") in ("off", "log", "fix"):
         return False

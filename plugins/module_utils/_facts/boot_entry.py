@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing what this boot was started from: the boot entry, the images and their signatures, by headers only."""
+"""Observe what this boot started from: the boot entry, the images and their signatures, from headers only."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LARGEST_TABLE = 1 << 18
 
 
 class Booted(NamedTuple):
-    """What firmware and loader say of this boot.
+    """What firmware and loader report about this boot.
 
-    :ivar entry: of the firmware, or None where it does not say.
-    :ivar partitions: UUIDs of the partitions that were booted from, in lower case.
+    :ivar entry: the firmware's boot entry, or None if it does not report one.
+    :ivar partitions: UUIDs of the partitions booted from, in lower case.
     """
 
     entry: Optional[LoadOption]
@@ -40,7 +40,7 @@ class Booted(NamedTuple):
 
 
 def booted(root: str) -> Booted:
-    """What the variables of firmware and loader say."""
+    """Read the variables of firmware and loader."""
     number = variable(root, "BootCurrent", GLOBAL, lambda data: int.from_bytes(parse(data).value[:2], "little"))
     entry = None
     if number is not None:
@@ -59,7 +59,7 @@ def booted(root: str) -> Booted:
 
 
 def mount_of(root: str, blocks: Blocks, mounts: Sequence[Mount], partition: str) -> Optional[Mount]:
-    """The mount of a partition with its UUID; the last of several, which covers the others."""
+    """The mount of a partition, given by UUID; the last of several, which covers the others."""
     block = blocks.at(f"/dev/disk/by-partuuid/{partition}")
     if block is None:
         return None
@@ -74,7 +74,7 @@ def mount_of(root: str, blocks: Blocks, mounts: Sequence[Mount], partition: str)
 
 
 def images(root: str, blocks: Blocks, mounts: Sequence[Mount], boot: Booted) -> list[dict[str, Any]]:
-    """The images of this boot that are known: what the firmware started, and the unified kernel image."""
+    """List the known images of this boot: the one that the firmware started, and the unified kernel image."""
     found = []
     for role, option in (("firmware entry", boot.entry), ("unified kernel image", boot.stub)):
         if option is None or option.path is None:
@@ -89,7 +89,7 @@ def images(root: str, blocks: Blocks, mounts: Sequence[Mount], boot: Booted) -> 
         }
         mount = mount_of(root, blocks, mounts, option.partition) if option.partition else None
         if mount is None:
-            facts["reason"] = f"{option.path} lies on a partition that is not mounted"
+            facts["reason"] = f"{option.path} is on a partition that is not mounted"
         else:
             facts["path"] = mount.mount_point.rstrip("/") + option.path
             facts.update(_signature(root, str(facts["path"])))
@@ -98,7 +98,7 @@ def images(root: str, blocks: Blocks, mounts: Sequence[Mount], boot: Booted) -> 
 
 
 def _signature(root: str, path: str) -> dict[str, Any]:
-    """Who is named in the signatures of an image. Whether they hold, only firmware with Secure Boot on has looked."""
+    """The names in an image's signatures. Only firmware with Secure Boot on has verified them."""
     try:
         with open(under(root, path), "rb") as stream:
             size = os.fstat(stream.fileno()).st_size

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing how the boot is laid out: by which loader, from which file systems, and what else lies on these.
+"""Observe the boot's layout: its loaders, its file systems, and whether applications share them.
 
 Sources: the Boot Loader Specification and the Boot Loader Interface (uapi-group.org, systemd.io), the manual of GRUB,
 the Raspberry Pi documentation (config.txt), U-Boot's doc/develop/bootstd and tools/env/fw_env.config.
@@ -27,7 +27,7 @@ from .boot_trust import variable
 
 FW_ENV = "/etc/fw_env.config"
 _UBOOT = "/sys/firmware/devicetree/base/chosen/u-boot,version"
-# What shows a loader, below a directory with boot files; the order is that of the kinds in the fact.
+# Files that identify a loader, relative to a directory of boot files; in the order of kinds in the fact.
 _SIGNS = (
     ("systemd-boot", ("loader/loader.conf", "loader/entries.srel")),
     ("grub", ("grub/grub.cfg", "grub2/grub.cfg")),
@@ -49,10 +49,10 @@ def file_systems(
     places: Mapping[str, Sequence[str]],
     boot: Booted,
 ) -> list[dict[str, Any]]:
-    """The file systems for boot files, each with what tells that it is one.
+    """List the file systems for boot files, each with the signs that identify it.
 
-    :param known: where they may be mounted.
-    :param places: where others were found, each with what tells that it is one.
+    :param known: where boot file systems may be mounted.
+    :param places: where others were found, each with the signs that identify it.
     """
     found = {path: set(signs) for path, signs in places.items()}
     for path in (*known, *places):
@@ -71,10 +71,10 @@ def file_systems(
 
 
 def layout(root: str, mounts: Sequence[Mount], places: Sequence[str], stub: Optional[str]) -> list[dict[str, Any]]:
-    """The loaders that were found, in the order in which they would start each other; empty where none was.
+    """List the loaders found, in the order in which they would start each other.
 
-    :param places: directories that may have boot files, mounted or not.
-    :param stub: what systemd-stub calls itself, which a unified kernel image has.
+    :param places: directories that may hold boot files, mounted or not.
+    :param stub: systemd-stub's name and version, present in a unified kernel image; None without one.
     """
     found = []
     said = variable(root, "LoaderInfo", LOADER, string) or ""
@@ -91,11 +91,11 @@ def layout(root: str, mounts: Sequence[Mount], places: Sequence[str], stub: Opti
 
 
 def _menus_on_efi(root: str, places: Sequence[str], *, beside: bool) -> Iterator[str]:
-    """The grub.cfg in directories of vendors on EFI system partitions that are a menu of their own.
+    """Yield the grub.cfg files in vendor directories on EFI system partitions that are menus themselves.
 
-    What distributions put there does no more than start the one in C(/boot).
+    Those that distributions put there only load the menu in C(/boot).
 
-    :param beside: whether there is another menu; then the directory that firmware takes by default counts alone.
+    :param beside: whether there is another menu; then only firmware's default directory counts.
     """
     for place in places:
         for efi in (name for name in names_in(root, place) if name.upper() == "EFI"):
@@ -107,7 +107,7 @@ def _menus_on_efi(root: str, places: Sequence[str], *, beside: bool) -> Iterator
 
 
 def environment(root: str) -> list[dict[str, Any]]:
-    """Where the variables of U-Boot are kept, as fw_printenv is told; empty where it is not."""
+    """Where U-Boot keeps its variables, from fw_printenv's configuration; empty without one."""
     found = []
     for line in (read_text(root, FW_ENV) or "").splitlines():
         fields = line.split()
@@ -127,12 +127,12 @@ def _has_uboot(root: str) -> bool:
 def _shows(root: str, kind: str, place: str, sign: str) -> bool:
     if not os.path.isfile(under(root, f"{place}/{sign}")):
         return False
-    # Other firmware has a config.txt, too.
+    # Other firmware also uses config.txt.
     return kind != "raspberry-pi" or any(os.path.isfile(under(root, f"{place}/{each}")) for each in _RASPBERRY_PI)
 
 
 def _lies_on_root(mounts: Sequence[Mount], path: str) -> Optional[bool]:
-    """Whether a file lies on the file system of C(/), which has the applications."""
+    """Whether a file is on the root file system, with the applications."""
     mount = mount_around(mounts, path)
     top = mounted_at(mounts, "/")
     if mount is None or top is None or mount.fstype == "autofs":

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing whether this boot was measured: the event log of the firmware, replayed against the PCRs as they are."""
+"""Observe whether this boot was measured: replay the firmware's event log, and compare it with the current PCRs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .._measured_boot.measured_parts import measured_parts
 from .._tpm.pcrs import shown_banks, shown_pcrs, why_missing
 
 _BANK = "sha256"
-# Those that a kernel, an initrd or a command line may be measured into.
+# PCRs that a kernel, an initrd or a command line may be measured into.
 PARTS_PCRS = (1, 4, 8, 9, 11, 12)
 
 
 def collect(root: str) -> dict[str, Any]:
-    """The fact C(measured).
+    """Collect the fact C(measured).
 
-    C(agree) and C(differ) are the PCRs into which the log has something, by whether it leads to what the TPM reports;
-    both are None where that cannot be told. C(kernel), C(initrd) and C(command_line) are the PCRs into which each was
-    measured, by what the log says. What extends a PCR after the loader (the kernel's IMA, systemd's phases) is not in
+    C(agree) and C(differ) are the PCRs in the log, by whether replaying it gives the value that the TPM reports;
+    both are None if that is unknown. C(kernel), C(initrd) and C(command_line) are the PCRs into which each was
+    measured, according to the log. Later measurements (the kernel's IMA, systemd's phases) are not in
     the log.
     """
     facts: dict[str, Any] = {
@@ -43,7 +43,7 @@ def collect(root: str) -> dict[str, Any]:
     data = read_bytes(root, log.PATH, log.LOG_BYTES + 1)
     if data is None:
         there = os.path.exists(under(root, log.PATH))
-        facts.update(log=None if there else False, reason="it cannot be read" if there else "there is none")
+        facts.update(log=None if there else False, reason="it cannot be read" if there else "it does not exist")
         return facts
     facts["log"] = True
     try:
@@ -55,7 +55,7 @@ def collect(root: str) -> dict[str, Any]:
     parts = measured_parts(events)
     facts.update({part: sorted(pcrs) for part, pcrs in parts.items()})
     used = sorted({event.pcr for event in events if event.type != log.NO_ACTION and event.pcr in replayed})
-    # A log that lacks a part may have been cut short: then it lacks what the PCR says, too.
+    # A log that lacks a part may have been truncated: then a PCR without events may still have a value.
     unused = [] if all(parts.values()) else [pcr for pcr in PARTS_PCRS if pcr not in used]
     shown = shown_pcrs(root, [*used, *unused])
     if not shown and not shown_pcrs(root):

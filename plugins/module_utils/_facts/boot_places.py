@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Finding boot file systems wherever an image has them mounted: by partition type, by what is on them, and by name.
+"""Find boot file systems wherever an image mounts them: by partition type, by contents, and by name.
 
 Sources: UEFI 2.10 section 5.3.3 and the Discoverable Partitions Specification (partition types); Mender (/uboot),
 balenaOS (/mnt/boot) and the udev-extraconf of Yocto (/run/media/boot-mmcblk0p1).
@@ -23,10 +23,10 @@ from .._mount_tables.fstab import Line
 # EFI system partition, in a GUID partition table and in a DOS one, and extended boot loader partition.
 _TYPES = ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef", "bc13c2ff-59e6-4262-a352-b275fd6f7172")
 _FAT = ("vfat", "msdos", "fat")
-# A look into others, such as those of the network, may take long or have something mounted.
+# Reading other types, such as network file systems, may take long or trigger a mount.
 _LOOKED_INTO = (*_FAT, "exfat", "ext2", "ext3", "ext4", "btrfs", "xfs", "f2fs", "squashfs", "erofs")
 _NAMES = re.compile(r"/(?:boot|efi|esp|uboot)\d*(?:/.+)?|/mnt/boot|/run/media/boot[^/]*")
-# Where desktops mount what somebody plugs in.
+# Where desktops mount removable media.
 _PLUGGED_IN = re.compile(r"/media/.*|/run/media/[^/]+/.*")
 _LOADERS = re.compile(
     r"grub2?|extlinux|syslinux|loader|boot\.scr(?:\.uimg)?|uenv\.txt|uboot\.env|armbianenv\.txt|extlinux\.conf", re.I
@@ -38,15 +38,15 @@ _KERNELS = re.compile(r"vmlinu[xz].*|[bz]image.*|image(?:\.gz|-.*)?|uimage.*|fit
 def boot_places(
     root: str, mounts: Sequence[Mount], fstab: Sequence[Line], known: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
-    """The mount points of boot file systems beside those that are known, each with what tells that it is one.
+    """Find mount points of boot file systems other than the known ones, each with the signs that identify it.
 
-    :param known: mount points that need no finding; a file system that is mounted there is not found elsewhere.
+    :param known: known mount points; a file system mounted there is not reported again elsewhere.
     """
     found: dict[str, list[str]] = {}
     seen = {mount.device for mount in (mounted_at(mounts, path) for path in known) if mount is not None}
     top = mounted_at(mounts, "/")
     seen |= {top.device} if top is not None else set()
-    # A later mount covers an earlier one at the same place; there may be thousands.
+    # A later mount covers an earlier one at the same place. One pass, because there may be thousands.
     topmost = {mount.mount_point: mount for mount in mounts}
     for path, mount in topmost.items():
         if path in known or mount.device in seen:
@@ -75,7 +75,7 @@ def _signs(root: str, mount: Mount) -> list[str]:
 
 
 def _partition_type(root: str, number: str) -> Optional[str]:
-    """As udev has found it out; None where it was not asked."""
+    """The partition type that udev recorded; None without a record."""
     text = read_text(root, f"/run/udev/data/b{number}") or ""
     match = re.search(r"^E:ID_PART_ENTRY_TYPE=(\S+)$", text, re.MULTILINE)
     return match.group(1).lower() if match else None
@@ -84,7 +84,7 @@ def _partition_type(root: str, number: str) -> Optional[str]:
 def _has_boot_files(root: str, mount: Mount) -> bool:
     path = mount.mount_point
     names = names_in(root, path)
-    # Another root file system has a kernel beside /etc, and its boot files in /boot.
+    # Another root file system may have a kernel next to /etc, but its boot files are in /boot.
     if "etc" in names and "usr" in names:
         return False
     if any(each.lower() == "efi" and is_directory(root, f"{path}/{each}") for each in names):

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing what the firmware trusts: the keys of Secure Boot, and shim with its own lists."""
+"""Observe what the firmware trusts: the Secure Boot keys, and shim with its own lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .._boot.efi_variables import DIRECTORY, GLOBAL, IMAGE_SECURITY, SHIM, flag,
 from .._measured_boot.pkcs7 import certificate, name_text
 
 _STORES = (("PK", GLOBAL), ("KEK", GLOBAL), ("db", IMAGE_SECURITY), ("dbx", IMAGE_SECURITY))
-# Keys that vendors of firmware hand out for tests, whose private halves are known to many (AMI's is "PKfail").
+# Test keys from firmware vendors, whose private halves are widely known (AMI's is "PKfail").
 _TEST_KEY = re.compile(
     r"do not (trust|ship|use)|snake ?oil|for test(ing)? (only|purposes)|\btest(ing)? (pk|kek|db|key|root|ca\b|cert)"
     r"|\b(pk|kek) test\b|\btest only\b",
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def variable(root: str, name: str, vendor: str, reader: Callable[[bytes], T]) -> Optional[T]:
-    """What a variable says, or None where there is none to be read, or nothing to be made of it."""
+    """Read a variable; None if it cannot be read or parsed."""
     data = read_bytes(root, path_of(name, vendor))
     if data is None:
         return None
@@ -43,7 +43,7 @@ def variable(root: str, name: str, vendor: str, reader: Callable[[bytes], T]) ->
 
 
 def collect(root: str) -> dict[str, Any]:
-    """The facts C(firmware_keys) and C(shim); each is None where the firmware shows no variables."""
+    """Collect the facts C(firmware_keys) and C(shim); both are None if the firmware shows no variables."""
     shown = set(names_in(root, DIRECTORY))
     if not shown:
         return {"firmware_keys": None, "shim": None}
@@ -56,14 +56,14 @@ def collect(root: str) -> dict[str, Any]:
 
 
 def is_test_key(subject: str) -> bool:
-    """Whether a name is that of a key that was made for tests."""
+    """Whether a name belongs to a test key."""
     return _TEST_KEY.search(subject) is not None
 
 
 def _store(root: str, name: str, vendor: str, shown: set[str]) -> dict[str, Any]:
-    """What a store of signatures holds.
+    """Describe the contents of a signature store.
 
-    C(present) is None where there is something that cannot be read.
+    C(present) is None if the store exists but cannot be read.
     """
     facts: dict[str, Any] = {
         "present": f"{name}-{vendor}" in shown,
@@ -84,7 +84,7 @@ def _store(root: str, name: str, vendor: str, shown: set[str]) -> dict[str, Any]
     except Malformed as error:
         facts.update(present=None, reason=error.seen)
         return facts
-    # A store that was emptied is no different from none.
+    # An emptied store counts as absent.
     facts.update(present=bool(signatures), bytes=len(value))
     for signature in signatures:
         if signature.type == X509:
@@ -105,7 +105,7 @@ def _certificate(der: bytes) -> dict[str, Any]:
 
 
 def _shim(root: str, shown: set[str]) -> dict[str, Any]:
-    """shim's state, as it mirrors it; it mirrors at least one of these whenever it has run."""
+    """shim's state, from the variables that it mirrors; if it ran, it mirrors at least one of them."""
     present = any(name.endswith(SHIM) and name.startswith(("MokList", "SbatLevel", "MokSBState")) for name in shown)
     state = f"MokSBStateRT-{SHIM}" in shown
     off = variable(root, "MokSBStateRT", SHIM, flag) if state else False
@@ -120,7 +120,7 @@ def _shim(root: str, shown: set[str]) -> dict[str, Any]:
 
 
 def _sbat(value: Optional[bytes]) -> Optional[str]:
-    """The date of the SBAT level: of C(sbat,1,2023012900), the last (github.com/rhboot/shim, SBAT.md)."""
+    """The date of the SBAT level: the last field of C(sbat,1,2023012900) (github.com/rhboot/shim, SBAT.md)."""
     if value is None:
         return None
     fields = value.split(b"\n", 1)[0].rstrip(b"\0\r").decode("utf-8", "replace").split(",")

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What hardware and partition tables say of writing to what a device boots from, and eMMC being told.
+"""Observe the write protection of boot storage in hardware and partition tables, and set it for eMMC.
 
 Sources: Linux Documentation/driver-api/mmc/mmc-dev-parts.rst and Documentation/ABI/testing/sysfs-block-device (eMMC),
 Documentation/ABI/testing/sysfs-class-mtd and include/uapi/mtd/mtd-abi.h (flags).
@@ -28,7 +28,7 @@ _MTD_NAME = re.compile(r"mtd\d+")
 
 
 def emmc_boot_partitions(root: str) -> list[dict[str, Any]]:
-    """The boot partitions of eMMC chips; empty where there is none."""
+    """List the boot partitions of eMMC chips."""
     return [
         {
             "name": name,
@@ -42,14 +42,14 @@ def emmc_boot_partitions(root: str) -> list[dict[str, Any]]:
 
 
 def writable_emmc(root: str) -> list[str]:
-    """The boot partitions of eMMC chips that may be written: something has lifted what the kernel sets at each boot."""
+    """List the writable eMMC boot partitions: something has lifted the protection that the kernel sets at boot."""
     return [each["name"] for each in emmc_boot_partitions(root) if each["force_ro"] is False and not each["read_only"]]
 
 
 def make_emmc_read_only(name: str, root: str = "/") -> None:
-    """Have the kernel refuse to write to a boot partition, until root lets it again.
+    """Make the kernel refuse writes to a boot partition; root can lift that again.
 
-    :raises EdgesecError: the kernel does not take it.
+    :raises EdgesecError: the kernel refused the setting.
     """
     path = f"{CLASS}/{name}/force_ro"
     try:
@@ -60,7 +60,7 @@ def make_emmc_read_only(name: str, root: str = "/") -> None:
 
 
 def flash(root: str) -> list[dict[str, Any]]:
-    """The memory technology devices (raw flash), and whether the kernel lets them be written."""
+    """List the memory technology devices (raw flash), and whether the kernel allows writing to them."""
     found = []
     for device in names_in(root, MTD):
         if not _MTD_NAME.fullmatch(device):
@@ -75,7 +75,7 @@ def flash(root: str) -> list[dict[str, Any]]:
 
 
 def partition_bits(root: str, blocks: Blocks, parts: Iterable[Block]) -> list[dict[str, Any]]:
-    """Whether the partition table marks partitions as read-only; None where there is no GUID partition table."""
+    """Whether the partition table marks partitions as read-only; None without a GUID partition table."""
     return [
         {"partition": part.name, "read_only": _read_only_bit(root, blocks, part)}
         for part in {each.name: each for each in parts}.values()

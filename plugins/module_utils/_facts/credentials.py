@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing credential files: to whom they belong and who may read them. Contents of declared files are never read."""
+"""Observe credential files: who owns them and who may read them. Contents of declared files are never read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TYPES = (
 
 
 class Declared(NamedTuple):
-    """What the operator wants of a file: names of owner and group, mode as four octal digits."""
+    """The wanted owner and group (names) and mode (four octal digits) of a file."""
 
     owner: str
     group: str
@@ -46,12 +46,12 @@ class Declared(NamedTuple):
 def collect(
     root: str, files: Sequence[tuple[str, Declared]], search: Optional[Search] = None, sealed: Sequence[Wanted] = ()
 ) -> dict[str, Any]:
-    """The fact C(edgesec_credentials).
+    """Collect the fact C(edgesec_credentials).
 
-    :param files: absolute paths or shell patterns, each with what is declared of it; the last that names a file holds.
-    :param search: for secrets that are not declared; None to search for none.
-    :param sealed: secrets of services that are to be sealed to the TPM.
-    :raises EdgesecError: the search has a wrong path or cursor.
+    :param files: absolute paths or shell patterns, each with its declaration; the last one for a file wins.
+    :param search: the search for undeclared secrets; None for no search.
+    :param sealed: services' secrets to seal to the TPM.
+    :raises EdgesecError: the search has an invalid path or cursor.
     """
     found: dict[str, dict[str, Any]] = {}
     for pattern, declared in files:
@@ -66,7 +66,7 @@ def collect(
 
 
 def _discovered(root: str, search: Search) -> dict[str, Any]:
-    # A good part of the library, which is not read as long as nobody asks for a search.
+    # A large part of the library: import it only for a search.
     from .._credentials.discovery import discover  # noqa: PLC0415  # pylint: disable=import-outside-toplevel
 
     return discover(root, search)
@@ -78,11 +78,11 @@ def _matching(root: str, pattern: str, declared: Declared) -> Iterator[dict[str,
         yield _unseen(pattern, declared, None, None, f"more than {MOST_FILES} files match")
         return
     paths = ["/" + os.path.relpath(path, root) for path in sorted(found)]
-    # glob leaves out what a dangling link names; the link itself is still worth reporting.
+    # glob leaves out dangling links, but they are worth reporting.
     if not paths and os.path.lexists(under(root, pattern)):
         paths = [pattern]
     if not paths:
-        reason = "the required file is missing" if declared.required else "there is no such file"
+        reason = "the required file is missing" if declared.required else "the file does not exist"
         yield _unseen(pattern, declared, False, False if declared.required else None, reason)
     for path in paths:
         yield _file(root, path, declared)
@@ -114,9 +114,9 @@ def _file(root: str, path: str, declared: Declared) -> dict[str, Any]:
     try:
         info = os.lstat(under(root, path))
     except FileNotFoundError:
-        return _unseen(path, declared, False, None, "it vanished while it was looked at")
+        return _unseen(path, declared, False, None, "it vanished while being examined")
     except OSError as error:
-        return _unseen(path, declared, None, None, f"it cannot be looked at: {error.strerror}")
+        return _unseen(path, declared, None, None, f"it cannot be examined: {error.strerror}")
     facts = {
         "path": path,
         "declared": declared._asdict(),
@@ -141,7 +141,7 @@ def _problems(facts: dict[str, Any], declared: Declared) -> list[str]:
     if facts["type"] != "regular":
         problems.append(f"it is a {facts['type']}, not a regular file")
     elif facts["nlink"] > 1:
-        problems.append(f"it has {facts['nlink']} names (hard links)")
+        problems.append(f"it has {facts['nlink']} hard links")
     for what, number, wanted in (("owner", "uid", declared.owner), ("group", "gid", declared.group)):
         if wanted not in (facts[what], str(facts[number])):
             problems.append(f"{what} is {facts[what]}, not {wanted}")
@@ -150,15 +150,15 @@ def _problems(facts: dict[str, Any], declared: Declared) -> list[str]:
     if facts["acl"]:
         problems.append(f"an access control list lets in {', '.join(facts['acl'])}")
     if facts["unsafe_directory"] is not None:
-        problems.append(f"others could replace it by way of {facts['unsafe_directory']}")
+        problems.append(f"others could replace it through {facts['unsafe_directory']}")
     return problems
 
 
 def _unsafe_directory(root: str, path: str, declared: Declared) -> Optional[str]:
-    """The directory nearest to the file by which others could put another file in its place, if there is one.
+    """The nearest directory through which others could replace the file, or None.
 
-    It is a symbolic link, or belongs to somebody other than root, this process and the wanted owner, or more than its
-    owner may write to it.
+    Such a directory is a symbolic link, belongs to someone other than root, this process or the wanted owner, or is
+    writable by more than its owner.
     """
     trusted = {0, os.geteuid(), _uid(declared.owner)}
     directory = os.path.dirname(path)

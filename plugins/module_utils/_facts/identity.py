@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""Observing the identity of a device: the one that is declared, and that of a Greengrass.
+"""Observe a device's identity: the declared one, and Greengrass's.
 
-Most devices have one of them or none, so that the parts of the library for each are read where they are needed.
+Most devices have at most one, so the library's part for each is imported only when needed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .._greengrass.places import CLASSIC_ROOT, may_be_there
 
 
 def collect(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fact C(edgesec_identity).
+    """Collect the fact C(edgesec_identity).
 
     :param given: the option C(identity); without a C(library) no identity is declared.
     """

@@ -5,10 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""Observing the identity that is declared: its certificate, and the key in its token.
+"""Observe the declared identity: its certificate, and the key in its token.
 
-What a token told of its key when it was made is in a record beside the certificate, and is read from there: that costs
-nothing. Where it is asked for, the token itself is read, with the PIN that is on the device.
+The key's attributes, read from the token when the key was made, are in a record next to the certificate; reading that
+is cheap. On request the token itself is read, with the PIN from the device.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .._identity.x509 import Certificate, parse_certificate
 
 
 def observe(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """C(certificate) and C(key) of the fact C(edgesec_identity), and where they are from or what stood in the way.
+    """Collect C(certificate) and C(key) of the fact C(edgesec_identity), and their source or the error.
 
     :param given: the option C(identity), with a C(library).
     """
@@ -59,7 +59,7 @@ def _certificate_facts(root: str, path: str) -> dict[str, Any]:
 def _certificate(root: str, path: str) -> tuple[Optional[Certificate], Optional[str]]:
     pem = read_bytes(root, path)
     if pem is None:
-        return None, "there is none to be read"
+        return None, "it cannot be read"
     try:
         return parse_certificate(pem, path), None
     except Malformed as error:
@@ -67,7 +67,7 @@ def _certificate(root: str, path: str) -> tuple[Optional[Certificate], Optional[
 
 
 def _recorded(root: str, path: str) -> Optional[dict[str, Any]]:
-    """What was read back from the token, or None where there is no record that can be understood."""
+    """The record of what was read from the token; None if it is missing or malformed."""
     try:
         record = json.loads(read_text(root, f"{path}.json") or "")
         if record["v"] != 1:
@@ -94,7 +94,7 @@ def _in_token(root: str, given: Mapping[str, Any]) -> dict[str, Any]:
         token = element.named(library, place)
         with library.session(token, pin) as session:
             public, private = element.key_pair(session, place.key)
-            # A key may be listed, and of no use.
+            # A key may be listed and yet unusable.
             element.prove(session, place.key, public, private)
             return {
                 "token_kind": element.kind(library, token, place.environment),

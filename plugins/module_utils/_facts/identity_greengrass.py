@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""What a Greengrass has, and where its key is, as facts."""
+"""Facts about Greengrass and its key."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .._greengrass.settings import END_OF_SUPPORT, V1
 
 
 def collect(root: str, classic_root: str) -> list[dict[str, Any]]:
-    """C(greengrass) of the fact C(edgesec_identity): every one that a device has.
+    """Collect C(greengrass) of the fact C(edgesec_identity): every nucleus on a device.
 
     :param root: prefix of all paths.
-    :param classic_root: the root that classic was installed with.
+    :param classic_root: the root where classic was installed.
     """
     return [_greengrass(root, nucleus) for nucleus in nuclei(root, classic_root)]
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing the platform: distribution, hardware, the tools that the work needs, and the installed unlocker."""
+"""Observe the platform: distribution, hardware, the required tools, and the installed unlocker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 def collect(root: str) -> dict[str, Any]:
-    """The fact C(edgesec_platform)."""
+    """Collect the fact C(edgesec_platform)."""
     installed = digest(root)
     facts = {
         "schema": 1,
@@ -48,7 +48,7 @@ def collect(root: str) -> dict[str, Any]:
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """The variables of os-release(5); lines that break its format are left out."""
+    """Parse os-release(5); malformed lines are left out."""
     variables = {}
     for line in text.splitlines():
         name, separator, value = line.partition("=")

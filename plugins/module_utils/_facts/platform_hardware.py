@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing what of security the hardware offers: trusted execution environment, verified boot of the firmware, system
-on a chip, and the PKCS#11 modules by which a secure element is used.
+"""Observe the hardware's security features: trusted execution environment, verified firmware boot, system on a chip,
+and the PKCS#11 modules for secure elements.
 
-None of it is proof against who controls the kernel. What cannot be read at all (whether a physical unclonable function
-is in use, which secure elements are on a bus) is left to what the owner declares.
+Whoever controls the kernel can fake all of it. What cannot be read at all (whether a physical unclonable function is
+in use, which secure elements are on a bus) the owner must declare.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _OPTEE = "/proc/device-tree/firmware/optee"
 _PKCS11 = ("/usr/share/p11-kit/modules", "/etc/pkcs11/modules")
 _CPUINFO = "/proc/cpuinfo"
 _REGISTER = re.compile(r"[0-9A-Fa-f]{8}")
-# CSME generations whose registers have the meaning that is read here.
+# CSME generations whose registers have the meaning used here.
 _GENERATIONS = range(11, 17)
 
 
 def collect(root: str) -> dict[str, Any]:
-    """What C(edgesec_platform) has as C(hardware)."""
+    """Collect C(hardware) of the fact C(edgesec_platform)."""
     cpuinfo = read_text(root, _CPUINFO) or ""
     return {
         "cpu_vendor": cpu_vendor(cpuinfo),
@@ -45,26 +45,26 @@ def collect(root: str) -> dict[str, Any]:
 
 
 def cpu_vendor(cpuinfo: str) -> Optional[str]:
-    """The vendor as an x86 processor names it (C(GenuineIntel)); None on other architectures."""
+    """The vendor name of an x86 processor (C(GenuineIntel)); None on other architectures."""
     match = re.search(r"^vendor_id\s*:\s*(\S+)", cpuinfo, re.MULTILINE)
     return match.group(1) if match else None
 
 
 def is_virtual(cpuinfo: str) -> Optional[bool]:
-    """Whether an x86 processor says that a hypervisor runs it; None on other architectures, which do not tell."""
+    """Whether an x86 processor reports a hypervisor; None on other architectures, which do not report it."""
     match = re.search(r"^flags\s*:(.*)", cpuinfo, re.MULTILINE)
     return "hypervisor" in match.group(1).split() if match else None
 
 
 def boot_guard(version: Optional[str], status: Optional[str]) -> Optional[dict[str, Any]]:
-    """What Intel's management engine tells of Boot Guard; None where there is no such engine.
+    """What Intel's management engine reports about Boot Guard; None without such an engine.
 
-    Bits as fwupd and Canonical's secboot name them for CSME 11 to 16: HFSTS1 bit 4 manufacturing mode; HFSTS6 bit 0 the
-    authenticated code module is forced, bit 9 verified boot, bit 28 Boot Guard disabled, bit 30 fuses locked. Other
-    generations give the registers alone.
+    Bits as named by fwupd and Canonical's secboot for CSME 11 to 16: HFSTS1 bit 4 manufacturing mode; HFSTS6 bit 0 the
+    authenticated code module is forced, bit 9 verified boot, bit 28 Boot Guard disabled, bit 30 fuses locked. For other
+    generations only the registers are returned.
 
-    :param version: of C(fw_ver): lines as C(0:16.1.25.1932).
-    :param status: of C(fw_status): HFSTS1 to HFSTS6, one hexadecimal number a line.
+    :param version: contents of C(fw_ver): lines such as C(0:16.1.25.1932).
+    :param status: contents of C(fw_status): HFSTS1 to HFSTS6, one hexadecimal number per line.
     """
     registers = [line.strip() for line in (status or "").splitlines() if line.strip()][:6]
     if not registers:
@@ -97,7 +97,7 @@ def _soc(root: str) -> dict[str, Any]:
 
 
 def _tee(root: str) -> dict[str, Any]:
-    """The kernel registers a device once the driver has spoken to what runs in the secure world."""
+    """The kernel registers a TEE device once its driver has reached the secure world."""
     kind = None
     if is_directory(root, _OPTEE):
         kind = "optee"
@@ -108,7 +108,7 @@ def _tee(root: str) -> dict[str, Any]:
 
 
 def _pkcs11(root: str) -> list[dict[str, Any]]:
-    """The modules that p11-kit knows (pkcs11.conf(5)); a file of the administrator's goes before one of a package."""
+    """List the modules that p11-kit knows (pkcs11.conf(5)); the administrator's file overrides a package's."""
     found = {}
     for directory in _PKCS11:
         for name in names_in(root, directory):

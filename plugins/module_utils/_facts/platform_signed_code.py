@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing whether code is signed: what the kernel demands of what it executes, and apt of what it installs."""
+"""Observe whether code must be signed: what the kernel requires to execute it, and apt to install it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MODES = re.compile(r"(?:^|\s)ima_appraise=(\w+)")
 
 
 def collect(root: str) -> dict[str, Any]:
-    """What C(edgesec_platform) has as C(code)."""
+    """Collect C(code) of the fact C(edgesec_platform)."""
     return {
         "ima": _ima(root),
         "ipe": _ipe(root),
@@ -39,9 +39,9 @@ def collect(root: str) -> dict[str, Any]:
 
 
 def execution_rules(policy: str) -> list[str]:
-    """The rules of an IMA policy that have a signature demanded of all that is executed, whoever owns or runs it.
+    """The rules of an IMA policy that require a signature on everything executed, whoever owns or runs it.
 
-    See Documentation/ABI/testing/ima_policy of the kernel: a rule with further conditions lets other code through, and
+    See the kernel's Documentation/ABI/testing/ima_policy: a rule with further conditions lets other code through, and
     so does a rule C(dont_appraise) before it.
     """
     rules: list[str] = []
@@ -61,7 +61,7 @@ def execution_rules(policy: str) -> list[str]:
 
 
 def denies_by_default(policy: str) -> bool:
-    """Whether an IPE policy lets nothing be executed but what its rules allow."""
+    """Whether an IPE policy denies execution by default."""
     defaults = [line.split() for line in policy.splitlines() if line.split()[:1] == ["DEFAULT"]]
     of_execution = [words for words in defaults if "op=EXECUTE" in words]
     of_all = [words for words in defaults if not any(word.startswith("op=") for word in words)]
@@ -69,13 +69,13 @@ def denies_by_default(policy: str) -> bool:
 
 
 def lax_sources(text: str, *, deb822: bool) -> tuple[int, list[str]]:
-    """How many sources of packages a file names, and those whose signatures are not insisted on (sources.list(5))."""
+    """Count a file's package sources, and list those that do not require signatures (sources.list(5))."""
     entries = list(_stanzas(text) if deb822 else _lines(text))
     return len(entries), [name for name, options in entries if any(options.get(key) in _YES for key in _LAXITIES)]
 
 
 def lax_options(text: str) -> list[str]:
-    """The options of apt.conf(5) that let unsigned packages in."""
+    """List the apt.conf(5) options that allow unsigned packages."""
     plain = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     lines = (line for line in plain.splitlines() if not line.lstrip().startswith(("#", "//")))
     found = (match for line in lines for match in _LAX_OPTION.finditer(line))
@@ -87,7 +87,7 @@ def _ima(root: str) -> dict[str, Any]:
     mode = _MODES.findall(read_line(root, _CMDLINE) or "")
     return {
         "present": is_directory(root, _IMA),
-        # Without CONFIG_IMA_READ_POLICY nobody can read it.
+        # Unreadable without CONFIG_IMA_READ_POLICY.
         "execution_rules": None if policy is None else execution_rules(policy),
         "appraise": mode[-1] if mode else None,
     }

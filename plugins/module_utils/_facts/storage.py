@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing storage with what a running system writes down in passing: swap, temporary files, core dumps, journal."""
+"""Observe storage, including swap, temporary files, core dumps and the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._unlock.swap_device import Swap
 
 
 def collect(root: str, volumes: Sequence[Volume], swaps: Sequence[Swap]) -> dict[str, Any]:
-    """The whole fact C(edgesec_storage).
+    """Collect the whole fact C(edgesec_storage).
 
     :raises EdgesecError: the kernel's mount table cannot be read.
     """

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The TPM of a device, and the volumes that are sealed to it, as facts."""
+"""Facts about a device's TPM and the volumes sealed to it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _TPM = "/sys/class/tpm/tpm0"
 
 
 def collect(root: str, volumes: Sequence[Volume], tcti: Optional[str]) -> dict[str, Any]:
-    """The C(edgesec_tpm) fact.
+    """Collect the fact C(edgesec_tpm).
 
     :param root: prefix of every path.
     :param volumes: the declared volumes.
-    :param tcti: how tpm2-tools reach the TPM, as in TPM2TOOLS_TCTI; None is the kernel's resource manager.
+    :param tcti: how tpm2-tools reach the TPM, as in TPM2TOOLS_TCTI; None for the kernel's resource manager.
     """
     with tempfile.TemporaryDirectory(prefix="edgesec-") as directory:
         tpm = Tpm2(tcti or RESOURCE_MANAGER, directory)
@@ -73,12 +73,12 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
         "source": under(root, _TPM),
     }
     if not facts["present"]:
-        facts["reason"] = f"{_TPM} does not exist: the kernel has found no TPM"
+        facts["reason"] = f"{_TPM} does not exist: the kernel found no TPM"
         return facts
     facts["device"] = "/dev/tpmrm0" if os.path.exists(under(root, "/dev/tpmrm0")) else None
     facts["version"] = _version(root) if by_kernel else "2.0"
     if facts["version"] == "1.2":
-        facts["reason"] = "the TPM is of version 1.2, which cannot seal to a signed policy"
+        facts["reason"] = "the TPM has version 1.2, which cannot seal to a signed policy"
         return facts
     facts["active_banks"] = shown_banks(root)
     if BANK in facts["active_banks"]:
@@ -88,7 +88,7 @@ def _device(root: str, tpm: Tpm2) -> dict[str, Any]:
 
 
 def _ask(facts: dict[str, Any], tpm: Tpm2) -> None:
-    """What only the TPM itself can answer: whether it does, the storage root key, and PCRs where sysfs has none."""
+    """Ask the TPM itself: whether it responds, its storage root key, and PCRs if sysfs has none."""
     try:
         srk = tpm.srk()
         if srk is not None:
@@ -176,7 +176,7 @@ def _volume(root: str, volume: Volume, device: Mapping[str, Any], tpm: Tpm2) -> 
 
 
 def _counted(tpm: Tpm2, token: Token) -> Optional[int]:
-    """What the revocation counter has come to, or None where there is none that can be read."""
+    """The revocation counter's value, or None if it cannot be read."""
     try:
         return value_of(tpm, counter_of(token))
     except EdgesecError:
@@ -184,9 +184,9 @@ def _counted(tpm: Tpm2, token: Token) -> Optional[int]:
 
 
 def _header_and_token(root: str, enrolment: Enrolment) -> tuple[Header, Token]:
-    """The header of a volume, and the token in it.
+    """Read a volume's header and the token in it.
 
-    :raises Malformed: it has none that is bound to a keyslot it has.
+    :raises Malformed: there is no header, or it has no token bound to an existing keyslot.
     """
     subject = f"the header of {enrolment.device}"
     header = header_of(under(root, enrolment.device))
@@ -196,6 +196,6 @@ def _header_and_token(root: str, enrolment: Enrolment) -> tuple[Header, Token]:
         if isinstance(data, dict) and data.get("type") == TYPE:
             token = parse_token(data)
             if token.keyslot not in header.keyslots:
-                raise Malformed(subject, f"has a TPM token for keyslot {token.keyslot}, which it has not")
+                raise Malformed(subject, f"has a TPM token for keyslot {token.keyslot}, which does not exist")
             return header, token
     raise Malformed(subject, "has no TPM token", "Run harden again to seal it")

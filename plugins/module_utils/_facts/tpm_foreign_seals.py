@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Who has sealed a volume to the TPM, and what systemd or clevis have bound it to, as facts."""
+"""Facts about who sealed a volume to the TPM, and what systemd or clevis bound it to."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ EDGESEC = "edgesec"
 
 
 def stock_facts(root: str, volume: Volume, values: Mapping[int, bytes], srk_name: Optional[bytes]) -> dict[str, Any]:
-    """C(provider), C(stock_tokens) and C(systemd_unit) of a volume.
+    """Collect C(provider), C(stock_tokens) and C(systemd_unit) of a volume.
 
-    :param values: of the PCRs, by number.
-    :param srk_name: of the TPM; None where it has none, or does not answer.
+    :param values: PCR values by number.
+    :param srk_name: the name of the TPM's storage root key; None if it has none or does not respond.
     """
     header = _header(root, volume.device)
     tokens = [] if header is None else _tokens(header, values, srk_name)
@@ -110,17 +110,17 @@ def _known(
             policy_matches=_policy_matches(token, values),
         )
     if token.keyslot not in header.keyslots:
-        facts["reason"] = f"it is bound to keyslot {token.keyslot}, which the header has not"
+        facts["reason"] = f"it is bound to keyslot {token.keyslot}, which does not exist"
     return facts
 
 
 def fingerprint(public_key: bytes) -> str:
-    """SHA-256 of a public key in PEM, whatever white space is around it."""
+    """SHA-256 of a PEM public key, ignoring surrounding white space."""
     return hashlib.sha256(public_key.strip()).hexdigest()
 
 
 def _policy_matches(token: ForeignToken, values: Mapping[int, bytes]) -> Optional[bool]:
-    """Whether literal PCR values are those of this boot; None where more than that, or another bank, is asked for."""
+    """Whether literal PCR values match this boot; None if the policy needs more than that or another bank."""
     only_literal = token.pcrs and not (token.public_key or token.pcrlock or token.with_pin)
     if token.sealed is None or not only_literal or token.bank != BANK or not values:
         return None
@@ -130,7 +130,7 @@ def _policy_matches(token: ForeignToken, values: Mapping[int, bytes]) -> Optiona
 
 
 def _unit(name: str) -> Optional[dict[str, Any]]:
-    """The unit by which systemd opens the volume, as it is in this boot."""
+    """The state in this boot of the unit with which systemd opens the volume."""
     if find_tool("systemctl") is None or not os.path.isdir("/run/systemd/system"):
         return None
     try:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Having a nucleus take its new configuration. Where it does not, everything is as it was, and it runs again."""
+"""Apply a nucleus's new configuration. On failure, restore the former one and start the nucleus with it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STEP = 0.5
 
 
 def command_of(wanted: Wanted) -> list[str]:
-    """What applies the configuration, for people."""
+    """The command that applies the configuration, for operators."""
     if wanted.kind == CLASSIC:
         return [
             *("java", f"-Droot={wanted.root}", "-jar", _jar(wanted), "--start", "false"),
@@ -40,7 +40,7 @@ def command_of(wanted: Wanted) -> list[str]:
 
 
 def require_applicable(wanted: Wanted) -> None:
-    """Refuse to begin what could not be brought to its end.
+    """Check that applying can succeed before it begins.
 
     :raises EdgesecError: a part of the nucleus, or a program, is missing.
     """
@@ -50,22 +50,22 @@ def require_applicable(wanted: Wanted) -> None:
     require_tool("java")
     if not os.path.isfile(_jar(wanted)):
         raise Refused(
-            _jar(wanted), "is not there, so that nothing can be applied", "Install the nucleus, or leave apply out"
+            _jar(wanted), "is missing, so nothing can be applied", "Install the nucleus, or set apply to false"
         )
     places = ("plugins/trusted/*{0}*.jar", f"packages/artifacts/{PROVIDER}/*/*.jar")
     if not any(glob.glob(f"{glob.escape(wanted.root)}/{each.format(PROVIDER)}") for each in places):
         raise Refused(
             f"the component {PROVIDER} in {wanted.root}",
-            "is not there: without it the nucleus would find no key, and stay offline",
+            "is missing: without it the nucleus would find no key and stay offline",
             "Deploy it first, or install the nucleus with --trusted-plugin",
         )
 
 
 def apply(wanted: Wanted, files: Sequence[File], is_in_force: Callable[[], Optional[bool]]) -> None:
-    """Have the nucleus take its configuration, and see that it has.
+    """Make the nucleus apply its configuration, and check that it is in force.
 
-    :param files: those that were written.
-    :raises EdgesecError: it did not; what it had before is in force again.
+    :param files: the files that were written.
+    :raises EdgesecError: the nucleus did not apply it; its former configuration is in force again.
     """
     run(["systemctl", "daemon-reload"])
     if wanted.kind == CLASSIC:
@@ -75,9 +75,9 @@ def apply(wanted: Wanted, files: Sequence[File], is_in_force: Callable[[], Optio
 
 
 def restart_classic() -> None:
-    """Have classic use the certificate that has just been put into the token.
+    """Restart the classic nucleus, so that it uses the certificate just put into the token.
 
-    :raises EdgesecError: it does not run after that.
+    :raises EdgesecError: it does not run afterwards.
     """
     run(["systemctl", "restart", CLASSIC_SERVICE], timeout=_SECONDS)
     _require_active()
@@ -87,13 +87,13 @@ def _apply_classic(wanted: Wanted, file: File, is_in_force: Callable[[], Optiona
     saved = [each for each in map(_saved, _configuration(wanted)) if each is not None]
     run(["systemctl", "stop", CLASSIC_SERVICE], timeout=_SECONDS)
     try:
-        # The nucleus goes by the time of the file: what it was told later than that would win.
+        # The nucleus compares timestamps: settings newer than this file would win.
         path, text, mode = file
         write([Change(path, "", text, mode)])
         run(command_of(wanted), timeout=_SECONDS)
         if not is_in_force():
             raise EdgesecError(
-                f"the nucleus in {wanted.root}", "did not take the configuration", "See its log (logs/greengrass.log)"
+                f"the nucleus in {wanted.root}", "did not apply the configuration", "Read its log, logs/greengrass.log"
             )
         run(["systemctl", "start", CLASSIC_SERVICE], timeout=_SECONDS)
         _require_active()
@@ -123,7 +123,7 @@ def _apply_lite(wanted: Wanted, is_in_force: Callable[[], Optional[bool]]) -> No
         if time.monotonic() > end:
             raise EdgesecError(
                 f"the nucleus lite, after {wanted.config} was written",
-                "did not take it: something that was written later, as by fleet provisioning, stands in its database",
+                "did not apply it: its database holds newer settings, for example from fleet provisioning",
                 "Remove system/privateKeyPath and system/certificateFilePath there, or the database, and run again",
             )
         time.sleep(_STEP)
@@ -132,7 +132,7 @@ def _apply_lite(wanted: Wanted, is_in_force: Callable[[], Optional[bool]]) -> No
 def _require_active() -> None:
     state = run(["systemctl", "show", "--value", "--property=ActiveState", CLASSIC_SERVICE]).stdout.decode().strip()
     if state not in ("active", "activating"):
-        raise EdgesecError(CLASSIC_SERVICE, f"is {state} with the new configuration", "See its journal")
+        raise EdgesecError(CLASSIC_SERVICE, f"is {state} with the new configuration", "Read its journal")
 
 
 def _configuration(wanted: Wanted) -> list[str]:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Copies of Greengrass's private key and certificate that lie outside the element, and their removal."""
+"""Find and remove copies of Greengrass's private key and certificate outside the secure element."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .nucleus import Nucleus
 from .places import LITE_CONFIG
 from .settings import LITE
 
-# As its installers name them, right below the root.
+# The names that Greengrass's installers use, directly below the root.
 _FILES = ("privKey.key", "private.pem.key", "thingCert.crt", "device.pem.crt")
 _KEYS = ("pkcs1_rsa", "dsa", "sec1_ec", "pkcs8", "openssh", "putty", "pkcs12", "java_keystore")
-# Components keep keys of their own there, such as that of a local broker.
+# Components keep their own keys there, such as a local broker's.
 _OF_COMPONENTS = ("work", "packages", "logs")
 _SECONDS, _MOST_FILES = 10.0, 50_000
 
 
 class Copies(NamedTuple):
-    """What was found.
+    """The copies found.
 
-    :ivar paths: files that hold a private key, or that the installers name as one or its certificate.
-    :ivar complete: whether everything was looked at.
+    :ivar paths: files that hold a private key, or have an installer's name for a key or certificate.
+    :ivar complete: whether everything was searched.
     """
 
     paths: tuple[str, ...]
@@ -42,12 +42,12 @@ class Copies(NamedTuple):
 
 
 def find_copies(root: str, nucleus: Nucleus) -> Copies:
-    """The copies below the root of a nucleus, but for what belongs to its components.
+    """Find the copies below a nucleus's root, except those of its components.
 
     :param root: prefix of all paths.
     """
     homes = [nucleus.root, os.path.dirname(LITE_CONFIG)] if nucleus.kind == LITE else [nucleus.root]
-    # The search follows no link, not even to where it begins.
+    # The search follows no links, so resolve its start.
     starts = [resolve(root, home) for home in homes if os.path.isdir(under(root, home))]
     exclude = [f"{start}/{name}" for start in starts for name in _OF_COMPONENTS]
     found = discover(root, Search(starts, exclude, max_seconds=_SECONDS, max_files=_MOST_FILES))
@@ -58,32 +58,32 @@ def find_copies(root: str, nucleus: Nucleus) -> Copies:
 
 
 def require_removable(paths: Sequence[str], copies: Copies, in_force: bool) -> list[str]:
-    """Those of the named files that are to be removed; one that is gone already is not.
+    """Return the named files that still exist, after checking that they may be removed.
 
-    :param in_force: whether the nucleus has the key of the element in its configuration by now.
-    :raises Refused: one is no copy that was found, is not a file of its own, or is still needed.
+    :param in_force: whether the nucleus's configuration already uses the element's key.
+    :raises Refused: a file is not among the copies found, is a link or has further links, or is still needed.
     """
     there = [path for path in paths if os.path.lexists(path)]
     for path in there:
         if path not in copies.paths:
             raise Refused(
-                path, "is no copy of a key that was found", f"Found were: {', '.join(copies.paths) or 'none'}"
+                path, "is not one of the copies found", f"Name one of these: {', '.join(copies.paths) or 'none found'}"
             )
         seen = os.lstat(path)
         if not stat.S_ISREG(seen.st_mode) or seen.st_nlink > 1:
-            raise Refused(path, "is a link, or has further names, under which it would stay", "Remove those first")
+            raise Refused(path, "is a link, or has further hard links that would remain", "Remove those first")
     if there and not in_force:
         raise Refused(
             ", ".join(there),
-            "stays, since the configuration that is in force does not use the key in the element yet",
-            "Apply the new configuration first (apply), and see that the device connects",
+            "is still needed: the configuration in force does not use the key in the element yet",
+            "Apply the new configuration first (apply: true), and check that the device connects",
         )
     return there
 
 
 def remove_copies(paths: Sequence[str]) -> list[dict[str, Any]]:
-    """Remove files, and tell how far each is gone.
+    """Remove files, and report how thoroughly each was removed.
 
-    :raises EdgesecError: the device does not keep what is written to it.
+    :raises EdgesecError: the device loses what is written to it.
     """
     return [{"path": path, **remove_plaintext(path)} for path in paths]

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The files by which a Greengrass is told to use the key in a token: what they say, and whether the nucleus took it."""
+"""The files that make Greengrass use the key in a token: their text, and whether the nucleus applied it."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ _UNIT_PATHS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib
 
 
 class Wanted(NamedTuple):
-    """What the operator wants.
+    """The operator's wishes.
 
     :ivar kind: C(classic) or C(lite).
-    :ivar root: of classic.
-    :ivar certificate: path of the certificate, in PEM.
-    :ivar pin_file: path of the PIN.
-    :ivar name: of classic's configuration of PKCS#11.
-    :ivar init_config: path of the file for classic.
+    :ivar root: the root of the classic nucleus.
+    :ivar certificate: path of the certificate in PEM.
+    :ivar pin_file: path of the file with the PIN.
+    :ivar name: the name of the classic nucleus's PKCS#11 configuration.
+    :ivar init_config: path of the file for the classic nucleus.
     """
 
     kind: str
@@ -81,16 +81,16 @@ class Wanted(NamedTuple):
 
     @property
     def certificate_path(self) -> str:
-        """URI of the certificate for classic, and its path for lite."""
+        """The certificate's URI for classic, its path for lite."""
         return render_classic(self.place.key, CERTIFICATE) if self.kind == CLASSIC else self.certificate
 
     @property
     def config(self) -> str:
-        """Path of the file that names both."""
+        """Path of the file that names key and certificate."""
         return self.init_config if self.kind == CLASSIC else f"{LITE_FRAGMENTS}/{OURS}"
 
     def is_in_force(self, nucleus: Optional[Nucleus], slot: int, pin: str) -> Optional[bool]:
-        """Whether the nucleus has taken it; None where that is not known."""
+        """Whether the nucleus has applied this; None if unknown."""
         if nucleus is None:
             return False
         if nucleus.private_key is None:
@@ -102,25 +102,25 @@ class Wanted(NamedTuple):
 
 
 def shown(change: Change) -> dict[str, str]:
-    """A change as Ansible shows differences; a file that only root may read holds the PIN, which is never shown."""
+    """A change for Ansible's diff. A file that only root may read holds the PIN, which is never shown."""
     if change.mode is None or change.mode & 0o077:
         return change.diff
     return change._replace(before=without_pin(change.before), after=without_pin(change.after)).diff
 
 
 def choose(named: str, root: str, found: Sequence[Nucleus]) -> tuple[str, Optional[Nucleus]]:
-    """The kind of nucleus that is meant, and what is there of it.
+    """Choose the nucleus to configure; return its kind and, if it is installed, what was found.
 
     :param named: C(auto), C(classic) or C(lite).
     :param root: of classic.
-    :raises Refused: there is none, there are several, or it is v1.
+    :raises Refused: no nucleus or several are installed, or it is v1.
     """
     old = [each for each in found if each.kind == V1]
     there = {each.kind: each for each in found if each.kind != V1}
     if any(each.root == root for each in old) or (old and not there and named == "auto"):
         raise Refused(
             f"the Greengrass in {old[0].root}",
-            f"is v1, of which support has ended on {END_OF_SUPPORT[V1]}, and is not configured any more",
+            f"is v1, whose support ended on {END_OF_SUPPORT[V1]}; this collection does not configure it",
             "Move the device to v2, and remove v1",
         )
     if named != "auto":
@@ -128,21 +128,21 @@ def choose(named: str, root: str, found: Sequence[Nucleus]) -> tuple[str, Option
     if len(there) != 1:
         raise Refused(
             "the Greengrass of the device",
-            f"cannot be told: {' and '.join(there) + ' are' if there else 'none is'} there",
-            "Name the nucleus (classic or lite), and the root of classic where it is not /greengrass/v2",
+            f"is ambiguous: {' and '.join(there)} are installed" if there else "is not installed",
+            "Name the nucleus (classic or lite), and the classic root if it is not /greengrass/v2",
         )
     return next(iter(there.items()))
 
 
 def files_of(wanted: Wanted, slot: int, pin: bytes) -> list[File]:
-    """The files of a nucleus; the first of classic's is the one that it merges, the first of lite's is for OpenSSL.
+    """The files for a nucleus. Classic merges its first file; lite's first file is for OpenSSL.
 
-    :raises EdgesecError: the nucleus could not read them, or would read something else.
+    :raises EdgesecError: the nucleus could not read them, or would misread them.
     """
     environment = dict(wanted.place.environment)
     if wanted.kind == CLASSIC:
         settings = ClassicSettings(wanted.name, wanted.place.library, slot, wanted.place.key, _text(pin))
-        settings.require_sense()
+        settings.require_valid()
         files: list[File] = [(wanted.config, settings.to_text(), 0o600)]
         return [*files, _drop_in(CLASSIC_SERVICE, environment)] if environment else files
     _require_lite(wanted, pin)
@@ -155,9 +155,9 @@ def files_of(wanted: Wanted, slot: int, pin: bytes) -> list[File]:
 
 
 def uris_in(wanted: Wanted, text: str) -> list[Uri]:
-    """The URIs in a file that was written, as the nucleus reads them.
+    """Read the URIs back from a written file, as the nucleus does.
 
-    :raises Malformed: it does not hold what was wanted.
+    :raises EdgesecError: the file does not hold what was wanted.
     """
     tree = read_settings(text)
     key, certificate = (str(setting(tree, "system", name)) for name in ("privateKeyPath", "certificateFilePath"))
@@ -165,15 +165,15 @@ def uris_in(wanted: Wanted, text: str) -> list[Uri]:
         return [parse_lite(key)]
     provider = setting(tree, "services", PROVIDER, "configuration")
     if setting(provider or {}, "library") != wanted.place.library:
-        raise EdgesecError(wanted.config, "does not name the library", "Run again")
+        raise EdgesecError(wanted.config, "does not name the PKCS#11 library", "Run again")
     return [parse_classic(key), parse_classic(certificate)]
 
 
 def prove_by_openssl(wanted: Wanted, text: str, spki: bytes) -> None:
-    """Have OpenSSL find the key as the user of lite, whose TLS it makes. The library must not be in use.
+    """Prove that OpenSSL, which does lite's TLS, finds the key as lite's user. The library must not be in use.
 
-    :param text: the openssl.cnf that is to be.
-    :raises TokenError: it did not, or found another.
+    :param text: the planned openssl.cnf.
+    :raises TokenError: OpenSSL did not find the key, or found another.
     """
     user = _lite_user()
     with memory_directory() as directory:
@@ -188,14 +188,14 @@ def prove_by_openssl(wanted: Wanted, text: str, spki: bytes) -> None:
             env={**wanted.place.environment, "OPENSSL_CONF": path},
             ok=range(-64, 256),
         )
-    # Some libraries crash when OpenSSL lets go of them, after everything was said.
+    # Some libraries crash when OpenSSL unloads them, after the output is complete.
     if done.stdout != spki:
-        said = done.stderr.splitlines()[-1:] or ["it did not say why"]
+        said = done.stderr.splitlines()[-1:] or ["it printed no reason"]
         raise TokenError(
             "unresolved",
             wanted.private_key,
             f"is not found by OpenSSL as the user {LITE_USER}: {said[0]}",
-            "Let the user into the token (group tss for a TPM), and see that it can read the PIN file",
+            "Give the user access to the token (group tss for a TPM) and to the PIN file",
         )
 
 
@@ -205,22 +205,22 @@ def _require_lite(wanted: Wanted, pin: bytes) -> None:
         raise Refused(
             f"the PIN of the token {wanted.place.token}",
             f"is longer than the {LONGEST_PIN_IN_FILE} bytes that OpenSSL's pkcs11-provider reads from a file",
-            "Give the token a shorter one: the provider would cut this one, and try what is left",
+            "Give the token a shorter PIN: the provider would truncate this one and try the rest",
         )
     for path, others_may in ((wanted.pin_file, 0), (wanted.certificate, stat.S_IROTH)):
         seen = os.stat(path)
         if seen.st_uid != user.pw_uid and not seen.st_mode & others_may:
             raise Refused(
                 path,
-                f"cannot be read by the user {LITE_USER}, as whom the nucleus runs",
-                f"Give it to that user (device_identity_pin_owner: {LITE_USER})",
+                f"cannot be read by {LITE_USER}, the user that the nucleus runs as",
+                f"Let that user read it (for the PIN: device_identity_pin_owner: {LITE_USER})",
             )
     others = other_fragments("/")
     if others:
         raise Refused(
             ", ".join(others),
-            "names a private key or a certificate, too, and the nucleus reads such files in any order",
-            "Take privateKeyPath and certificateFilePath out of it",
+            "also names a private key or certificate, and the nucleus reads such files in no fixed order",
+            "Remove privateKeyPath and certificateFilePath from it",
         )
     modules = run(["openssl", "version", "-m"]).stdout.decode().partition('"')[2].partition('"')[0]
     if not os.path.exists(f"{modules}/pkcs11.so"):
@@ -237,12 +237,12 @@ def _lite_user() -> pwd.struct_passwd:
         return pwd.getpwnam(LITE_USER)
     except KeyError:
         raise Refused(
-            f"the user {LITE_USER}", "is not known on the device", "Install the nucleus lite, which runs as that user"
+            f"the user {LITE_USER}", "does not exist on the device", "Install nucleus lite, which runs as that user"
         ) from None
 
 
 def _lite_units() -> list[str]:
-    """The daemons of the nucleus; its components have other users, who cannot read the PIN."""
+    """The nucleus's daemons; its components run as other users, who cannot read the PIN."""
     found = {os.path.basename(path) for each in _UNIT_PATHS for path in glob.glob(f"{each}/ggl.core.*.service")}
     return sorted(found)
 
@@ -255,4 +255,4 @@ def _text(pin: bytes) -> str:
     try:
         return pin.decode()
     except UnicodeDecodeError:
-        raise Refused("the PIN", "is no text", "Give the token another") from None
+        raise Refused("the PIN", "is not text", "Give the token another PIN") from None

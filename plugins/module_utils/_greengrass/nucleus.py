@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Observing which Greengrass a device has, and where the configuration that is in force says that its key is.
+"""Observe which Greengrass a device has, and where its configuration in force says that the key is.
 
-- Classic (v2) writes what is in force to C(config/effectiveConfig.yaml) below its root.
-- Lite keeps it in the database C(config.db) below its root. What stands in C(/etc/greengrass) is merged into that when
-  it starts, and loses against whatever was written later.
+- Classic (v2) writes its configuration in force to C(config/effectiveConfig.yaml) below its root.
+- Lite keeps it in the database C(config.db) below its root. At start it merges C(/etc/greengrass) into the database,
+  where newer settings win.
 - v1 has C(config/config.json) below its root.
 """
 
@@ -32,12 +32,12 @@ from .yaml_subset import Tree, read_settings, setting
 try:
     import sqlite3
 except ImportError:
-    # Debian has it in a package of its own.
+    # Debian packages it separately.
     sqlite3 = None  # type: ignore[assignment]
 
 OURS = "edgesec.yaml"
 _MOST_BYTES = 16 << 20
-# Names of keys that OpenSSL's providers find in a token or in the TPM.
+# Prefixes of keys that OpenSSL's providers find in a token or in the TPM.
 _IN_ELEMENT = ("pkcs11:", "handle:")
 _VALUE = """
 SELECT value FROM valueTable JOIN keyTable AS name USING (keyid) JOIN relationTable USING (keyid)
@@ -49,15 +49,15 @@ AND parent.keyid NOT IN (SELECT keyid FROM relationTable)
 
 @dataclass(frozen=True)
 class Nucleus:
-    """A Greengrass, and what is in force in it.
+    """A Greengrass nucleus and its configuration in force.
 
     :ivar kind: C(classic), C(lite) or C(v1).
-    :ivar root: where it keeps what it has.
-    :ivar source: path of what was read.
-    :ivar private_key: URI or path; None where it is not known, or where there is none.
+    :ivar root: the directory of its files.
+    :ivar source: path of the file that was read.
+    :ivar private_key: URI or path; None if unknown or not configured.
     :ivar certificate: likewise.
-    :ivar provider: the configuration of classic's component for PKCS#11, with the PIN in it.
-    :ivar reason: why it is not known.
+    :ivar provider: the configuration of classic's PKCS#11 component, including the PIN.
+    :ivar reason: why C(private_key) is None.
     """
 
     kind: str
@@ -70,29 +70,29 @@ class Nucleus:
 
 
 def nuclei(root: str, classic_root: str = CLASSIC_ROOT) -> list[Nucleus]:
-    """Every Greengrass that a device has.
+    """Find every Greengrass nucleus on a device.
 
     :param root: prefix of all paths.
-    :param classic_root: the root that classic was installed with.
+    :param classic_root: the root where classic was installed.
     """
     found = (_classic(root, classic_root), _lite(root), *(_v1(root, each) for each in sorted({V1_ROOT, classic_root})))
     return [each for each in found if each is not None]
 
 
 def is_in_element(root: str, nucleus: Nucleus) -> Optional[bool]:
-    """Whether the private key that is in force is in a token or a TPM; None where it is not known."""
+    """Whether the private key in force is in a token or a TPM; None if unknown."""
     key = nucleus.private_key
     if key is None:
         return None
     if key.lower().startswith(_IN_ELEMENT):
         return True
-    # A file may hold what one TPM alone can use.
+    # A file may hold a key that only one TPM can use.
     secrets = secrets_in(key, read_bytes(root, key) or b"")
     return any(secret.protected for secret in secrets)
 
 
 def other_fragments(root: str) -> list[str]:
-    """The files of lite, beside ours, that name a private key or a certificate, in an order that nobody knows."""
+    """Lite's files, except ours, that name a private key or certificate; lite reads them in no fixed order."""
     return [
         path
         for path in _fragments(root)
@@ -138,12 +138,12 @@ def _lite(root: str) -> Optional[Nucleus]:
     if os.path.lexists(under(root, database)):
         return _in_database(root, home, database)
     key = _merged(layers, "privateKeyPath")
-    reason = None if key else "no file names a private key, or several name different ones"
+    reason = None if key else "no file names a private key, or several files name different ones"
     return Nucleus(LITE, home, source, key, _merged(layers, "certificateFilePath"), reason=reason)
 
 
 def _merged(layers: Sequence[Sequence[Tree]], name: str) -> Optional[str]:
-    """The setting of the last layer that has it; None where its files disagree, since they come in any order."""
+    """The setting of the last layer that has it; None if that layer's files disagree, for they have no fixed order."""
     for trees in reversed(layers):
         values = {value for value in (_system(tree, name) for tree in trees) if value is not None}
         if values:
@@ -153,7 +153,7 @@ def _merged(layers: Sequence[Sequence[Tree]], name: str) -> Optional[str]:
 
 def _in_database(root: str, home: str, path: str) -> Nucleus:
     if sqlite3 is None:
-        return Nucleus(LITE, home, path, reason="Python has no sqlite3 to read it with")
+        return Nucleus(LITE, home, path, reason="Python's sqlite3, needed to read it, is missing")
     found: list[Optional[str]] = []
     try:
         with closing(sqlite3.connect(f"file:{quote(under(root, path))}?mode=ro", uri=True)) as database:
@@ -185,14 +185,14 @@ def _fragments(root: str) -> list[str]:
 
 
 def _tree(root: str, path: str) -> Tree:
-    """:raises Malformed: it cannot be read, or not be understood."""
+    """:raises Malformed: the file cannot be read or parsed."""
     data = read_bytes(root, path, _MOST_BYTES)
     if data is None:
-        raise Malformed(path, "there is nothing to be read")
+        raise Malformed(path, "it cannot be read")
     try:
         return read_settings(data.decode())
     except UnicodeDecodeError:
-        raise Malformed(path, "it is no UTF-8") from None
+        raise Malformed(path, "it is not UTF-8") from None
     except Malformed as error:
         raise Malformed(path, f"{error.subject} {error.seen}") from None
 
@@ -202,5 +202,5 @@ def _system(tree: Tree, name: str) -> Optional[str]:
 
 
 def _text(value: object) -> Optional[str]:
-    # No path and no URI has other characters.
+    # Paths and URIs have only printable characters.
     return value if isinstance(value, str) and value.isprintable() else None

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
 
-"""Where a Greengrass has its files, and so whether a device can have one at all."""
+"""The paths of Greengrass's files, which tell whether a device can have Greengrass at all."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ LITE_CONFIG, LITE_FRAGMENTS = "/etc/greengrass/config.yaml", "/etc/greengrass/co
 
 
 def may_be_there(root: str, classic_root: str) -> bool:
-    """Whether there is any file that a Greengrass is known by.
+    """Whether any file exists that Greengrass leaves.
 
     :param root: prefix of all paths.
-    :param classic_root: the root that classic was installed with.
+    :param classic_root: the root where classic was installed.
     """
     known = (*classic_files(classic_root), LITE_CONFIG, LITE_FRAGMENTS, v1_file(V1_ROOT), v1_file(classic_root))
     return any(os.path.lexists(under(root, path)) for path in known)
 
 
 def classic_files(home: str) -> tuple[str, str]:
-    """What classic below a root has in force, and the log of how that came about."""
+    """The paths of classic's configuration in force and its transaction log, below a root."""
     return f"{home}/config/effectiveConfig.yaml", f"{home}/config/config.tlog"
 
 
 def v1_file(home: str) -> str:
-    """The configuration of v1 below a root."""
+    """The path of v1's configuration below a root."""
     return f"{home}/config/config.json"

@@ -4,18 +4,18 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure renderer and reader of how Greengrass is told to use a key in a PKCS#11 token.
+"""Pure renderer and reader of the settings that make Greengrass use a key in a PKCS#11 token.
 
-Classic (v2, in Java) and lite (in C) have a dialect of the URI each:
+Classic (v2, in Java) and lite (in C) each have their own dialect of the URI:
 
-- Classic reads C(object) and C(type), after it has decoded the whole URI: a label cannot hold a semicolon, nor begin or
-  end with a blank. Library, slot and PIN stand in the configuration of its component (Pkcs11URI.java and
+- Classic decodes the whole URI, then reads C(object) and C(type): a label cannot contain a semicolon, nor begin or
+  end with a blank. Library, slot and PIN come from the configuration of its component (Pkcs11URI.java and
   PKCS11CryptoKeyService.java of aws-greengrass-pkcs11-provider).
-- Lite hands the URI to OpenSSL, whose pkcs11-provider reads RFC 7512. The provider logs in with the PIN of its own
-  configuration, so that the URI names the token: no other token is to be tried with that PIN (PKCS11_SUPPORT.md of
+- Lite passes the URI to OpenSSL, whose pkcs11-provider reads RFC 7512. The provider logs in with the PIN from its own
+  configuration. The URI therefore names the token: that PIN must not be tried on another one (PKCS11_SUPPORT.md of
   aws-greengrass-lite, provider-pkcs11(7)).
 
-Configuration is written as JSON, which every reader of YAML 1.2 takes.
+Configuration is written as JSON, which every YAML 1.2 reader accepts.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ CLASSIC, LITE, V1 = "classic", "lite", "v1"
 END_OF_SUPPORT = {V1: "2026-10-07"}
 PROVIDER = "aws.greengrass.crypto.Pkcs11Provider"
 PRIVATE, CERTIFICATE = "private", "cert"
-# pkcs11-provider cuts what is longer off without a word (get_pin_file in util.c), and would try a wrong PIN.
+# pkcs11-provider silently truncates a longer PIN (get_pin_file in util.c), and would then try a wrong one.
 LONGEST_PIN_IN_FILE = 31
 HIDDEN = "********"
 
 _PATH = ("token", "manufacturer", "model", "serial", "object", "id", "type")
 _JAVA_INT = 0x7FFFFFFF
-# What neither SunPKCS11 nor openssl.cnf nor pkcs11-provider takes for something else.
+# Characters that have no special meaning to SunPKCS11, openssl.cnf or pkcs11-provider.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+:@-]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Uri(NamedTuple):
-    """What a URI names.
+    """The object that a URI names.
 
     :ivar kind: C(private) or C(cert).
-    :ivar token: label of the token, or empty.
+    :ivar token: the token's label, or empty.
     """
 
     label: str
@@ -58,9 +58,9 @@ class Uri(NamedTuple):
 
 
 class ClassicSettings(NamedTuple):
-    """The configuration of classic's component for PKCS#11.
+    """The configuration of classic's PKCS#11 component.
 
-    :ivar slot: id of the slot, which is neither its index nor the label of its token.
+    :ivar slot: the slot's ID, which is neither its index nor its token's label.
     """
 
     name: str
@@ -69,26 +69,28 @@ class ClassicSettings(NamedTuple):
     label: str
     pin: str
 
-    def require_sense(self) -> None:
-        """See that the nucleus can read it as it is meant.
+    def require_valid(self) -> None:
+        """Check that the nucleus reads the settings as intended.
 
-        :raises Refused: it would read something else.
+        :raises Refused: it would misread one.
         """
         if not _NAME.fullmatch(self.name):
             raise Refused(
-                f"the name {self.name!r}", "is none that SunPKCS11 takes", "Use up to 64 letters, digits, _ and -"
+                f"the name {self.name!r}", "is not valid for SunPKCS11", "Use up to 64 letters, digits, _ and -"
             )
         require_plain_path(self.library, "the PKCS#11 library")
         if not 0 <= self.slot <= _JAVA_INT:
             raise Refused(
-                f"the slot {self.slot}", "has an id that is no int of Java", "Use a library with smaller ids of slots"
+                f"the slot {self.slot}", "has an ID that does not fit a Java int", "Use a library with smaller slot IDs"
             )
         if not self.pin or not self.pin.isprintable():
-            raise Refused("the PIN", "is empty, or has characters that YAML does not take", "Give the token another")
+            raise Refused(
+                "the PIN", "is empty, or has characters that YAML does not allow", "Give the token another PIN"
+            )
         render_classic(self.label, PRIVATE)
 
     def to_text(self) -> str:
-        """The file for C(--init-config): it is merged into the configuration that is in force."""
+        """The file for C(--init-config), which is merged into the configuration in force."""
         return _text(
             {
                 "system": {
@@ -110,36 +112,36 @@ class ClassicSettings(NamedTuple):
 
 
 def render_classic(label: str, kind: str) -> str:
-    """The URI of an object, for classic.
+    """Render the URI of an object for classic.
 
-    :raises Refused: its label cannot stand in one.
+    :raises Refused: its label cannot be part of a URI.
     """
     _require_label(label)
     if ";" in label or label != label.strip():
         raise Refused(
             f"the label {label!r}",
-            "has a semicolon, or a blank at an end, where the classic nucleus cuts it off",
+            "has a semicolon, or a blank at either end, where the classic nucleus truncates it",
             "Give the key another label",
         )
     return f"{SCHEME}object={quote(label, safe='')};type={kind}"
 
 
 def parse_classic(text: str) -> Uri:
-    """What the classic nucleus takes a URI for.
+    """Parse a URI as the classic nucleus does.
 
-    :raises Malformed: it names no key or certificate, or another than it seems to.
+    :raises Malformed: the URI names no key or certificate, or not the one it seems to name.
     """
     uri = _parse(text, "the PKCS#11 URI of classic")
     if ";" in uri.label or uri.label != uri.label.strip():
-        raise Malformed("the PKCS#11 URI of classic", "has a label that the nucleus cuts off", "Use another label")
-    # Whatever token is named, the slot is that of the component's configuration.
+        raise Malformed("the PKCS#11 URI of classic", "has a label that the nucleus truncates", "Use another label")
+    # The nucleus ignores the token: its component's configuration names the slot.
     return Uri(uri.label, uri.kind)
 
 
 def render_lite(token: str, label: str) -> str:
-    """The URI of a private key, for lite.
+    """Render the URI of a private key for lite.
 
-    :raises Refused: a label cannot stand in one.
+    :raises Refused: a label cannot be part of a URI.
     """
     _require_label(token)
     _require_label(label)
@@ -147,13 +149,13 @@ def render_lite(token: str, label: str) -> str:
 
 
 def parse_lite(text: str) -> Uri:
-    """What a URI of :func:`render_lite` names.
+    """Parse a URI made by :func:`render_lite`.
 
-    :raises Malformed: it does not name a token and an object, or holds a PIN.
+    :raises Malformed: the URI does not name a token and an object, or contains a PIN.
     """
     uri = _parse(text, "the PKCS#11 URI of lite")
     if not uri.token:
-        raise Malformed("the PKCS#11 URI of lite", "names no token, so that all would be tried", "Add token=LABEL")
+        raise Malformed("the PKCS#11 URI of lite", "names no token, so all tokens would be tried", "Add token=LABEL")
     return uri
 
 
@@ -163,9 +165,9 @@ def lite_text(token: str, label: str, certificate: str) -> str:
 
 
 def openssl_text(library: str, pin_file: str) -> str:
-    """An C(openssl.cnf) that has the daemons of lite use a PKCS#11 library. The PIN stays in its file.
+    """Render an C(openssl.cnf) that makes lite's daemons use a PKCS#11 library. The PIN stays in its file.
 
-    :raises Refused: a path has characters that OpenSSL takes for something else.
+    :raises Refused: a path has characters that are special to OpenSSL.
     """
     for path, what in ((library, "the PKCS#11 library"), (pin_file, "the PIN file")):
         require_plain_path(path, what)
@@ -191,21 +193,21 @@ activate = 1
 
 
 def drop_in_text(environment: Mapping[str, str]) -> str:
-    """The drop-in that gives variables to a unit (systemd.exec(5)).
+    """Render the drop-in that sets variables for a unit (systemd.exec(5)).
 
-    :raises Refused: a name or a value cannot stand in one.
+    :raises Refused: a name or value is not allowed in a drop-in.
     """
     lines = ["# Written by edgesec.hardening.", "[Service]"]
     for name, value in sorted(environment.items()):
         if not _VARIABLE.fullmatch(name) or not value.isprintable():
-            raise Refused(f"the variable {name!r}", "cannot be given to a unit", "Correct device_identity_environment")
+            raise Refused(f"the variable {name!r}", "cannot be set for a unit", "Correct device_identity_environment")
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
         lines.append(f'Environment="{name}={escaped}"')
     return "\n".join(lines) + "\n"
 
 
 def without_pin(text: str) -> str:
-    """A text of :meth:`ClassicSettings.to_text` with asterisks for the PIN; of another one nothing is shown."""
+    """Replace the PIN in a text from :meth:`ClassicSettings.to_text`; any other text is hidden completely."""
     try:
         document = json.loads(text)
         document["services"][PROVIDER]["configuration"]["userPin"] = HIDDEN
@@ -215,26 +217,26 @@ def without_pin(text: str) -> str:
 
 
 def require_plain_path(path: str, what: str) -> None:
-    """Refuse a path that one of the readers would take for something else.
+    """Refuse a path that one of the readers would misread.
 
-    :raises Refused: it is not absolute, or has other characters than letters, digits and C(_./+:@-).
+    :raises Refused: the path is not absolute, or has characters other than letters, digits and C(_./+:@-).
     """
     if not _PLAIN_PATH.fullmatch(path):
         raise Refused(
             f"{what} {path!r}",
             "is not absolute, or has characters other than letters, digits and _./+:@-",
-            "Put it where its path has none",
+            "Move it to such a path",
         )
 
 
 def _text(document: Mapping[str, object]) -> str:
-    # As they are, since YAML knows no surrogates.
+    # Unescaped, because YAML has no surrogate escapes.
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _require_label(label: str) -> None:
     if not label or not label.isprintable():
-        raise Refused(f"the label {label!r}", "is empty, or has characters that cannot be printed", "Give it another")
+        raise Refused(f"the label {label!r}", "is empty, or has unprintable characters", "Choose another label")
 
 
 def _parse(text: str, subject: str) -> Uri:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The key and the certificate of Greengrass in a live token: proven to be what a configuration says they are."""
+"""Greengrass's key and certificate in a live token: prove that they are what a configuration says."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SMALLEST_RSA = 2048
 
 
 def read_certificate(path: str) -> Certificate:
-    """The certificate of the device.
+    """Read the device's certificate.
 
-    :raises TokenError: there is none.
+    :raises TokenError: the file holds no certificate.
     """
     try:
         with open(path, "rb") as stream:
@@ -37,41 +37,41 @@ def read_certificate(path: str) -> Certificate:
 
 
 def require_key(session: Session, label: str, certificate: Certificate) -> PublicKey:
-    """The key of a label, which Greengrass can use, which is that of a certificate, and which was never elsewhere.
+    """Require a key that Greengrass can use, that belongs to the certificate, and that was never outside the token.
 
-    :raises TokenError: it is not such.
+    :raises TokenError: the key does not meet one of these conditions.
     """
     subject = f"the key {label}"
     public, private = element.key_pair(session, label)
     if session.attribute(private, p11.LABEL) != label.encode():
-        raise TokenError("key", subject, "has a private half of another label", "Give both halves the same label")
+        raise TokenError("key", subject, "has a private half with another label", "Give both halves the same label")
     element.require_born_inside(session, label, private)
     if certificate.public_key != public.spki:
         raise TokenError(
-            "certificate_wrong", "the certificate", f"is not that of the key {label}", "Have one issued for this key"
+            "certificate_wrong", "the certificate", f"is not for the key {label}", "Have one issued for this key"
         )
     bits = len((session.attribute(public.handle, p11.MODULUS) or b"").lstrip(b"\0")) * 8
     if is_rsa(public.spki) and bits < _SMALLEST_RSA:
-        raise TokenError("key", subject, f"has {bits} bits", f"Greengrass takes RSA keys of {_SMALLEST_RSA} and more")
+        raise TokenError("key", subject, f"has {bits} bits", f"Use an RSA key of {_SMALLEST_RSA} bits or more")
     if is_rsa(public.spki) and session.flag(private, p11.DECRYPT) is False:
         raise TokenError(
-            "key", subject, "may not decrypt, as Greengrass does with it", "Make one in the token that may"
+            "key", subject, "may not decrypt, which Greengrass needs", "Make a key in the token that may decrypt"
         )
-    # A key may be listed, and of no use.
+    # A key may be listed and yet unusable.
     element.sign(session, private, public.spki, os.urandom(16))
     return public
 
 
 def has_certificate(session: Session, label: str, public: PublicKey, certificate: Certificate) -> bool:
-    """Whether the one certificate of a label in the token is this one, with the id of the key."""
+    """Whether the token's only certificate with a label is this one, with the key's ID."""
     found = _certificates(session, label)
     return len(found) == 1 and _is(session, found[0], public, certificate)
 
 
 def put_certificate(session: Session, label: str, public: PublicKey, certificate: Certificate) -> None:
-    """Put a certificate into the token, with the label and id of its key, and destroy others of the label.
+    """Put a certificate into the token with its key's label and ID, and destroy others with that label.
 
-    :raises TokenError: the token does not take it; it is as it was.
+    :raises TokenError: the token refused it and was not changed.
     """
     before = _certificates(session, label)
     good = [handle for handle in before if _is(session, handle, public, certificate)]
@@ -96,7 +96,7 @@ def put_certificate(session: Session, label: str, public: PublicKey, certificate
 
 
 def resolve(session: Session, uri: Uri, public: PublicKey, certificate: Certificate) -> None:
-    """See that a URI leads to the one key, or to its certificate.
+    """Require that a URI leads to exactly the key or its certificate.
 
     :raises TokenError: it does not.
     """
@@ -111,8 +111,8 @@ def resolve(session: Session, uri: Uri, public: PublicKey, certificate: Certific
         raise TokenError(
             "unresolved",
             f"the URI of the {'private key' if uri.kind == PRIVATE else 'certificate'}",
-            f"leads to {len(found)} objects of the token, or to another than the key {uri.label} and its certificate",
-            "See what else has that label (pkcs11-tool --list-objects)",
+            f"leads to {len(found)} objects, or to another object than the key {uri.label} and its certificate",
+            "Check what else has that label (pkcs11-tool --list-objects)",
         )
 
 

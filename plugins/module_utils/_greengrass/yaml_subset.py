@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of settings in YAML, for devices without PyYAML: strings in nested block mappings, and JSON.
+"""Pure reader of YAML settings for devices without PyYAML: strings in nested block mappings, and JSON.
 
-What is written in any other way (lists, block scalars, anchors, tags, flow collections) is read as not known. A value
-is never guessed: it is what YAML says, or None.
+Anything else (lists, block scalars, anchors, tags, flow collections) is read as unknown. A value is never guessed: it
+is what YAML says, or None.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ Tree = dict[str, Union[str, "Tree", None]]
 _SUBJECT = "the settings"
 _DOUBLE = re.compile(r'("(?:[^"\\]|\\.)*")\s*(:(?=\s|$))?')
 _SINGLE = re.compile(r"('(?:[^']|'')*')\s*(:(?=\s|$))?")
-# Characters that no plain scalar begins with; "-" and "?" may, where no blank follows.
+# Characters that no plain scalar begins with; it may begin with "-" or "?" if no blank follows.
 _INDICATORS = frozenset("[]{},&*!|>%@`\"'#")
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 def read_settings(text: str) -> Tree:
-    """The strings in a document, by their keys; numbers are strings, and what is not understood is None.
+    """Parse a document into strings by key; numbers become strings, and anything not understood becomes None.
 
-    :raises Malformed: it is no mapping, or not laid out as one.
+    :raises Malformed: the document is not a mapping, or is not laid out as one.
     """
     if text.lstrip()[:1] == "{":
         try:
             return _of_json(json.loads(text))
         except (ValueError, RecursionError):
-            raise Malformed(_SUBJECT, "are no JSON") from None
+            raise Malformed(_SUBJECT, "are not valid JSON") from None
     return _Reader().read(text)
 
 
 def setting(tree: Mapping[str, Any], *path: str) -> Any:
-    """What stands at a path, whose keys Greengrass compares without regard to case; None where there is nothing."""
+    """The value at a path, or None. Like Greengrass, ignore the case of keys."""
     found: Any = tree
     for name in path:
         if not isinstance(found, Mapping):
@@ -66,15 +66,15 @@ def _of_json(document: Mapping[str, Any]) -> Tree:
 
 
 class _Reader:
-    """The mappings that are open, from the outermost on, each with its indentation."""
+    """Reads line by line; keeps the open mappings, outermost first, each with its indentation."""
 
     def __init__(self) -> None:
         self.tree: Tree = {}
         self.open: list[tuple[int, Tree]] = []
-        # The key that was read last, where it stands, and whether its value is still to come.
+        # The last key read, where it is, and whether its value is still to come.
         self.last: Optional[tuple[int, Tree, str]] = None
         self.awaits = False
-        # Whether that value has turned out to be a list, whose items may stand as far left as the key.
+        # Whether that value has turned out to be a list, whose items may be indented no further than the key.
         self.is_list = False
 
     def read(self, text: str) -> Tree:
@@ -96,7 +96,7 @@ class _Reader:
             self.awaits = False
             return False
         if indent > at or (is_item and indent == at and self.awaits):
-            # More of a value than is understood.
+            # A continued value, which this reader does not understand.
             mapping[key] = None
             self.is_list = self.is_list or (self.awaits and is_item)
             self.awaits = self.is_list
@@ -111,7 +111,7 @@ class _Reader:
         at, mapping = self.open[-1]
         split = _key(content)
         if at != indent or split is None:
-            raise Malformed(_SUBJECT, f"have a line that is no key with its value: {_shown(content)}")
+            raise Malformed(_SUBJECT, f"have a line that is not a key with a value: {_shown(content)}")
         key, rest = split
         if key in mapping:
             raise Malformed(_SUBJECT, f"have the key {_shown(key)} twice")
@@ -130,13 +130,13 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             begun = line == "---"
             continue
         if line.startswith(("---", "...")) or content[0] == "\t":
-            raise Malformed(_SUBJECT, "are several documents, or are indented by tabs")
+            raise Malformed(_SUBJECT, "consist of several documents, or are indented with tabs")
         begun = True
         yield len(line) - len(line.lstrip(" ")), content
 
 
 def _key(content: str) -> Optional[tuple[str, str]]:
-    """The key in a line, and what comes after it."""
+    """Split a line into its key and the rest; None if it has no key."""
     if content[0] in "\"'":
         match = (_DOUBLE if content[0] == '"' else _SINGLE).match(content)
         key = _quoted(match.group(1)) if match and match.group(2) else None
@@ -170,11 +170,11 @@ def _quoted(text: str) -> Optional[str]:
     try:
         value = json.loads(text)
     except ValueError:
-        # YAML has escapes that JSON has not.
+        # YAML has escapes that JSON lacks.
         return None
     return value if isinstance(value, str) else None
 
 
 def _shown(text: str) -> str:
-    """The beginning of a line up to its value, which may be a secret."""
+    """The beginning of a line, without its value, which may be a secret."""
     return repr(re.split(r"[:\s]", text, maxsplit=1)[0][:40])

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""A mutual TLS handshake with a key that stays in its token, by gnutls-cli."""
+"""A mutual TLS handshake by gnutls-cli, with a key that stays in its token."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .key_pair import Place
 from .pkcs11 import TokenError
 
 SECONDS = 60.0
-# In TLS 1.3 a client is done before the server has judged its certificate; in TLS 1.2 the server's word comes first.
+# A TLS 1.3 client finishes before the server has judged its certificate; in TLS 1.2 the server decides first.
 _PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.2"
 _KEPT_LINES = 4
 
 
 class Endpoint(NamedTuple):
-    """A server that asks for the certificate of the device.
+    """A server that asks for the device's certificate.
 
-    :ivar ca: path on the device of the certificates that the server's is checked by.
+    :ivar ca: path on the device of the CA certificates to verify the server with.
     """
 
     host: str
@@ -34,10 +34,10 @@ class Endpoint(NamedTuple):
 
 
 def prove(endpoint: Endpoint, place: Place, label: str, certificate: str, pin: bytes) -> None:
-    """Have the server accept a certificate, with the key of a label.
+    """Prove that the server accepts a certificate, with the key that has the given label.
 
-    :param certificate: path of the certificate and those that it was issued by, in PEM.
-    :raises TokenError: it did not, or gnutls-cli is not there.
+    :param certificate: path of the certificate and its issuers' certificates, in PEM.
+    :raises TokenError: the server did not accept it, or gnutls-cli is not installed.
     """
     subject = f"the TLS server {endpoint.host}:{endpoint.port}"
     if find_tool("gnutls-cli") is None:
@@ -59,10 +59,10 @@ def prove(endpoint: Endpoint, place: Place, label: str, certificate: str, pin: b
             timeout=SECONDS,
         )
     except ToolFailed as error:
-        said = " / ".join(error.stderr.splitlines()[-_KEPT_LINES:]) or "it did not say why"
+        said = " / ".join(error.stderr.splitlines()[-_KEPT_LINES:]) or "it printed no reason"
         raise TokenError(
             "handshake",
             subject,
             f"did not accept the new certificate: {said}",
-            "The old key and certificate are still in use. See that the server trusts the CA, and its own log",
+            "The old key and certificate are still in use. Check that the server trusts the CA, and read its log",
         ) from None

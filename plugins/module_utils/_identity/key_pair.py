@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Key pairs in a PKCS#11 token: found, made, and judged by the attributes that are read back."""
+"""Key pairs in a PKCS#11 token: find them, make them, and judge them by the attributes read back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOFTWARE, VIRTUAL_TPM, TPM, TEE, ELEMENT, UNKNOWN = "software", "virtual_tpm", "
 HARDWARE = (VIRTUAL_TPM, TPM, TEE, ELEMENT)
 KEY_TYPES = ("ec-p256", "rsa-2048", "rsa-3072")
 
-# What a private key must be for nobody to have had it outside the token, and what each is called in facts.
+# The attributes, by name in facts, of a private key that was never outside its token.
 WANTED = {
     "sensitive": (p11.SENSITIVE, True),
     "always_sensitive": (p11.ALWAYS_SENSITIVE, True),
@@ -40,10 +40,10 @@ _SOFT_MODELS = ("softhsm", "soft", "nss", "gnome-keyring", "p11-kit")
 
 
 class Place(NamedTuple):
-    """Where a key is, or is to be.
+    """Where a key is or will be.
 
     :ivar library: path of the PKCS#11 library.
-    :ivar environment: variables that it reads.
+    :ivar environment: environment variables for the library.
     :ivar token: label of the token.
     :ivar key: label of the key pair.
     """
@@ -57,7 +57,7 @@ class Place(NamedTuple):
 class PublicKey(NamedTuple):
     """A public key on a token.
 
-    :ivar handle: of the object, in the session that it was found in.
+    :ivar handle: the object's handle, valid in the session that found it.
     :ivar spki: SubjectPublicKeyInfo in DER.
     """
 
@@ -67,16 +67,16 @@ class PublicKey(NamedTuple):
 
 
 def place_of(parameters: Mapping[str, Any]) -> Place:
-    """The place that parameters C(library), C(environment), C(token) and C(key) name."""
+    """The place named by the parameters C(library), C(environment), C(token) and C(key)."""
     environment = {str(name): str(value) for name, value in parameters["environment"].items()}
     return Place(parameters["library"], environment, parameters["token"], parameters["key"])
 
 
 def read_pin(root: str, path: str) -> bytes:
-    """The PIN that the device keeps in a file.
+    """Read the PIN that the device keeps in a file.
 
-    :param path: empty for none.
-    :raises TokenError: there is none.
+    :param path: empty if there is no such file.
+    :raises TokenError: there is no PIN.
     """
     pin = (read_bytes(root, path, _MOST_PIN_BYTES) or b"").rstrip(b"\r\n") if path else b""
     if not pin:
@@ -86,7 +86,7 @@ def read_pin(root: str, path: str) -> bytes:
 
 @contextmanager
 def opened(place: Place) -> Iterator[Library]:
-    """The library, in use with its variables.
+    """Open the library with its environment variables.
 
     :raises TokenError: it cannot be loaded.
     """
@@ -99,22 +99,22 @@ def opened(place: Place) -> Iterator[Library]:
 
 
 def token_named(library: Library, place: Place) -> Optional[Token]:
-    """The token of the key, or None where there is none of this label.
+    """The key's token, or None if no token has this label.
 
-    :raises TokenError: there are several.
+    :raises TokenError: several tokens have it.
     """
     found = [token for token in library.tokens() if token.initialized and token.label == place.token]
     if len(found) > 1:
         raise TokenError(
-            "token", f"the token {place.token}", f"is there {len(found)} times", "Give labels of their own"
+            "token", f"the token {place.token}", f"exists {len(found)} times", "Give each token its own label"
         )
     return found[0] if found else None
 
 
 def named(library: Library, place: Place) -> Token:
-    """The token of the key.
+    """The key's token.
 
-    :raises TokenError: there is none of its label, or several.
+    :raises TokenError: no token or several tokens have its label.
     """
     token = token_named(library, place)
     if token is None:
@@ -123,42 +123,42 @@ def named(library: Library, place: Place) -> Token:
 
 
 def missing(library: Library, place: Place) -> TokenError:
-    """The error for a token that is not there."""
+    """The error for a missing token."""
     labels = ", ".join(sorted(token.label for token in library.tokens() if token.initialized)) or "none"
     return TokenError(
         "token_missing",
         f"the token {place.token}",
-        f"is not there; {place.library} shows: {labels}",
-        "Insert it, or correct its label and what the library reads",
+        f"was not found; {place.library} shows: {labels}",
+        "Insert it, or correct its label or the library's configuration",
     )
 
 
 def empty_slot(library: Library, place: Place) -> Token:
-    """The slot that a token can be made of.
+    """The empty slot in which a token can be made.
 
-    :raises TokenError: there is not just one, or it is that of a secure element.
+    :raises TokenError: there is not exactly one, or it belongs to a secure element.
     """
     empty = [token for token in library.tokens() if not token.initialized]
     if len(empty) != 1:
         raise missing(library, place)
     if kind(library, empty[0], place.environment) == ELEMENT:
-        # An ATECC608 gets its configuration, and is locked for good, by the call that makes a token.
+        # Making a token in an ATECC608 writes its configuration and locks it permanently.
         raise TokenError(
             "token_missing",
             f"the token {place.token}",
-            "is not there, and to make one may lock the secure element for good, so that it was left alone",
-            "Set it up with its vendor's tools, and set device_identity_pin",
+            "was not found; it was not made, because that may lock the secure element permanently",
+            "Set the element up with its vendor's tools, and set device_identity_pin",
         )
     return empty[0]
 
 
 def kind(library: Library, token: Token, environment: Mapping[str, str]) -> str:
-    """What a token is, as far as its library tells: software never reads as hardware, and what is not known neither."""
+    """Classify a token by what its library reports. Software and unknown tokens never count as hardware."""
     model = token.model.lower()
     if any(model.startswith(name) for name in _SOFT_MODELS):
         return SOFTWARE
     if library.description().startswith("TPM2.0 Cryptoki"):
-        # A TPM that is reached over a socket is a process; one that the kernel has may still be that of a hypervisor.
+        # A TPM behind a socket is a process; one that the kernel drives may still be a hypervisor's.
         if environment.get("TPM2_PKCS11_TCTI", "device").split(":")[0] not in ("device", "tabrmd"):
             return SOFTWARE
         return VIRTUAL_TPM if model.split() == ["sw", "tpm"] else TPM
@@ -168,15 +168,15 @@ def kind(library: Library, token: Token, environment: Mapping[str, str]) -> str:
 
 
 def public_key(session: Session, label: str) -> Optional[PublicKey]:
-    """The public key of a label; most tokens show it without a PIN.
+    """The public key with a label; most tokens show it without a PIN.
 
-    :raises TokenError: there are several, or it is of a kind that is not known.
+    :raises TokenError: several keys have it, or the key is of an unknown kind.
     """
     found = session.find({p11.CLASS: p11.PUBLIC_KEY, p11.LABEL: label.encode()})
     if not found:
         return None
     if len(found) > 1:
-        raise TokenError("key", f"the key {label}", f"is there {len(found)} times", "Destroy those that are not used")
+        raise TokenError("key", f"the key {label}", f"exists {len(found)} times", "Destroy those that are not used")
     handle = found[0]
     spki = _ec(session, handle) if session.number(handle, p11.KEY_TYPE) == p11.EC else _rsa(session, handle)
     if spki is None:
@@ -187,20 +187,23 @@ def public_key(session: Session, label: str) -> Optional[PublicKey]:
 def private_key(session: Session, label: str, public: PublicKey) -> int:
     """The private key that belongs to a public one.
 
-    :raises TokenError: it is not there.
+    :raises TokenError: there is no such key, or there are several.
     """
     found = _private_keys(session, label, public)
     if len(found) != 1:
         raise TokenError(
-            "key", f"the key {label}", f"has {len(found)} private halves", "Destroy what there is of it in the token"
+            "key",
+            f"the key {label}",
+            f"has {len(found)} private halves",
+            "Destroy all objects of this key in the token",
         )
     return found[0]
 
 
 def key_pair(session: Session, label: str) -> tuple[PublicKey, int]:
-    """The public key of a label, and the handle of the private one.
+    """The public key with a label, and the handle of its private key.
 
-    :raises TokenError: one of them is not there.
+    :raises TokenError: one of them is missing.
     """
     public = public_key(session, label)
     if public is None:
@@ -209,7 +212,7 @@ def key_pair(session: Session, label: str) -> tuple[PublicKey, int]:
 
 
 def make(session: Session, label: str, key_type: str) -> None:
-    """Make a key pair in the token, which it never leaves."""
+    """Generate a key pair in the token; the private key never leaves it."""
     key_id = os.urandom(8)
     both: dict[int, Value] = {p11.TOKEN: True, p11.LABEL: label.encode(), p11.ID: key_id}
     private: dict[int, Value] = {
@@ -224,28 +227,28 @@ def make(session: Session, label: str, key_type: str) -> None:
         session.generate(p11.EC_KEY_PAIR_GEN, {**public, p11.EC_PARAMS: P256}, private)
         return
     size: dict[int, Value] = {p11.MODULUS_BITS: int(key_type.split("-")[1]), p11.PUBLIC_EXPONENT: b"\x01\x00\x01"}
-    # Greengrass decrypts the secrets of its secret manager with it.
+    # Greengrass's secret manager decrypts with this key.
     session.generate(p11.RSA_PKCS_KEY_PAIR_GEN, {**public, **size, p11.ENCRYPT: True}, {**private, p11.DECRYPT: True})
 
 
 def attributes(session: Session, private: int) -> dict[str, Optional[bool]]:
-    """Those by which a private key is judged, as the token tells them; None where it does not."""
+    """The attributes that decide whether a private key is well kept; None where the token does not report one."""
     return {name: session.flag(private, number) for name, (number, _wanted) in WANTED.items()}
 
 
 def faults(seen: Mapping[str, Optional[bool]]) -> list[str]:
-    """What is wrong with the attributes of a private key."""
+    """List what is wrong with a private key's attributes."""
     return [
-        f"{name} is {'not told' if seen[name] is None else str(seen[name]).lower()}"
+        f"{name} is {'not reported' if seen[name] is None else str(seen[name]).lower()}"
         for name, (_number, wanted) in WANTED.items()
         if seen[name] is not wanted
     ]
 
 
 def require_born_inside(session: Session, label: str, private: int) -> dict[str, Optional[bool]]:
-    """The attributes of a private key.
+    """Require a private key that was never outside its token; return its attributes.
 
-    :raises TokenError: somebody may have it outside the token.
+    :raises TokenError: the key may exist outside the token.
     """
     seen = attributes(session, private)
     wrong = faults(seen)
@@ -254,21 +257,21 @@ def require_born_inside(session: Session, label: str, private: int) -> dict[str,
             "key_extractable",
             f"the key {label}",
             f"may exist outside its token: {', '.join(wrong)}",
-            "Destroy it and revoke its certificate, or name another label; then a key is made in the token",
+            "Destroy it and revoke its certificate, or name another label; a new key is then made in the token",
         )
     return seen
 
 
 def sign(session: Session, private: int, spki: bytes, data: bytes) -> bytes:
-    """A signature with SHA-256 as X.509 has it, made in the token."""
+    """Sign data with SHA-256 in the token; return the signature in X.509 format."""
     raw = session.sign(private, *_signed(spki, data))
     return raw if is_rsa(spki) else ecdsa_signature(raw)
 
 
 def prove(session: Session, label: str, public: PublicKey, private: int) -> None:
-    """Have a key sign what it has never seen, and see that its public half verifies that.
+    """Sign a random challenge with a key, and verify the signature with its public half.
 
-    :raises TokenError: it does not.
+    :raises TokenError: the signature is wrong.
     """
     challenge = _signed(public.spki, os.urandom(_CHALLENGE_BYTES))
     if not session.verify(public.handle, *challenge, session.sign(private, *challenge)):
@@ -276,30 +279,30 @@ def prove(session: Session, label: str, public: PublicKey, private: int) -> None
             "signature_wrong",
             f"the key {label}",
             "made a signature that its public half does not verify",
-            "Find out what answers in place of the token, and destroy what there is of the key",
+            "Find out what answers instead of the token, and destroy the key",
         )
 
 
 def rename(session: Session, label: str, to: str) -> None:
-    """Give both halves of a key pair another label; where it was interrupted, again."""
+    """Relabel both halves of a key pair; safe to repeat after an interruption."""
     for handle in _halves(session, label):
         session.rename(handle, to)
 
 
 def destroy(session: Session, label: str) -> None:
-    """Destroy both halves of a key pair for good; where it was interrupted, again."""
+    """Destroy both halves of a key pair permanently; safe to repeat after an interruption."""
     for handle in _halves(session, label):
         session.destroy(handle)
 
 
 def _halves(session: Session, label: str) -> list[int]:
-    # The private half first: by the public one, which keeps its label till then, the next run finds it.
+    # Private half first: the public one keeps its label until then, so the next run can find the pair.
     public = public_key(session, label)
     return [] if public is None else [*_private_keys(session, label, public), public.handle]
 
 
 def _signed(spki: bytes, data: bytes) -> tuple[int, bytes]:
-    """The mechanism of a key, and what it signs to sign data with SHA-256."""
+    """A key's mechanism, and its input for a SHA-256 signature of the data."""
     digest = hashlib.sha256(data).digest()
     return (p11.RSA_PKCS, _SHA256_INFO + digest) if is_rsa(spki) else (p11.ECDSA, digest)
 
@@ -311,7 +314,7 @@ def _private_keys(session: Session, label: str, public: PublicKey) -> list[int]:
 
 def _ec(session: Session, handle: int) -> Optional[bytes]:
     point = session.attribute(handle, p11.EC_POINT) or b""
-    # An octet string in DER; some tokens give what is in it.
+    # A DER octet string; some tokens return only its contents.
     if len(point) == 67 and point[:2] == b"\x04\x41":
         point = point[2:]
     if session.attribute(handle, p11.EC_PARAMS) != P256 or len(point) != 65 or point[0] != 4:

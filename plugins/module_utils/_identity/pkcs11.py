@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Client of PKCS#11 libraries (OASIS PKCS#11 2.40), by ctypes: tokens, objects, attributes, signatures.
+"""Client of PKCS#11 libraries (OASIS PKCS#11 2.40) through ctypes: tokens, objects, attributes, signatures.
 
-A PIN goes from memory to the library, and is tried once. Nothing of it is in an argument, a variable or an error.
+A PIN goes from memory to the library and is tried once. It never appears in argv, the environment or an error.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SIGNATURE_WRONG = (0xC0, 0xC1)  # invalid, length
 _MOST_OBJECTS, _MOST_SLOTS, _MOST_BYTES = 256, 256, 65536
 _LABEL_BYTES = 32
 
-# Places in CK_FUNCTION_LIST, the order of which the standard fixes.
+# Indexes into CK_FUNCTION_LIST; the standard fixes the order.
 _FUNCTIONS = {
     "C_Initialize": 0,
     "C_Finalize": 1,
@@ -73,7 +73,7 @@ _FUNCTIONS = {
 
 
 class TokenError(EdgesecError):
-    """A token cannot be used; C(reason) is one word that results and facts carry."""
+    """A token cannot be used; C(reason) is one word for results and facts."""
 
     def __init__(self, reason: str, subject: str, seen: str, remedy: str = "") -> None:
         self.reason = reason
@@ -81,21 +81,21 @@ class TokenError(EdgesecError):
 
 
 class CallFailed(TokenError):
-    """The library refused a call, with a CK_RV that says why."""
+    """The library refused a call; C(code) is its CK_RV."""
 
     def __init__(self, subject: str, function: str, code: int) -> None:
         self.code = code
-        super().__init__("failed", subject, f"{function} ended with CKR 0x{code:X}", "See that the token may do that")
+        super().__init__("failed", subject, f"{function} failed with CKR 0x{code:X}", "Check that the token allows it")
 
 
 class Token(NamedTuple):
-    """A token as it describes itself.
+    """A token's description of itself.
 
-    :ivar slot: id of the slot that it is in.
-    :ivar hardware_slot: whether the library says that the slot is a device (CKF_HW_SLOT).
-    :ivar locked: whether the PIN of its user is locked.
+    :ivar slot: ID of its slot.
+    :ivar hardware_slot: whether the library reports the slot as a hardware device (CKF_HW_SLOT).
+    :ivar locked: whether the user PIN is locked.
     :ivar final_try: whether one more wrong PIN locks it.
-    :ivar pin_bytes: fewest and most bytes of a PIN, as the token states them; 0 and 0 where it does not.
+    :ivar pin_bytes: minimum and maximum length of a PIN in bytes, as the token states; 0 and 0 if it does not.
     """
 
     slot: int
@@ -113,23 +113,23 @@ class Token(NamedTuple):
 
 def require_label(label: str) -> None:
     """
-    :raises TokenError: a token with this label would not be found again (PKCS#11, CK_TOKEN_INFO: 32 bytes, padded).
+    :raises TokenError: a token with this label could not be found again (PKCS#11, CK_TOKEN_INFO: 32 bytes, padded).
     """
     size = len(label.encode("utf-8", "surrogatepass"))
     seen = ""
     if not 1 <= size <= _LABEL_BYTES:
-        seen = f"has a label of {size} bytes, and tokens have from 1 to {_LABEL_BYTES}"
+        seen = f"has a label of {size} bytes; a label has 1 to {_LABEL_BYTES}"
     elif label != label.strip() or not label.isprintable():
-        seen = "has a label with blanks around it, or with a character that cannot be printed"
+        seen = "has a label with a blank at either end, or with an unprintable character"
     if seen:
         raise TokenError("token", f"the token {label[:_LABEL_BYTES]!a}", seen, "Set device_identity_token")
 
 
 class Library:
-    """A PKCS#11 library that is in use.
+    """A loaded PKCS#11 library.
 
-    :param path: absolute path of it.
-    :raises TokenError: it cannot be loaded, or does not start.
+    :param path: its absolute path.
+    :raises TokenError: it cannot be loaded or initialised.
     """
 
     def __init__(self, path: str) -> None:
@@ -141,49 +141,47 @@ class Library:
             found = loaded.C_GetFunctionList(byref(listed))
         except (OSError, AttributeError) as error:
             raise TokenError(
-                "library", self._subject, f"cannot be loaded: {error}", "Install or name another"
+                "library", self._subject, f"cannot be loaded: {error}", "Install it, or name another library"
             ) from None
         if found != _OK or not listed:
             raise CallFailed(self._subject, "C_GetFunctionList", found)
         self._functions = listed.contents.functions
         if self._call("C_Initialize", None, ok=(_OK, _ALREADY_INITIALIZED)) == _ALREADY_INITIALIZED:
-            raise TokenError("library", self._subject, "is in use in this process already", "Close it first")
+            raise TokenError("library", self._subject, "is already in use in this process", "Close it first")
 
     def close(self) -> None:
-        """Let go of the library."""
+        """Finalise the library."""
         self._call("C_Finalize", None)
 
     def description(self) -> str:
-        """What the library says it is."""
+        """The library's description of itself."""
         info = Info()
         self._call("C_GetInfo", byref(info))
         return _text(info.description)
 
     def tokens(self) -> list[Token]:
-        """Every token that is there, initialised or not."""
+        """List every token present, initialised or not."""
         count = c_ulong(_MOST_SLOTS)
         slots = (c_ulong * _MOST_SLOTS)()
         self._call("C_GetSlotList", c_ubyte(1), slots, byref(count))
         return [self._token(slots[at]) for at in range(min(count.value, _MOST_SLOTS))]
 
     def initialize(self, token: Token, label: str, so_pin: bytes, pin: bytes) -> None:
-        """Make a token of an empty slot, and give its user a PIN.
+        """Initialise a token in an empty slot, and set its user PIN.
 
-        :raises TokenError: it did not take that, or has something on it.
+        :raises TokenError: the token refused, or is already initialised.
         """
         if token.initialized:
-            raise TokenError("token", f"the token {token.label}", "is initialised already", "Name it")
+            raise TokenError("token", f"the token {token.label}", "is already initialised", "Use its label")
         require_label(label)
         _require_pin(token, label, so_pin, "SO PIN")
         _require_pin(token, label, pin, "PIN")
         name = label.encode().ljust(_LABEL_BYTES)
         self._call("C_InitToken", c_ulong(token.slot), c_char_p(so_pin), c_ulong(len(so_pin)), c_char_p(name))
-        # The slot may have got another id; the label is ours.
+        # The slot may have a new ID; find the token by label.
         made = [each for each in self.tokens() if each.initialized and each.label == label]
         if len(made) != 1:
-            raise TokenError(
-                "token", f"the token {label}", f"is there {len(made)} times after it was made", "Remove it"
-            )
+            raise TokenError("token", f"the token {label}", f"exists {len(made)} times after it was made", "Remove it")
         with self._opened(made[0], writable=True) as session:
             self._login(made[0], session, _SO, so_pin)
             self._call("C_InitPIN", session, c_char_p(pin), c_ulong(len(pin)))
@@ -191,9 +189,9 @@ class Library:
 
     @contextmanager
     def session(self, token: Token, pin: Optional[bytes] = None) -> Iterator[Session]:
-        """A session with a token: without a PIN it is read-only, and shows what is public.
+        """Open a session with a token. Without a PIN it is read-only and shows public objects.
 
-        :raises TokenError: the PIN is wrong or locked. It was tried once at the most.
+        :raises TokenError: the PIN is wrong or locked; it was tried at most once.
         """
         if pin is not None:
             _require_pin(token, token.label, pin, "PIN")
@@ -235,13 +233,11 @@ class Library:
             self._call("C_CloseSession", handle)
 
     def _login(self, token: Token, session: c_ulong, user: int, pin: bytes) -> None:
-        subject, unlock = f"the token {token.label}", "Unlock it with the PIN of its SO, or make it anew"
+        subject, unlock = f"the token {token.label}", "Unlock it with its SO PIN, or reinitialise it"
         if user == _USER and token.locked:
             raise TokenError("pin_locked", subject, "has locked its PIN", unlock)
         if user == _USER and token.final_try:
-            raise TokenError(
-                "pin_final_try", subject, "locks its PIN at the next wrong one, so that none was tried", unlock
-            )
+            raise TokenError("pin_final_try", subject, "locks its PIN at the next wrong try, so none was tried", unlock)
         try:
             self._call("C_Login", session, c_ulong(user), c_char_p(pin), c_ulong(len(pin)))
         except CallFailed as error:
@@ -249,14 +245,14 @@ class Library:
                 raise TokenError("pin_locked", subject, "has locked its PIN", unlock) from None
             if error.code in _WRONG_PIN:
                 raise TokenError(
-                    "pin_wrong", subject, "refused the PIN, which is not tried again", "Put the right one in the store"
+                    "pin_wrong", subject, "refused the PIN; it is not tried again", "Put the right PIN in the store"
                 ) from None
             raise
 
     def _call(self, name: str, *arguments: object, ok: tuple[int, ...] = (_OK,)) -> int:
         address = self._functions[_FUNCTIONS[name]]
         if not address:
-            raise TokenError("failed", self._subject, f"has no {name}", "Take a library that has it")
+            raise TokenError("failed", self._subject, f"has no {name}", "Use a library that has it")
         code = int(ctypes.CFUNCTYPE(c_ulong)(address)(*arguments))
         if code not in ok:
             raise CallFailed(self._subject, name, code)
@@ -265,21 +261,21 @@ class Library:
 
 def _require_pin(token: Token, label: str, pin: bytes, which: str) -> None:
     """
-    :raises TokenError: the token takes no PIN of this length, so it is not tried.
+    :raises TokenError: the token does not accept a PIN of this length, so it is not tried.
     """
     least, most = token.pin_bytes
-    # Some libraries state nothing, or all bits set (CK_UNAVAILABLE_INFORMATION).
+    # Some libraries report nothing, or set all bits (CK_UNAVAILABLE_INFORMATION).
     if least <= most and most and not least <= len(pin) <= most:
         raise TokenError(
             "pin_length",
             f"the token {label}",
-            f"takes a {which} of {least} to {most} bytes, and the one given has {len(pin)}",
-            "Set device_identity_pin to one of that length",
+            f"accepts a {which} of {least} to {most} bytes, but the given one has {len(pin)}",
+            "Set device_identity_pin to a PIN of that length",
         )
 
 
 class Session:
-    """What a session is good for. :meth:`Library.session` makes it."""
+    """An open session, made by :meth:`Library.session`."""
 
     def __init__(self, library: Library, handle: c_ulong, subject: str) -> None:
         self._library = library
@@ -287,7 +283,7 @@ class Session:
         self._subject = subject
 
     def find(self, template: Template) -> list[int]:
-        """Handles of the objects that have all these attributes."""
+        """Return handles of the objects that have all these attributes."""
         wanted, _kept = attributes(template)
         self._call("C_FindObjectsInit", wanted, c_ulong(len(template)))
         try:
@@ -298,7 +294,7 @@ class Session:
             self._call("C_FindObjectsFinal")
 
     def attribute(self, handle: int, kind: int) -> Optional[bytes]:
-        """An attribute of an object, or None where it has none that is shown."""
+        """Read an attribute of an object; None if the token does not show it."""
         asked = Attribute(kind, None, 0)
         try:
             self._call("C_GetAttributeValue", c_ulong(handle), byref(asked), c_ulong(1))
@@ -312,19 +308,19 @@ class Session:
         return bytes(buffer[: asked.length])
 
     def flag(self, handle: int, kind: int) -> Optional[bool]:
-        """An attribute that is true or false; None where the token does not tell."""
+        """Read a boolean attribute; None if the token does not show it."""
         value = self.attribute(handle, kind)
         return None if not value else any(value)
 
     def number(self, handle: int, kind: int) -> Optional[int]:
-        """An attribute that is a CK_ULONG."""
+        """Read a CK_ULONG attribute; None if the token does not show it."""
         value = self.attribute(handle, kind)
         if value is None or len(value) != ctypes.sizeof(c_ulong):
             return None
         return int(c_ulong.from_buffer_copy(value).value)
 
     def create(self, template: Template) -> int:
-        """Make an object of what is known of it; returns its handle."""
+        """Create an object from its attributes; return its handle."""
         wanted, _kept = attributes(template)
         made = c_ulong()
         self._call("C_CreateObject", wanted, c_ulong(len(template)), byref(made))
@@ -336,11 +332,11 @@ class Session:
         self._call("C_SetAttributeValue", c_ulong(handle), wanted, c_ulong(1))
 
     def destroy(self, handle: int) -> None:
-        """Destroy an object for good."""
+        """Destroy an object permanently."""
         self._call("C_DestroyObject", c_ulong(handle))
 
     def generate(self, mechanism: int, public: Template, private: Template) -> tuple[int, int]:
-        """Make a key pair in the token; returns the handles of its public and its private key."""
+        """Generate a key pair in the token; return the handles of its public and private keys."""
         publics, _kept = attributes(public)
         privates, _kept_too = attributes(private)
         made = c_ulong(), c_ulong()
@@ -357,14 +353,14 @@ class Session:
         return int(made[0].value), int(made[1].value)
 
     def sign(self, handle: int, mechanism: int, data: bytes) -> bytes:
-        """A signature made in the token, as the mechanism defines it."""
+        """Sign in the token; the mechanism defines the signature's format."""
         self._call("C_SignInit", byref(Mechanism(mechanism, None, 0)), c_ulong(handle))
         signature, length = (c_ubyte * 1024)(), c_ulong(1024)
         self._call("C_Sign", c_char_p(data), c_ulong(len(data)), signature, byref(length))
         return bytes(signature[: length.value])
 
     def verify(self, handle: int, mechanism: int, data: bytes, signature: bytes) -> bool:
-        """Whether a signature, as the mechanism defines it, is that of a public key. The token says so."""
+        """Whether a signature verifies with a public key, according to the token."""
         self._call("C_VerifyInit", byref(Mechanism(mechanism, None, 0)), c_ulong(handle))
         try:
             self._call("C_Verify", c_char_p(data), c_ulong(len(data)), c_char_p(signature), c_ulong(len(signature)))

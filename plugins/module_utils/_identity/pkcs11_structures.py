@@ -86,7 +86,7 @@ Template = Mapping[int, Value]
 
 
 def attributes(template: Template) -> tuple[ctypes.Array[Attribute], list[object]]:
-    """An array of CK_ATTRIBUTE, and what it points to, which must be kept as long as it is."""
+    """Make an array of CK_ATTRIBUTE; also return the buffers it points to, which must outlive it."""
     kept: list[object] = []
     array = (Attribute * len(template))()
     for at, (kind, value) in enumerate(template.items()):

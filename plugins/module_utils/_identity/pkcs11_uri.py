@@ -21,34 +21,34 @@ _VALUE = re.compile(r"(?:[A-Za-z0-9._~:\[\]@!$'()*+,=&/?|-]|%[0-9A-Fa-f]{2})+")
 
 
 def attributes(text: str, separator: str, known: Collection[str], subject: str) -> dict[str, bytes]:
-    """The attributes in one half of a URI; what they say is never part of an error, since it may be a PIN.
+    """Parse the attributes in one half of a URI. Errors never quote a value, because it may be a PIN.
 
     :param separator: C(;) in the path, C(&) in the query.
-    :param subject: what stands for the URI in errors.
-    :raises Malformed: one is not known, is there twice, or has no value or one that RFC 7512 does not allow.
+    :param subject: the URI's name in errors.
+    :raises Malformed: an attribute is unknown or repeated, or its value is missing or not allowed by RFC 7512.
     """
     found: dict[str, bytes] = {}
     for each in filter(None, text.split(separator)):
         name, equals, value = each.partition("=")
         if name not in known:
-            raise Malformed(subject, "has an attribute that is not known here", f"Known are {', '.join(sorted(known))}")
+            raise Malformed(subject, "has an unknown attribute", f"Known are {', '.join(sorted(known))}")
         if name in found or not equals or not _VALUE.fullmatch(value):
             raise Malformed(
-                subject, f"has {name} twice, without a value, or with a character that has to be %NN", "See RFC 7512"
+                subject, f"has {name} twice, without a value, or with a character to write as %NN", "See RFC 7512"
             )
         found[name] = unquote_to_bytes(value)
     return found
 
 
 def text_of(name: str, value: bytes, subject: str) -> str:
-    """The text that an attribute holds.
+    """Decode the text of an attribute.
 
-    :raises Malformed: it is no UTF-8, or has a NUL.
+    :raises Malformed: the value is not UTF-8, or contains a NUL.
     """
     try:
         text = value.decode()
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise Malformed(subject, f"has a {name} that is no text", "See RFC 7512")
+        raise Malformed(subject, f"has a {name} that is not text", "See RFC 7512")
     return text

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The identity of a device: a key pair in a token, and a certificate beside it that commits which key is in use.
+"""A device's identity: a key pair in a token, and a certificate file that decides which key is in use.
 
-While a key is replaced, the token holds C(KEY.next) and C(KEY.old). Whatever interrupts that, the certificate in its
-place says which of them is the key: :func:`settle` goes forward where it is that of the new key, and back otherwise.
+During a key replacement the token holds C(KEY.next) and C(KEY.old). After any interruption the installed certificate
+decides which one is the key: :func:`settle` completes the replacement if it is for the new key, or else undoes it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _DAY = 24 * 60 * 60
 
 
 class Identity(NamedTuple):
-    """What is wanted.
+    """The identity that the operator wants.
 
-    :ivar common_name: whom the certificate is for.
-    :ivar certificate: path of it, and those that it was issued by, in PEM.
-    :ivar pin_file: path of the PIN for those who use the key, or empty.
+    :ivar common_name: the certificate's common name.
+    :ivar certificate: path of the certificate and its issuers' certificates, in PEM.
+    :ivar pin_file: path of the file with the PIN for the key's users, or empty.
     :ivar owner: user and group id, and mode, of that file.
-    :ivar renew_before: seconds before its end at which a certificate is renewed.
-    :ivar endpoint: a server that must accept a new certificate before the old one is given up.
+    :ivar renew_before: how many seconds before its expiry to renew a certificate.
+    :ivar endpoint: a server that must accept a new certificate before it replaces the old one.
     """
 
     place: Place
@@ -54,15 +54,15 @@ class Identity(NamedTuple):
 
     @property
     def record_path(self) -> str:
-        """Path of what was read back from the token."""
+        """Path of the record of the attributes read back from the token."""
         return f"{self.certificate}.json"
 
 
 class Status(NamedTuple):
-    """What was seen without a PIN.
+    """What can be seen without a PIN.
 
-    :ivar action: C(request) a certificate, C(settle) what was left over, or empty.
-    :ivar token: None where it is still to be made.
+    :ivar action: C(request) a certificate, C(settle) unfinished work, or empty.
+    :ivar token: None if it must still be made.
     """
 
     action: str
@@ -72,7 +72,7 @@ class Status(NamedTuple):
     certificate: Optional[Certificate]
 
     def as_result(self) -> dict[str, Any]:
-        """For the module."""
+        """The status as the module returns it."""
         return {
             "action": self.action,
             "why": self.why,
@@ -84,7 +84,7 @@ class Status(NamedTuple):
 
 
 def look(library: Library, identity: Identity, now: float) -> Status:
-    """See what is to be done, without a PIN.
+    """Plan the work, without a PIN.
 
     :raises TokenError: the token cannot be used.
     """
@@ -97,17 +97,17 @@ def look(library: Library, identity: Identity, now: float) -> Status:
         return Status("request", "there is no token yet", kind, None, certificate)
     kind = element.kind(library, token, place.environment)
     if token.locked:
-        raise TokenError("pin_locked", f"the token {token.label}", "has locked its PIN", "Unlock it with its SO's")
+        raise TokenError("pin_locked", f"the token {token.label}", "has locked its PIN", "Unlock it with its SO PIN")
     with library.session(token) as session:
         key = element.public_key(session, place.key)
         left_over = element.public_key(session, place.key + OLD) is not None
     if key is None:
-        why = "a change of the key was interrupted" if left_over else "there is no key yet"
+        why = "a key replacement was interrupted" if left_over else "there is no key yet"
         return Status("request", why, kind, token, certificate)
     why = unusable
     if certificate is not None:
         if certificate.public_key != key.spki and not left_over:
-            why = "the certificate is that of another key"
+            why = "the certificate is for another key"
         elif certificate.not_after <= now:
             why = f"the certificate expired on {_date(certificate.not_after)}"
         elif certificate.not_after - now < identity.renew_before:
@@ -115,16 +115,18 @@ def look(library: Library, identity: Identity, now: float) -> Status:
     if why:
         return Status("request", why, kind, token, certificate)
     if left_over:
-        return Status("settle", "a change of the key was interrupted", kind, token, certificate)
+        return Status("settle", "a key replacement was interrupted", kind, token, certificate)
     if identity.pin_file and not _is_as_wanted(identity.pin_file, identity.owner):
-        return Status("settle", f"{identity.pin_file} is missing, or others can read it", kind, token, certificate)
+        return Status(
+            "settle", f"{identity.pin_file} is missing, or has another owner or mode", kind, token, certificate
+        )
     if not os.path.exists(identity.record_path):
-        return Status("settle", "the attributes of the key were not read back yet", kind, token, certificate)
+        return Status("settle", "the key's attributes have not been read back yet", kind, token, certificate)
     return Status("", "", kind, token, certificate)
 
 
 def begin(library: Library, identity: Identity, status: Status, pin: bytes, so_pin: Optional[bytes]) -> Token:
-    """The token, which is made where there is none, with the PIN delivered to those who use the key.
+    """Make the token if it is missing, settle unfinished work, and deliver the PIN to the key's users.
 
     :raises TokenError: the PIN is wrong, or the token cannot be made.
     """
@@ -144,7 +146,7 @@ def begin(library: Library, identity: Identity, status: Status, pin: bytes, so_p
 
 
 def settle(session: Session, identity: Identity) -> None:
-    """Bring a change of the key that was interrupted to its end, or undo it; see the module."""
+    """Complete or undo an interrupted key replacement; see the module's docstring."""
     key = identity.place.key
     old = element.public_key(session, key + OLD)
     if old is None:
@@ -160,9 +162,9 @@ def settle(session: Session, identity: Identity) -> None:
 
 
 def ask(session: Session, identity: Identity) -> str:
-    """A request for a certificate in PEM, by a key of which nobody had the private half outside the token.
+    """Make a certificate request in PEM, for a key that was never outside the token.
 
-    :raises TokenError: the key that is there is not such, or does not sign what its public half verifies.
+    :raises TokenError: the existing key may exist outside the token, or its signature does not verify.
     """
     key = identity.place.key
     certificate, _why = _certificate(identity.certificate)
@@ -172,14 +174,14 @@ def ask(session: Session, identity: Identity) -> str:
     label = key + NEXT if in_use or other_kind else key
     public = element.public_key(session, label)
     if public is not None and label != key and key_type(public.spki) != identity.key_type:
-        # Left by an interrupted renewal from before another kind was asked for; no certificate names it.
+        # An interrupted renewal left it, before the operator chose another kind; no certificate is for it.
         element.destroy(session, label)
         public = None
     if public is None:
         element.make(session, label, identity.key_type)
         public = element.public_key(session, label)
         if public is None:
-            raise TokenError("key", f"the key {label}", "is not shown by the token after it was made", "Report this")
+            raise TokenError("key", f"the key {label}", "was made, but the token does not show it", "Report this")
     private = element.private_key(session, label, public)
     element.require_born_inside(session, label, private)
     element.prove(session, label, public, private)
@@ -188,9 +190,9 @@ def ask(session: Session, identity: Identity) -> str:
 
 
 def checked(library: Library, identity: Identity, token: Token, pem: bytes, now: float) -> tuple[Certificate, str]:
-    """A certificate that was issued, and the label of the key that it is for.
+    """Check an issued certificate; return it with its key's label.
 
-    :raises TokenError: it is not that of a key of ours, or not valid now.
+    :raises TokenError: the certificate is not for one of our keys, or is not valid now.
     """
     key, name = identity.place.key, "the new certificate"
     certificate = parse_certificate(pem, name)
@@ -199,20 +201,20 @@ def checked(library: Library, identity: Identity, token: Token, pem: bytes, now:
             "certificate_not_valid",
             name,
             f"is valid from {_date(certificate.not_before)} to {_date(certificate.not_after)}",
-            "See the clocks of device and controller",
+            "Check the clocks of device and controller",
         )
     with library.session(token) as session:
         for label in (key + NEXT, key):
             public = element.public_key(session, label)
             if public is not None and public.spki == certificate.public_key:
                 return certificate, label
-    raise TokenError("certificate_wrong", name, f"is not that of the key {key}", "Have the CA use the request")
+    raise TokenError("certificate_wrong", name, f"is not for the key {key}", "Have the CA issue it from the request")
 
 
 def prove_to_server(identity: Identity, label: str, pem: bytes, pin: bytes) -> None:
-    """Have the server accept a certificate, if one is named. The library must not be in use: some tokens serve one.
+    """Prove that the server, if any, accepts a certificate. Close the library first: some tokens serve one user.
 
-    :raises TokenError: it did not.
+    :raises TokenError: the server did not accept it.
     """
     if identity.endpoint is None:
         return
@@ -223,7 +225,7 @@ def prove_to_server(identity: Identity, label: str, pem: bytes, pin: bytes) -> N
 
 
 def install(session: Session, identity: Identity, label: str, pem: bytes) -> None:
-    """Put a proven certificate in its place, and destroy the key before it last."""
+    """Install a proven certificate, then destroy the old key as the last step."""
     key = identity.place.key
     if label != key:
         element.rename(session, key, key + OLD)
@@ -234,9 +236,9 @@ def install(session: Session, identity: Identity, label: str, pem: bytes) -> Non
 
 
 def record(session: Session, identity: Identity, kind: str) -> dict[str, Optional[bool]]:
-    """Read the attributes of the key back, and keep them for facts, bound to the public key.
+    """Read the key's attributes back, and record them for facts together with the public key's digest.
 
-    :raises TokenError: somebody may have the key outside the token.
+    :raises TokenError: the key may exist outside the token.
     """
     key = identity.place.key
     public, private = element.key_pair(session, key)
@@ -253,7 +255,7 @@ def record(session: Session, identity: Identity, kind: str) -> dict[str, Optiona
 
 
 def _certificate(path: str) -> tuple[Optional[Certificate], str]:
-    """The certificate that is in place, or why there is none."""
+    """The installed certificate, or the reason why there is none."""
     try:
         with open(path, "rb") as stream:
             return parse_certificate(stream.read(1 << 20), path), ""

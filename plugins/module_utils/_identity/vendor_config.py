@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the PKCS#11 libraries of vendors' secure elements are configured by: files and variables, from typed options.
+"""Configuration of secure element vendors' PKCS#11 libraries: render files and variables from typed options.
 
 Sources: lib/pkcs11/pkcs11_config.c and app/pkcs11/README.md of MicrochipTech/cryptoauthlib, ex_sss_boot_connectstring.c
 and i2c_a7.c of NXP/plug-and-trust, pal_ifx_i2c_config.c of Infineon/optiga-trust-m.
@@ -30,8 +30,8 @@ LIBRARIES = {
     OPTIGA_TRUST_M: "liboptigatrust-i2c-linux-pkcs11.so",
 }
 
-# What can be said of each kind, and what holds where nothing is said. Bus, address and reset line of OPTIGA Trust M are
-# compiled into its library, which reads neither a file nor a variable.
+# The options of each kind, with defaults. Bus, address and reset line of OPTIGA Trust M are compiled into its library,
+# which reads neither a file nor a variable.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     ATECC608: {
         "device": "ATECC608B",
@@ -48,7 +48,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     SE05X: {"bus": 1, "address": 0x48, "scp03_keys": ""},
     OPTIGA_TRUST_M: {},
 }
-# A secure element, by what its vendor's library reads.
+# The argument spec of a secure element.
 ELEMENT: dict[str, Any] = {
     "type": "dict",
     "options": {
@@ -76,25 +76,25 @@ ELEMENT: dict[str, Any] = {
 }
 _HEADING = "# Written by edgesec.hardening."
 _MOST_BUSES, _SLOTS = 256, 16
-# Those of 7 bits that are not reserved (UM10204 section 3.1.12).
+# The 7-bit addresses that are not reserved (UM10204 section 3.1.12).
 _ADDRESSES = range(0x08, 0x78)
-# PKCS11_MAX_LABEL_SIZE counts a NUL; white space, =, # and commas are of the file's grammar.
+# PKCS11_MAX_LABEL_SIZE includes a NUL; white space, =, # and commas are syntax in the file.
 _LABEL = re.compile(r"[A-Za-z0-9._:-]{1,29}")
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
-# The library puts the longest name, 15.15.conf, after it and a slash into 200 bytes.
+# The library's buffer of 200 bytes holds this path, a slash, and the longest name, 15.15.conf.
 _MOST_OF_FILESTORE = 188
-# PKCS11_MAX_OBJECTS_ALLOWED; a private key takes the place of two, since its public half is an object as well.
+# PKCS11_MAX_OBJECTS_ALLOWED; a private key counts as two, because its public half is an object too.
 _MOST_OBJECTS = 16
 
 
 def files(element: Mapping[str, Any], token: str) -> dict[str, str]:
-    """The files that the library reads, by path.
+    """Render the files that the library reads, by path.
 
-    :param element: the option C(element); what is None or missing has the default of its kind.
-    :param token: label of the token, where the library takes it from a file.
-    :raises EdgesecError: the library would not take it, or take it for something else.
+    :param element: the option C(element); a value that is None or missing gets its kind's default.
+    :param token: label of the token, if the library reads it from a file.
+    :raises EdgesecError: the library would reject or misread an option.
     """
-    options = _settled(element)
+    options = _options_of(element)
     if element["kind"] != ATECC608:
         return {}
     _require(_LABEL.fullmatch(token), "token", token, "Use up to 29 letters, digits and . _ : -")
@@ -105,12 +105,12 @@ def files(element: Mapping[str, Any], token: str) -> dict[str, str]:
 
 
 def environment(element: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that the library reads.
+    """Render the environment variables that the library reads.
 
     :param element: as for :func:`files`.
     :raises EdgesecError: as :func:`files` does.
     """
-    options = _settled(element)
+    options = _options_of(element)
     if element["kind"] != SE05X:
         return {}
     variables = {"EX_SSS_BOOT_SSS_PORT": f"/dev/i2c-{options['bus']}:{options['address']:#04x}"}
@@ -119,14 +119,14 @@ def environment(element: Mapping[str, Any]) -> dict[str, str]:
     return variables
 
 
-def _settled(element: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(element: Mapping[str, Any]) -> dict[str, Any]:
     kind = element["kind"]
     given = {name: value for name, value in element.items() if name != "kind" and value is not None}
     foreign = sorted(set(given) - set(_DEFAULTS[kind]))
     if foreign:
         known = ", ".join(_DEFAULTS[kind]) or "none"
         raise EdgesecError(
-            f"the element {kind}", f"has no {' and no '.join(foreign)}", f"Take that out; it has: {known}"
+            f"the element {kind}", f"does not accept {' and '.join(foreign)}", f"Remove that; it accepts: {known}"
         )
     options = {**_DEFAULTS[kind], **given}
     for name, values in (("bus", range(_MOST_BUSES)), ("address", _ADDRESSES), ("slot", range(_SLOTS))):
@@ -143,7 +143,7 @@ def _settled(element: Mapping[str, Any]) -> dict[str, Any]:
 
 def _require_slots(options: Mapping[str, Any]) -> None:
     fits = len(options["filestore"]) <= _MOST_OF_FILESTORE
-    _require(fits, "filestore", options["filestore"], f"Take a path of up to {_MOST_OF_FILESTORE} characters")
+    _require(fits, "filestore", options["filestore"], f"Use a path of up to {_MOST_OF_FILESTORE} characters")
     for slot in options["free_slots"]:
         _require_one_of("free_slots", slot, range(_SLOTS))
     for each in options["objects"]:
@@ -154,18 +154,16 @@ def _require_slots(options: Mapping[str, Any]) -> None:
             each["label"],
             "Use up to 29 letters, digits and . _ : -",
         )
-        # The library would make the next key over the one that is there.
+        # Otherwise the library would overwrite the existing key with the next one.
         taken = each["slot"] not in options["free_slots"]
-        _require(taken, "free_slots", each["slot"], f"Take out the slot of the object {each['label']}")
+        _require(taken, "free_slots", each["slot"], f"Remove the slot of the object {each['label']}")
     count = sum(2 if each["type"] == "private" else 1 for each in options["objects"])
-    _require(
-        count <= _MOST_OBJECTS, "objects", count, f"Name up to {_MOST_OBJECTS}, of which a private key counts twice"
-    )
+    _require(count <= _MOST_OBJECTS, "objects", count, f"Name up to {_MOST_OBJECTS}; a private key counts as two")
 
 
 def _slot_lines(options: Mapping[str, Any], token: str) -> list[tuple[str, str]]:
-    # The library has the address with the bit for the direction after it, and reads numbers of slots and buses as
-    # hexadecimal ones, but for free slots. What it takes for the interface resets the device, so that comes later.
+    # The library wants the address shifted left by the direction bit, and reads slot and bus numbers as hexadecimal,
+    # except free slots. Setting the interface resets the device options, so the device comes after it.
     address = f"{options['address'] << 1:#04x}"
     bus = ("i2c", address, f"{options['bus']:#x}") if options["interface"] == "i2c" else ("hid", "i2c", address)
     device = f"{options['device']}-{options['profile']}" if options["profile"] else options["device"]

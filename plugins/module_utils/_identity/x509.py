@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Pure reader of certificates (RFC 5280 section 4.1), and writer of requests for them (PKCS#10, RFC 2986).
+"""Pure reader of certificates (RFC 5280 section 4.1), and writer of certificate requests (PKCS#10, RFC 2986).
 
-Nothing is verified here: the controller does that, and the server that the device connects to.
+Nothing is verified here: the controller and the server that the device connects to do that.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63
 
 
 class Certificate(NamedTuple):
-    """What of a certificate is judged.
+    """The parts of a certificate that are judged.
 
     :ivar serial: in hexadecimal digits.
-    :ivar not_before: seconds since the epoch, as :ivar:`not_after`.
+    :ivar not_before: seconds since the epoch, like C(not_after).
     :ivar public_key: SubjectPublicKeyInfo in DER.
     :ivar der: the certificate itself.
     """
@@ -64,17 +64,19 @@ class Certificate(NamedTuple):
 
 
 def parse_certificate(pem: bytes, name: str) -> Certificate:
-    """The first certificate in PEM; C(name) stands for it in errors.
+    """Parse the first certificate in PEM; C(name) is its name in errors.
 
-    :raises Malformed: there is none.
+    :raises Malformed: there is no valid certificate.
     """
     found = _PEM.search(pem)
     if found is None:
-        raise Malformed(name, "holds no certificate in PEM", "Put one there")
+        raise Malformed(name, "holds no PEM certificate", "Put a PEM certificate there")
     try:
         der = base64.b64decode(b"".join(found.group(1).split()), validate=True)
     except binascii.Error:
-        raise Malformed(name, "holds a certificate that is not in base64", "Put a whole one there") from None
+        raise Malformed(
+            name, "holds a certificate that is not valid base64", "Put a complete certificate there"
+        ) from None
     try:
         outer = value(der, 0, len(der))
         body = children(der, outer, SEQUENCE)[0]
@@ -82,9 +84,9 @@ def parse_certificate(pem: bytes, name: str) -> Certificate:
         serial, _algorithm, issuer, validity, subject, public_key = fields[:6]
         begin, end = children(der, validity, SEQUENCE)
     except Malformed as error:
-        raise Malformed(name, f"holds a certificate that {error.seen}", "Put a whole one there") from None
+        raise Malformed(name, f"holds a certificate that {error.seen}", "Put a complete certificate there") from None
     except (IndexError, ValueError):
-        raise Malformed(name, "holds something else than a certificate", "Put one there") from None
+        raise Malformed(name, "holds something other than a certificate", "Put a certificate there") from None
     return Certificate(
         serial=der[serial.content : serial.end].hex(),
         subject=der[subject.begin : subject.end],
@@ -97,23 +99,23 @@ def parse_certificate(pem: bytes, name: str) -> Certificate:
 
 
 def ec_public_key(point: bytes) -> bytes:
-    """SubjectPublicKeyInfo of a P-256 key from the uncompressed point."""
+    """Encode the SubjectPublicKeyInfo of a P-256 key from its uncompressed point."""
     return encode(SEQUENCE, encode(SEQUENCE, _EC_PUBLIC_KEY, P256), _bits(point))
 
 
 def rsa_public_key(modulus: int, exponent: int) -> bytes:
-    """SubjectPublicKeyInfo of an RSA key."""
+    """Encode the SubjectPublicKeyInfo of an RSA key."""
     key = encode(SEQUENCE, _unsigned(modulus), _unsigned(exponent))
     return encode(SEQUENCE, encode(SEQUENCE, _RSA_ENCRYPTION, _NULL), _bits(key))
 
 
 def is_rsa(public_key: bytes) -> bool:
-    """Whether SubjectPublicKeyInfo is that of an RSA key."""
+    """Whether a SubjectPublicKeyInfo holds an RSA key."""
     return _RSA_ENCRYPTION in public_key[:32]
 
 
 def ecdsa_signature(raw: bytes) -> bytes:
-    """A signature as X.509 has it, from one as PKCS#11 has it (both numbers side by side)."""
+    """Convert an ECDSA signature from PKCS#11 format (both numbers concatenated) to X.509 format (DER)."""
     half = len(raw) // 2
     numbers = (int.from_bytes(part, "big") for part in (raw[:half], raw[half:]))
     return encode(SEQUENCE, *(_unsigned(number) for number in numbers))
@@ -122,7 +124,7 @@ def ecdsa_signature(raw: bytes) -> bytes:
 def key_type(public_key: bytes) -> str:
     """The kind of key in a SubjectPublicKeyInfo, such as C(ec-p256) or C(rsa-2048).
 
-    Empty for anything that :func:`ec_public_key` and :func:`rsa_public_key` (with the exponent 65537) do not write.
+    Empty for anything that :func:`ec_public_key` and :func:`rsa_public_key` (with exponent 65537) cannot produce.
     """
     if len(public_key) > 65 and ec_public_key(public_key[-65:]) == public_key and public_key[-65] == 4:
         return "ec-p256"
@@ -138,24 +140,24 @@ def key_type(public_key: bytes) -> str:
 
 def require_common_name(common_name: str) -> None:
     """
-    :raises Refused: the name does not fit into the subject of a certificate.
+    :raises Refused: the name cannot be the subject of a certificate.
     """
     seen = ""
     if not common_name.strip():
         seen = "is empty"
     elif len(common_name) > _MOST_NAME_CHARACTERS:
-        seen = f"has {len(common_name)} characters, and a certificate holds {_MOST_NAME_CHARACTERS} at most"
+        seen = f"has {len(common_name)} characters; a certificate allows at most {_MOST_NAME_CHARACTERS}"
     elif not common_name.isprintable():
-        seen = "contains a character that cannot be printed"
+        seen = "contains an unprintable character"
     if seen:
         shown = ascii(common_name[:_MOST_NAME_CHARACTERS])
         raise Refused(f"the common name {shown}", seen, "Set device_identity_common_name to another name")
 
 
 def request_body(common_name: str, public_key: bytes) -> bytes:
-    """The part of a request that is signed (CertificationRequestInfo), in DER.
+    """Encode the signed part of a request (CertificationRequestInfo) in DER.
 
-    :param common_name: also asked for as a DNS name, where it can be one.
+    :param common_name: also requested as a DNS name if it is a valid one.
     """
     subject = encode(SEQUENCE, encode(_SET, encode(SEQUENCE, _COMMON_NAME, encode(_UTF8_STRING, common_name.encode()))))
     attributes = b""
@@ -167,7 +169,7 @@ def request_body(common_name: str, public_key: bytes) -> bytes:
 
 
 def signed_request(body: bytes, public_key: bytes, signature: bytes) -> bytes:
-    """A request in DER; the signature is SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5."""
+    """Encode a request in DER; the signature is SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5."""
     algorithm = (
         encode(SEQUENCE, _SHA256_WITH_RSA, _NULL) if is_rsa(public_key) else encode(SEQUENCE, _ECDSA_WITH_SHA256)
     )
@@ -175,16 +177,16 @@ def signed_request(body: bytes, public_key: bytes, signature: bytes) -> bytes:
 
 
 def request_pem(der: bytes) -> str:
-    """A request in PEM."""
+    """Encode a request in PEM."""
     text = base64.b64encode(der).decode()
     lines = [text[at : at + 64] for at in range(0, len(text), 64)]
     return "\n".join(("-----BEGIN CERTIFICATE REQUEST-----", *lines, "-----END CERTIFICATE REQUEST-----", ""))
 
 
 def request(common_name: str, public_key: bytes, sign: Callable[[bytes], bytes]) -> str:
-    """A request for a certificate, in PEM.
+    """Make a certificate request in PEM.
 
-    :param sign: SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5, by the key that is asked for.
+    :param sign: signs with SHA-256 and ECDSA (DER) or RSASSA-PKCS1-v1_5, using the requested key.
     """
     body = request_body(common_name, public_key)
     return request_pem(signed_request(body, public_key, sign(body)))
@@ -202,10 +204,12 @@ def _time(der: bytes, time: Value, name: str) -> int:
     text = der[time.content : time.end].decode("ascii", "replace")
     try:
         if time.tag == _UTC_TIME:
-            # RFC 5280 section 4.1.2.5.1: from 50 on it is the twentieth century.
+            # RFC 5280 section 4.1.2.5.1: years from 50 on are 19xx.
             text = ("19" if int(text[:2]) >= 50 else "20") + text
         elif time.tag != _GENERALIZED_TIME:
             raise ValueError
         return int(datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=timezone.utc).timestamp())
     except ValueError:
-        raise Malformed(name, f"has a time of validity that is none ({text[:20]!r})", "Put another one there") from None
+        raise Malformed(
+            name, f"has an invalid validity time ({text[:20]!r})", "Put another certificate there"
+        ) from None

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The key that opens a volume at boot, as it can be had later on: with a word of the controller, or with the token."""
+"""Get the key that opens a volume at boot, later on: with the controller's approval, or from the removable token."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class BootKey(NamedTuple):
 
 
 def to_be_signed(volume: Volume, header: Header, tpm: Tpm2) -> dict[str, Any]:
-    """What the controller has to sign, so that the TPM gives the secret while the latch is set; empty for no TPM.
+    """What the controller must sign to let the TPM unseal while the latch is set; empty without a TPM.
 
-    :raises Refused: the volume is not sealed as it was recorded.
+    :raises Refused: the volume is not sealed as recorded.
     """
     token = _enrolled(volume, header)
     if not isinstance(token, Token):
@@ -44,22 +44,22 @@ def to_be_signed(volume: Volume, header: Header, tpm: Tpm2) -> dict[str, Any]:
         "srk_name": token.srk_name.hex(),
         "pcr_values": {str(pcr): value.hex() for pcr, value in values.items()},
         "counter": token.counter,
-        # One that was removed is found out when the TPM is asked for the secret.
+        # A missing counter is detected when the TPM unseals.
         "counter_value": value_of(tpm, counter_of(token)) or 0,
         "kernel": os.uname().release,
     }
 
 
 def boot_key(volume: Volume, header: Header, tpm: Tpm2, proof: Optional[Approval]) -> Optional[BootKey]:
-    """The key, or None for a volume that nobody on the device opens.
+    """The key, or None for a volume that nothing on the device opens.
 
     :param proof: approval of the running state.
-    :raises EdgesecError: the token is not inserted, or has no key; the TPM refused.
+    :raises EdgesecError: the token is not inserted or has no key, or the TPM refused.
     """
     token = _enrolled(volume, header)
     if isinstance(token, KeyFile):
         if not os.path.exists(token.device):
-            raise Refused(token.device, "the token with the key file is not there", "Nothing was changed. Insert it")
+            raise Refused(token.device, "the token with the key file is missing", "Nothing was changed. Insert it")
         return BootKey(FileSource(volume.name, token).key(header, volume.device).value, token.keyslot)
     if token is None or proof is None:
         return None
@@ -72,5 +72,5 @@ def _enrolled(volume: Volume, header: Header) -> Optional[Union[Token, KeyFile]]
     recorded = read_enrolment(volume.name).token
     token = recorded if isinstance(recorded, KeyFile) else token_of(volume, header, "/")
     if token is None or token.keyslot not in header.keyslots:
-        raise Refused(volume.device, "what opens it at boot is not what was recorded", "Run harden first")
+        raise Refused(volume.device, "its boot keyslot is not the one on record", "Run harden first")
     return token

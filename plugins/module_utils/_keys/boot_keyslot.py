@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The keyslot that opens a volume at boot: one at a time, added and proven before the one from before is removed."""
+"""The keyslot that opens a volume at boot: one at a time; a new one is added and proven before the old one goes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from .._volume.make import require_bootable, require_header
 
 
 class Place(NamedTuple):
-    """Where a keyslot is added.
+    """Where to add a keyslot.
 
-    :ivar metadata: the volume's device, or a file with the header that it will get.
+    :ivar metadata: the volume's device, or a file with its future header.
     :ivar root: prefix of the enrolment's path.
     """
 
@@ -45,9 +45,9 @@ class Place(NamedTuple):
 
 
 def free_slot(place: Place, recovery_key: bytes) -> str:
-    """The keyslot for a new key. What a power cut left half done is removed.
+    """Choose the keyslot for a new key. Remove one that a power cut left unfinished.
 
-    :raises Refused: keyslots of others are in the way, or the boot would not take the header. Nothing was changed.
+    :raises Refused: foreign keyslots are in the way, or the boot would not accept the header. Nothing was changed.
     """
     device = place.metadata
     require_bindable(place)
@@ -60,8 +60,8 @@ def free_slot(place: Place, recovery_key: bytes) -> str:
     if not stale:
         raise Refused(
             device,
-            f"the keyslots {', '.join(BOOT_SLOTS)} are in use, and not to open it at boot",
-            f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
+            f"the keyslots {', '.join(BOOT_SLOTS)} are in use, but not for opening it at boot",
+            f"Find out whose they are (cryptsetup luksDump {device}), and add one to the volume's retire_keyslots",
         )
     announce_change(place.volume.name, place.root)
     cryptsetup.kill_slot(device, stale[0], recovery_key)
@@ -69,17 +69,17 @@ def free_slot(place: Place, recovery_key: bytes) -> str:
 
 
 def require_bindable(place: Place) -> None:
-    """Refuse a header that the boot would not take, whatever keyslot it gets.
+    """Refuse a header that the boot would not accept, whichever keyslot is added.
 
-    :raises Refused: with the rules that it breaks.
+    :raises Refused: lists the broken rules.
     """
     require_bootable(place.volume.device, place.metadata, _pins(place, require_header(place.metadata)))
 
 
 def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> None:
-    """Add a key to the keyslot that its token names, have the boot open the volume with it, and remove the one before.
+    """Add a key to its token's keyslot, make the boot use it, and remove the previous one.
 
-    :raises EdgesecError: the proof failed; the ways in that worked before still do.
+    :raises EdgesecError: the proof failed; the earlier keys still work.
     """
     device, slot = place.metadata, token.keyslot
     _begin(place, slot)
@@ -102,7 +102,7 @@ def bind(place: Place, token: BootToken, key: bytes, recovery_key: bytes) -> Non
 
 
 def _pins(place: Place, header: Header) -> Pins:
-    # Both keyslots: while one replaces the other, a power cut must not make the header look foreign.
+    # Pin both keyslots: a power cut while one replaces the other must not make the header look foreign.
     return pins_of(header)._replace(
         keyslots=tuple(sorted({RECOVERY_SLOT, *BOOT_SLOTS, *header.keyslots})),
         in_place=place.metadata != place.volume.device,
@@ -110,7 +110,7 @@ def _pins(place: Place, header: Header) -> Pins:
 
 
 def token_id(header: Header, slot: str) -> str:
-    """Where the token of a keyslot goes: where one of ours is already, or else where there is none."""
+    """The number for a keyslot's token: that of our existing token, or else a free one."""
     for number, data in boot_tokens(header).items():
         if [str(each) for each in data.get("keyslots") or []] == [slot]:
             return number
@@ -118,7 +118,7 @@ def token_id(header: Header, slot: str) -> str:
 
 
 def _enrolled_slot(place: Place, header: Header) -> Optional[str]:
-    """The keyslot that the boot uses."""
+    """The keyslot that the boot uses now, or None."""
     with suppress(Malformed):
         enrolment = read_enrolment(place.volume.name, place.root)
         if enrolment.pins.uuid == header.uuid:
@@ -127,7 +127,7 @@ def _enrolled_slot(place: Place, header: Header) -> Optional[str]:
 
 
 def _intent(place: Place) -> str:
-    """Names the keyslot that is being added, so that after a power cut the next run knows it for its own."""
+    """The path of a file that names the keyslot being added; after a power cut the next run removes that keyslot."""
     return os.path.join(place.root, ENROLMENTS, f"{place.volume.name}.adding")
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The LUKS2 tokens of systemd-cryptenroll(1) and clevis(1): what each binds a volume to, and what it leaves open.
+"""The LUKS2 tokens of systemd-cryptenroll(1) and clevis(1): what each binds a volume to, and its weaknesses.
 
 Sources: systemd, src/shared/tpm2-util.c (tpm2_make_luks2_json); clevis, src/luks and src/pins/tpm2; TPM 2.0 Library,
 part 2, 12.2 (TPMT_PUBLIC); tpm2-tss, src/tss2-esys/esys_types.h (IESYS_RESOURCE).
@@ -30,22 +30,22 @@ _SECURE_BOOT, _KERNEL_BOOT, _SYSTEM_IDENTITY = 7, 11, 15
 
 
 class Sealed(NamedTuple):
-    """What the public part of a sealed object tells."""
+    """The attributes and policy in the public part of a sealed object."""
 
     attributes: int
     policy: bytes
 
 
 class ForeignToken(NamedTuple):
-    """A way into a volume that systemd or clevis has made.
+    """A token that systemd or clevis made.
 
-    :ivar method: what holds the key: C(tpm2), or another pin of clevis, which is not looked into.
-    :ivar pcrs: with the values that they had (literal).
-    :ivar public_key: PEM, of the signatures that PCR values are accepted by.
-    :ivar public_key_pcrs: with values that are signed.
-    :ivar pcrlock: whether the policy is kept in the TPM (systemd-pcrlock).
-    :ivar srk_name: name of the storage root key, where the token tells it.
-    :ivar sealed: None where the method is not C(tpm2).
+    :ivar method: what holds the key: C(tpm2), or another clevis pin, which is not examined.
+    :ivar pcrs: PCRs bound by literal values.
+    :ivar public_key: PEM key that verifies signed PCR values.
+    :ivar public_key_pcrs: PCRs bound by signed values.
+    :ivar pcrlock: whether the policy is stored in the TPM (systemd-pcrlock).
+    :ivar srk_name: name of the storage root key, if the token tells it.
+    :ivar sealed: None if the method is not C(tpm2).
     """
 
     provider: str
@@ -63,7 +63,7 @@ class ForeignToken(NamedTuple):
 
     @property
     def weaknesses(self) -> list[str]:
-        """What it leaves open, in stable words."""
+        """The token's weaknesses, in stable words."""
         found = {"header_not_authenticated": True}
         if self.sealed is not None:
             more_than_literal = bool(self.public_key_pcrs) or self.pcrlock
@@ -83,9 +83,9 @@ class ForeignToken(NamedTuple):
 
 
 def parse_foreign(data: Any) -> Optional[ForeignToken]:
-    """The token, or None for one of anybody else.
+    """Parse a token; None if it is neither systemd's nor clevis's.
 
-    :raises Malformed: it is one of systemd or clevis, and breaks its form.
+    :raises Malformed: it is systemd's or clevis's, but breaks its format.
     """
     kind = data.get("type") if isinstance(data, dict) else None
     readers = {SYSTEMD_TYPE: _systemd, CLEVIS_TYPE: _clevis}
@@ -98,7 +98,7 @@ def parse_foreign(data: Any) -> Optional[ForeignToken]:
 
 
 def _systemd(data: dict[str, Any]) -> ForeignToken:
-    # From systemd 258 on there can be several sealed objects, one for each part of the secret.
+    # Since systemd 258 there can be several sealed objects, one per part of the secret.
     blobs, policies = _listed(data["tpm2-blob"]), _listed(data["tpm2-policy-hash"])
     sealed = [_sealed_in(_base64(blob)) for blob in blobs]
     if not sealed or [each.policy.hex() for each in sealed] != policies:
@@ -117,7 +117,7 @@ def _systemd(data: dict[str, Any]) -> ForeignToken:
         with_pin=_flag(data.get("tpm2-pin", False)),
         srk_pinned=srk is not None,
         srk_name=_name_in(srk) if srk is not None else None,
-        # The weakest of them counts.
+        # The weakest one counts.
         sealed=Sealed(attributes=_all_have(sealed, NO_DA) | _any_has(sealed, USER_WITH_AUTH), policy=sealed[0].policy),
     )
 
@@ -140,7 +140,7 @@ def _clevis(data: dict[str, Any]) -> ForeignToken:
 
 
 def _sealed_in(blob: bytes) -> Sealed:
-    """Of TPM2B_PRIVATE and TPM2B_PUBLIC, and the seed behind them where it was sealed without the TPM."""
+    """Parse TPM2B_PRIVATE and TPM2B_PUBLIC, with a seed after them if it was sealed without the TPM."""
     reader = Reader(blob)
     reader.sized()
     sealed = _public(reader, last=False)
@@ -162,7 +162,7 @@ def _public(reader: Reader, *, last: bool) -> Sealed:
 
 
 def _name_in(serialized: bytes) -> Optional[bytes]:
-    """The name of the key in a serialized handle of tpm2-tss; None for a digest of another length than SHA-256's."""
+    """The key's name in a serialized tpm2-tss handle; None if its digest is not as long as SHA-256's."""
     reader = Reader(serialized)
     reader.number(4)
     name = reader.sized()

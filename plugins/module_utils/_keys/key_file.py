@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Binding a keyslot of a LUKS2 volume to a key file on a removable token."""
+"""Bind a keyslot of a LUKS2 volume to a key file on a removable token."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ from .._unlock.removable_token import FILE_SYSTEMS, KEY_BYTES, make_key, mounted
 from .._volume.make import require_header, require_recovery
 from .boot_keyslot import Place, bind, free_slot
 
-# A FAT file system has no modes of its own; without this one it takes no other.
+# FAT has no file modes of its own; it refuses any mode but the one from these options.
 _FAT_OPTIONS = ",fmask=0377,dmask=0077"
 
 
 @dataclass(frozen=True)
 class KeyToken:
-    """The removable token as the operator declared it: its device, and the path of the key file on it."""
+    """The removable token as the operator declared it: its device, and the key file's path on it."""
 
     device: str
     path: str
 
     @property
     def inserted(self) -> bool:
-        """Whether it is there."""
+        """Whether the token is inserted."""
         return os.path.exists(self.device)
 
     def file_system(self, volume: Volume) -> str:
-        """The UUID of its file system.
+        """The UUID of the token's file system.
 
-        :raises Refused: it has none that would do, or lies on a disk that goes wherever the volume goes.
+        :raises Refused: it has no suitable one, or shares a disk with the volume or the system.
         """
         return self._probed(volume)[1]
 
     def opened(self) -> AbstractContextManager[str]:
-        """Its directory, to be read."""
+        """Mount the token for reading; yields its directory."""
         return mounted(self.device)
 
     def opened_for_writing(self, volume: Volume) -> AbstractContextManager[str]:
-        """Its directory, to be written to."""
+        """Mount the token for writing; yields its directory."""
         kind = self._probed(volume)[0]
         return mounted(self.device, options="rw" + (_FAT_OPTIONS if kind == "vfat" else ""))
 
@@ -66,14 +66,14 @@ class KeyToken:
                 return signature.type, signature.uuid
         raise Refused(
             self.device,
-            f"it has no {' or '.join(FILE_SYSTEMS)} file system to keep a key file on",
+            f"it has no {' or '.join(FILE_SYSTEMS)} file system for a key file",
             "Nothing was changed. Format the token (mkfs.vfat -n LABEL), or name another device in "
             "encrypted_storage_token",
         )
 
 
 class Status(NamedTuple):
-    """What was found of a volume and its token; C(why) says what is to be done, and is empty for nothing."""
+    """The state of a volume and its token; C(why) says what must be done, and is empty for nothing."""
 
     place: Place
     header: Header
@@ -82,7 +82,7 @@ class Status(NamedTuple):
     why: str
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         file = f"{self.token.path} on {self.token.device}"
         return {
             "changed": bool(self.why),
@@ -96,9 +96,9 @@ class Status(NamedTuple):
 
 
 def preview(volume: Volume, token: KeyToken) -> dict[str, Any]:
-    """What :func:`look` would lead to where the volume is still to be made, in check mode.
+    """In check mode: the result of :func:`look` for a volume that does not exist yet.
 
-    :raises Refused: the token would not do.
+    :raises Refused: the token is not suitable.
     """
     _require_inserted(token)
     nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
@@ -107,11 +107,11 @@ def preview(volume: Volume, token: KeyToken) -> dict[str, Any]:
 
 
 def look(volume: Volume, token: KeyToken, root: str = "/", prepared: Optional[str] = None) -> Status:
-    """Find out what is to be done. A token that was put away again is not missed where all else is as it should be.
+    """Plan the work. A removed token is fine as long as everything else is in order.
 
     :param root: prefix of the enrolment's path.
-    :param prepared: file with the header that the volume will get when it is encrypted in place.
-    :raises Refused: the token would not do, or the header cannot change now.
+    :param prepared: file with the header for a volume that will be encrypted in place.
+    :raises Refused: the token is not suitable, or the header cannot change now.
     """
     place = Place(volume, prepared or volume.device, root)
     header = require_header(place.metadata)
@@ -127,16 +127,16 @@ def look(volume: Volume, token: KeyToken, root: str = "/", prepared: Optional[st
     if status.why and is_under_way(header):
         raise Refused(
             volume.device,
-            f"it is being encrypted, and its header cannot change meanwhile ({status.why})",
+            f"it is being encrypted, so its header cannot change yet ({status.why})",
             "Run again when that is done",
         )
     return status
 
 
 def apply(status: Status, recovery_key: bytes) -> None:
-    """Make the key file where there is none, and bind a keyslot to it.
+    """Make the key file if it is missing, and bind a keyslot to it.
 
-    :raises EdgesecError: a proof failed; the ways in that worked before still do.
+    :raises EdgesecError: a proof failed; the earlier keys still work.
     """
     place, path = status.place, status.token.path
     require_recovery(place.metadata, recovery_key)
@@ -144,14 +144,14 @@ def apply(status: Status, recovery_key: bytes) -> None:
     with status.token.opened_for_writing(place.volume) as directory:
         if read_key(directory, path) is None:
             make_key(directory, path)
-    # From the token itself, and not from what the kernel remembers of it.
+    # Remount, to read from the token itself and not from the kernel's cache.
     with status.token.opened() as directory:
         key = read_key(directory, path)
     if key is None:
         raise Refused(
             f"{path} on {status.token.device}",
-            "it is no regular file, or cannot be read back",
-            "The volume is as it was. Replace the token, or name another path in encrypted_storage_token",
+            "it is not a regular file, or cannot be read back",
+            "The volume was not changed. Replace the token, or name another path in encrypted_storage_token",
         )
     bind(place, KeyFile(slot, status.file_system, path), key, recovery_key)
     require_recovery(place.metadata, recovery_key)
@@ -164,7 +164,7 @@ def _due(status: Status, enrolled: Optional[KeyFile]) -> str:
     if key is not None and len(key) != KEY_BYTES:
         raise Refused(
             f"{token.path} on {token.device}",
-            f"it is no key file, which has {KEY_BYTES} bytes",
+            f"it is not a key file of {KEY_BYTES} bytes",
             "Nothing was changed. Remove it, or name another path in encrypted_storage_token",
         )
     if enrolled is None:
@@ -183,12 +183,12 @@ def _require_inserted(token: KeyToken) -> None:
         raise Refused(
             f"the path {token.path!r} of the key file",
             "is not a plain path on the token",
-            "Write it without a slash in front, '.' and '..'",
+            "Write it without a leading slash, '.' or '..'",
         )
     if not token.inserted:
         raise Refused(
             token.device,
-            "there is no such device, so that no key file can be made",
+            "there is no such device, so no key file can be made",
             "Nothing was changed. Insert the token, or correct the device in encrypted_storage_token",
         )
 
@@ -197,7 +197,7 @@ def _refuse_shared_disk(device: str, volume: Volume) -> None:
     blocks = Blocks("/")
     block = blocks.at(device)
     if block is None:
-        raise Refused(device, "it is not a block device", "Name the device of the token in encrypted_storage_token")
+        raise Refused(device, "it is not a block device", "Name the token's device in encrypted_storage_token")
     disks = blocks.disks_of(block)
     root = mounted_at(read_mounts("/"), "/")
     others: list[tuple[str, Optional[Block]]] = [(f"the volume {volume.name}", blocks.at(volume.device))]
@@ -207,6 +207,6 @@ def _refuse_shared_disk(device: str, volume: Volume) -> None:
         if other is not None and disks & blocks.disks_of(other):
             raise Refused(
                 device,
-                f"it lies on the disk of {name}, and a key beside its lock protects nothing",
-                "Nothing was changed. Name a device in encrypted_storage_token that can be taken away from the board",
+                f"it is on the same disk as {name}: a key stored next to the data protects nothing",
+                "Nothing was changed. Name a removable device in encrypted_storage_token",
             )

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which PCRs to seal to, by how the device booted, and which may be the latch."""
+"""Choose the PCRs to seal to, by how the device booted, and list those that may be the latch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from .._base.tree import names_in
 
-# PCRs that a boot of each kind measures, and that stand still once the boot has come as far as the unlocker
+# PCRs that a boot of each kind measures, and that no longer change once the unlocker runs
 # (UEFI PC Client Platform Firmware Profile, table 1; systemd-stub(7); shim README.tpm; GRUB manual "Measured Boot").
 DEFAULT_PCRS: Mapping[str, tuple[int, ...]] = {"uki": (4, 7), "shim-grub": (4, 7, 8, 9, 14), "other": (4, 7, 9)}
 # Never 16 or 23, which software can reset.
@@ -23,7 +23,7 @@ _SHIM_VENDOR = "605dab50-e046-4300-abb6-3dd810dd8b23"
 
 
 def default_pcrs(root: str) -> tuple[int, ...]:
-    """The PCRs to seal to, by how the device booted."""
+    """The PCRs to seal to by default, by how the device booted."""
     return DEFAULT_PCRS[boot_type_of(root)]
 
 

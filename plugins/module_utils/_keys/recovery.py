@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Testing the recovery key of a LUKS2 volume, and giving the volume another one: a way in at every instant."""
+"""Test and rotate the recovery key of a LUKS2 volume; at every moment a proven key opens it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._volume.make import require_header, require_recovery
 
 
 def look(volume: Volume) -> Header:
-    """The header of the volume.
+    """Read the volume's header.
 
     :raises EdgesecError: the device cannot be read, or holds no LUKS2 volume.
     """
@@ -30,7 +30,7 @@ def look(volume: Volume) -> Header:
         raise EdgesecError(
             volume.device,
             f"cannot be read: {error.strerror}",
-            f"See that the device of the volume {volume.name} is right: lsblk shows them",
+            f"Check the device of the volume {volume.name}; lsblk lists devices",
         ) from None
     if header.version != 2:
         raise Refused(
@@ -40,7 +40,7 @@ def look(volume: Volume) -> Header:
 
 
 def test(device: str, key: bytes, next_key: Optional[bytes]) -> None:
-    """Prove that the recovery key opens its keyslot, or in the midst of a rotation that one of the two opens any.
+    """Prove that the recovery key opens its keyslot; during a rotation, that either key opens any keyslot.
 
     :raises EdgesecError: it does not.
     """
@@ -49,19 +49,19 @@ def test(device: str, key: bytes, next_key: Optional[bytes]) -> None:
     if RECOVERY_SLOT not in require_header(device).keyslots:
         raise EdgesecError(
             device,
-            f"keyslot {RECOVERY_SLOT}, which is the recovery key's, is empty",
-            "If another way in is left, add the key back by hand: cryptsetup luksAddKey --key-slot 0",
+            f"the recovery key's keyslot {RECOVERY_SLOT} is empty",
+            "If another key still opens the volume, add this one by hand: cryptsetup luksAddKey --key-slot 0",
         )
     require_recovery(device, key)
 
 
 def rotate(device: str, old: bytes, new: bytes) -> bool:
-    """Have the new key open the recovery keyslot, and the old one nothing; returns whether anything was to be done.
+    """Replace the old recovery key by the new one; return whether anything had to change.
 
-    It goes on from wherever an earlier attempt ended: the new key opens a spare keyslot before the old one loses its
-    own, and keeps it until it has been proven in the recovery keyslot.
+    Continues where an earlier attempt ended: the new key opens a spare keyslot before the old one loses its own,
+    and keeps that until it has been proven in the recovery keyslot.
 
-    :raises EdgesecError: neither key opens the volume, a proof failed, or a re-encryption is under way.
+    :raises EdgesecError: neither key opens the volume, a proof failed, or a re-encryption is running.
     """
     header = require_header(device)
     if header.requirements:
@@ -95,7 +95,7 @@ def _free_recovery_slot(device: str, old: bytes, new: bytes) -> None:
         raise Refused(
             device,
             f"keyslot {RECOVERY_SLOT} opens with neither the present recovery key nor the next one",
-            f"See whose key that is (cryptsetup luksDump {device}), and move it to another keyslot",
+            f"Find out whose key that is (cryptsetup luksDump {device}), and move it to another keyslot",
         )
     cryptsetup.kill_slot(device, RECOVERY_SLOT, new)
 
@@ -103,13 +103,11 @@ def _free_recovery_slot(device: str, old: bytes, new: bytes) -> None:
 def _add(device: str, existing: bytes, new: bytes, slot: str) -> None:
     cryptsetup.add_key(device, existing, new, slot=slot)
     if not cryptsetup.opens(device, new, slot=slot):
-        raise EdgesecError(
-            device, f"the next recovery key does not open keyslot {slot}", "The ways in from before are still there"
-        )
+        raise EdgesecError(device, f"the next recovery key does not open keyslot {slot}", "The earlier keys still work")
 
 
 def _opened_by(header: Header, device: str, key: bytes) -> list[str]:
-    """The keyslots that a key opens, of those that no token has."""
+    """The keyslots without a token that a key opens."""
     return [slot for slot in _unbound(header) if cryptsetup.opens(device, key, slot=slot)]
 
 
@@ -126,6 +124,6 @@ def _spare_slot(header: Header, device: str) -> str:
             return slot
     raise Refused(
         device,
-        f"the keyslots {' and '.join(BOOT_SLOTS)} are in use, and one of them is needed while the key is changed",
-        f"See whose they are (cryptsetup luksDump {device}), and name one in retire_keyslots of the volume",
+        f"the keyslots {' and '.join(BOOT_SLOTS)} are in use, but one of them is needed to change the key",
+        f"Find out whose they are (cryptsetup luksDump {device}), and add one to the volume's retire_keyslots",
     )

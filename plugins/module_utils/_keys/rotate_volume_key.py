@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Encrypting the data of an open volume with another volume key, while it is in use and whenever the power is cut.
+"""Re-encrypt an open volume with a new volume key, while it is in use; safe against power cuts.
 
-Until the header says that the data is on its way, all that was done can be taken back, and is, by the next attempt.
-From then on both volume keys are needed, and each key that opened the volume opens both: the recovery key, and the one
-that opens it at boot. Their keyslots with the volume key from before go when all is done.
+Until the header records the re-encryption, everything can be undone, and the next attempt undoes it.
+From then on both volume keys are needed, and the recovery key and the boot key each open both. Their keyslots for the
+old volume key are removed at the end.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from .._volume.launch import install_library, wait_until_begun
 from .._volume.make import require_header, require_recovery
 from .boot_key import BootKey
 
-# Nothing under way; begun, but nobody works on it; being worked on.
+# Not begun; begun, but no process works on it; running.
 IDLE, BEGUN, RUNNING = "idle", "begun", "running"
 
-# Where the recovery key stands with the volume key from before, so that with the next one it has its own keyslot.
+# Holds the recovery key for the old volume key, so its own keyslot is free for the next volume key.
 _ASIDE = ROTATION_SLOTS[0]
 
 
 class State(NamedTuple):
-    """What was found of a volume, and how far the rotation is."""
+    """The state of a volume and the progress of its rotation."""
 
     volume: Volume
     stage: str
@@ -51,7 +51,7 @@ class State(NamedTuple):
     progress: Optional[Progress]
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         return {
             "stage": self.stage,
             **self.report.with_progress(self.progress),
@@ -61,7 +61,7 @@ class State(NamedTuple):
 
 
 def look(volume: Volume) -> State:
-    """Find out how far it is.
+    """Examine the progress.
 
     :raises Refused: the volume is being encrypted for the first time.
     """
@@ -77,9 +77,9 @@ def look(volume: Volume) -> State:
 
 
 def require_rotatable(state: State) -> None:
-    """Refuse what cannot be rotated, or would lose a way in.
+    """Refuse a volume that cannot be rotated, or that would lose a key.
 
-    :raises Refused: the volume is closed, or has keyslots that would open nothing afterwards.
+    :raises Refused: the volume is closed, or has keyslots that would no longer open anything.
     """
     volume, header = state.volume, state.header
     if not _is_open(volume):
@@ -90,10 +90,10 @@ def require_rotatable(state: State) -> None:
 
 
 def begin(volume: Volume, recovery_key: bytes, boot_key: Optional[BootKey], root: str = "/") -> None:
-    """Bring the header to say that the data is on its way to another volume key.
+    """Add the next volume key, and record in the header that the re-encryption has begun.
 
     :param boot_key: None for a volume that the controller opens.
-    :raises EdgesecError: it cannot; the volume is as it was, or will be by the next attempt.
+    :raises EdgesecError: it failed; this or the next attempt restores the volume's former state.
     """
     device = volume.device
     take_back(volume, recovery_key, root)
@@ -109,7 +109,7 @@ def begin(volume: Volume, recovery_key: bytes, boot_key: Optional[BootKey], root
         add_next_volume_key(device, keys)
         unproven = [slot for slot, key in keys.items() if not cryptsetup.opens(device, key, slot=slot)]
         if unproven:
-            raise EdgesecError(device, f"the next volume key cannot be had from the keyslots {', '.join(unproven)}")
+            raise EdgesecError(device, f"the keyslots {', '.join(unproven)} do not open the next volume key")
         header = require_header(device)
         announce(volume.name, _next_fingerprint(header), root)
         begin_reencryption(
@@ -121,13 +121,13 @@ def begin(volume: Volume, recovery_key: bytes, boot_key: Optional[BootKey], root
             sector_size=header.sector_size or 512,
         )
     except EdgesecError as error:
-        # One step: each way in goes only after the other one has been proven.
+        # One step: it removes each keyslot only after proving the other one.
         step = Step(device, lambda: take_back(volume, recovery_key, root))
         raise cause(error, go_back([step])) from None
 
 
 def start(volume: Volume, recovery_key: bytes) -> None:
-    """Go on in the background, after the caller has returned."""
+    """Continue in the background, after the caller has returned."""
     report(volume.name, Report(PREPARING))
     command = launch("_unlock.resume", install_library(), volume.name, volume.device)
     background.start(work_of(volume.name), command, recovery_key)
@@ -135,9 +135,9 @@ def start(volume: Volume, recovery_key: bytes) -> None:
 
 
 def take_back(volume: Volume, recovery_key: bytes, root: str = "/") -> None:
-    """Undo what was done before the header said that data is on its way.
+    """Undo a rotation that the header does not record yet.
 
-    :raises EdgesecError: the recovery key does not open what it must; each way in that was there still is.
+    :raises EdgesecError: the recovery key does not open its keyslot; the earlier keys still work.
     """
     device = volume.device
     header = require_header(device)
@@ -178,6 +178,6 @@ def _next_fingerprint(header: Header) -> str:
 def _unknown(device: str, slots: list[str]) -> Refused:
     return Refused(
         device,
-        f"whose keys the keyslots {', '.join(slots)} have is not known here, and they would open nothing any more",
-        f"See whose they are (cryptsetup luksDump {device}), and name them in retire_keyslots of the volume",
+        f"the keyslots {', '.join(slots)} have unknown keys, which would no longer open anything",
+        f"Find out whose they are (cryptsetup luksDump {device}), and add them to the volume's retire_keyslots",
     )

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Binding a volume to the TPM with stock tools: the token of systemd, and the line in crypttab that has it asked."""
+"""Seal with stock tools: a systemd-tpm2 token, and the crypttab line that makes systemd use it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from .systemd_cryptenroll import Policy, enrol, opens, tokens_of_systemd
 from .systemd_crypttab import Opening, crypttab_with, require_reader
 from .worthless_pcrs import need, refuse_worthless, values_of
 
-_NOT_SEALED = "no token of systemd opens the volume at boot"
+_NOT_SEALED = "no systemd token opens the volume at boot"
 
 
 class Status(NamedTuple):
-    """What was found of a volume.
+    """The state of a volume.
 
-    :ivar kept: number of the token that opens it and stays; None where one is to be added.
-    :ivar why: what is to be done to the header, or empty.
+    :ivar kept: number of the token that opens it and stays; None if one must be added.
+    :ivar why: why the header must change, or empty.
     """
 
     volume: Volume
@@ -56,16 +56,16 @@ class Status(NamedTuple):
 
     @property
     def writes_crypttab(self) -> bool:
-        """Whether its line is missing, or lacks something."""
+        """Whether its crypttab line is missing or incomplete."""
         return self.crypttab_before != self.crypttab_after
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         sealed = f"sealed to {self.policy.in_words()} by systemd\n"
         lines = {"before": self.crypttab_before, "after": self.crypttab_after}
         return {
             "changed": bool(self.why) or self.writes_crypttab,
-            "why": self.why or ("crypttab does not have systemd open it" if self.writes_crypttab else ""),
+            "why": self.why or ("crypttab does not make systemd open it" if self.writes_crypttab else ""),
             "uuid": self.header.uuid,
             "diff": [
                 {"before": f"{self.why}\n" if self.why else sealed, "after": sealed},
@@ -75,25 +75,25 @@ class Status(NamedTuple):
 
 
 def preview(volume: Volume, tpm: Tpm2, policy: Policy, accept: Sequence[str]) -> dict[str, Any]:
-    """What :func:`look` would lead to where the volume is still to be made, in check mode.
+    """In check mode: the result of :func:`look` for a volume that does not exist yet.
 
-    :raises Refused: it would not be done.
+    :raises Refused: :func:`look` would refuse it.
     """
-    _require_sense(volume, "", tpm, policy, accept, "/")
+    _require_worthwhile(volume, "", tpm, policy, accept, "/")
     nothing_yet = Header(version=2, uuid="", label="", subsystem="", seqid=0, size=0, metadata={})
     return {**Status(volume, nothing_yet, policy, None, _NOT_SEALED, "", "", "/").as_result(), "needs_key": True}
 
 
 def look(volume: Volume, tpm: Tpm2, policy: Policy, accept: Sequence[str], root: str = "/") -> Status:
-    """Find out what is to be done. That a token opens is shown by having it open its keyslot; nothing is mapped.
+    """Plan the work. A token counts only if it opens its keyslot now; nothing is mapped for that.
 
     :param accept: risks that the operator accepts: C(pcr7_only), C(boot_change), C(tpm_change).
     :param root: prefix of crypttab, of the enrolment, and of what reads crypttab.
-    :raises Refused: sealing would be worth nothing, nobody would read the line in crypttab, or the change needs a
-        person's word.
+    :raises Refused: sealing would be worthless, nothing would read the crypttab line, or the operator must accept the
+        change by name.
     """
     header = require_header(volume.device)
-    opening, values = _require_sense(volume, header.uuid, tpm, policy, accept, root)
+    opening, values = _require_worthwhile(volume, header.uuid, tpm, policy, accept, root)
     crypttab = read_table(under(root, CRYPTTAB))
     after = crypttab_with(crypttab, opening)
     tokens = tokens_of_systemd(header)
@@ -102,16 +102,16 @@ def look(volume: Volume, tpm: Tpm2, policy: Policy, accept: Sequence[str], root:
     if why and is_under_way(header):
         raise Refused(
             volume.device,
-            f"it is being encrypted, and its header cannot change meanwhile ({why})",
+            f"it is being encrypted, so its header cannot change yet ({why})",
             "Run again when that is done",
         )
     return Status(volume, header, policy, kept, why, crypttab, after, root)
 
 
 def apply(status: Status, tpm: Tpm2, recovery_key: bytes) -> None:
-    """Bring the header to what was found to be due, crypttab too, and remove what opened the volume at boot before.
+    """Make the planned changes to header and crypttab, and remove what opened the volume at boot before.
 
-    :raises EdgesecError: a proof failed; the ways in that worked before still do.
+    :raises EdgesecError: a proof failed; the earlier keys still work.
     """
     device = status.volume.device
     require_recovery(device, recovery_key)
@@ -125,7 +125,7 @@ def apply(status: Status, tpm: Tpm2, recovery_key: bytes) -> None:
 
 
 def write_crypttab(status: Status) -> None:
-    """Have systemd open the volume at boot.
+    """Write the crypttab line that makes systemd open the volume at boot.
 
     :raises Refused: crypttab was changed since it was read.
     """
@@ -133,7 +133,7 @@ def write_crypttab(status: Status) -> None:
         replace_table(status.crypttab_before, status.crypttab_after, under(status.root, CRYPTTAB))
 
 
-def _require_sense(
+def _require_worthwhile(
     volume: Volume, uuid: str, tpm: Tpm2, policy: Policy, accept: Sequence[str], root: str
 ) -> tuple[Opening, Mapping[int, bytes]]:
     opening = Opening(volume, uuid, tpm.tcti, policy.signature)
@@ -156,7 +156,7 @@ def _kept(
         if tpm.in_lockout():
             raise Refused(
                 "the TPM",
-                "is locked: it has counted power cuts as guesses at what systemd before version 256 seals without noda",
+                "is locked out: systemd before version 256 seals without noda, so power cuts count as wrong guesses",
                 "Nothing was changed. Wait until it has recovered, or clear the count (tpm2_dictionarylockout -c), "
                 "and run again",
             )
@@ -173,37 +173,39 @@ def _due(
 ) -> str:
     if kept is not None:
         if len(tokens) > 1:
-            return f"the volume has {len(tokens)} tokens of systemd, of which token {kept} stays"
-        return "the volume is sealed by edgesec, too" if boot_tokens(header) else ""
+            return f"the volume has {len(tokens)} systemd tokens; only token {kept} stays"
+        return "the volume is also sealed by edgesec" if boot_tokens(header) else ""
     spent = [token for token in tokens.values() if token is not None and policy.holds_for(token)]
     if spent:
         return _why_spent(spent[0], policy, values, accept)
     readable = next((token for token in tokens.values() if token is not None), None)
     if readable is not None:
         return f"the volume is sealed by systemd to something else (PCRs {list(readable.pcrs)})"
-    return "its token of systemd cannot be read" if tokens else _NOT_SEALED
+    return "its systemd token cannot be read" if tokens else _NOT_SEALED
 
 
 def _why_spent(token: ForeignToken, policy: Policy, values: Mapping[int, bytes], accept: Sequence[str]) -> str:
-    """Why a token that is bound as it should be does not open, which a person must have meant."""
+    """Explain why a correctly bound token no longer opens; the operator must accept that change by name."""
     if policy.public_key:
         seen = (
-            "does not open the volume by its signed policy: no signature fits this boot, or it was cleared or replaced"
+            "does not unseal under the signed policy: no signature fits this boot, or the TPM was cleared or replaced"
         )
         need(accept, "tpm_change", "the TPM", seen)
     elif token.sealed is not None and token.sealed.policy == policy_pcr({pcr: values[pcr] for pcr in policy.pcrs}):
-        need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
+        need(
+            accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: it was cleared or replaced"
+        )
         return "the volume is sealed to another TPM"
     else:
         need(accept, "boot_change", "the boot state", f"has changed: other values of the PCRs {list(policy.pcrs)}")
         return "the volume is sealed to another boot state"
-    return "its token of systemd does not open the volume"
+    return "its systemd token does not open the volume"
 
 
 def _disable_spent(status: Status) -> None:
-    """Have systemd-cryptenroll not take a token that opens nothing for one that spares it the work.
+    """Keep systemd-cryptenroll from reusing a token that no longer opens anything.
 
-    It compares the digests of the policies alone. The token stays, so that the next run knows its keyslot.
+    It compares only policy digests, so change the digest. The token stays, to tell the next run its keyslot.
     """
     for number, token in tokens_of_systemd(status.header).items():
         if token is not None and status.policy.holds_for(token):
@@ -213,7 +215,7 @@ def _disable_spent(status: Status) -> None:
 
 
 def _remove_others(status: Status, kept: str, recovery_key: bytes) -> None:
-    """Remove what opened the volume at boot before: our own way and that of systemd; those of anybody else stay."""
+    """Remove our own and systemd's earlier keyslots and tokens; everyone else's stay."""
     device = status.volume.device
     header = require_header(device)
     others = [number for number in tokens_of_systemd(header) if number != kept]

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""systemd-cryptenroll(1): binding a keyslot to the TPM with the token of systemd, and proving that it opens."""
+"""systemd-cryptenroll(1): bind a keyslot to the TPM with a systemd token, and prove that it opens."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from .foreign_tokens import SYSTEMD, ForeignToken, parse_foreign
 _OLDEST, _WITH_PCRLOCK = 252, 255
 _TIMEOUT = WAIT_SECONDS
 _VERSION = re.compile(r"systemd ([0-9]+)\b")
-# AlgorithmIdentifier of rsaEncryption (RFC 3279, 2.3.1), which a SubjectPublicKeyInfo has near its begin.
+# AlgorithmIdentifier of rsaEncryption (RFC 3279, 2.3.1), near the start of a SubjectPublicKeyInfo.
 _RSA = bytes.fromhex("300d06092a864886f70d0101010500")
 
 
 class Policy(NamedTuple):
-    """What the key is sealed to.
+    """What to seal the key to.
 
-    :ivar pcrs: PCRs with the values that they have now.
-    :ivar public_key: PEM, of the signatures that values of C(public_key_pcrs) are accepted by; empty for none.
-    :ivar signature: file with such signatures; systemd looks in its own places where it is empty.
+    :ivar pcrs: PCRs bound to their current values.
+    :ivar public_key: PEM key that verifies signed values of C(public_key_pcrs); empty for none.
+    :ivar signature: file with such signatures; if empty, systemd searches its own directories.
     """
 
     pcrs: tuple[int, ...]
@@ -44,11 +44,11 @@ class Policy(NamedTuple):
 
     @property
     def all_pcrs(self) -> list[int]:
-        """Literal or signed."""
+        """All PCRs, literal or signed."""
         return sorted({*self.pcrs, *self.public_key_pcrs})
 
     def holds_for(self, token: ForeignToken) -> bool:
-        """Whether a token is bound to this, and to nothing else."""
+        """Whether a token is bound to exactly this policy."""
         return (
             token.pcrs == self.pcrs
             and (token.bank == "sha256" or not self.all_pcrs)
@@ -58,32 +58,32 @@ class Policy(NamedTuple):
         )
 
     def require_usable(self) -> None:
-        """Refuse what systemd would take, and then not unseal by.
+        """Refuse a policy that systemd would accept but could not unseal with.
 
-        :raises Refused: the public key is not one of RSA.
+        :raises Refused: the public key is not RSA, or there is a signature file without a public key.
         """
         if self.public_key and not _is_rsa(self.public_key):
             raise Refused(
                 "the public key of the signed policy",
-                "is not an RSA key in PEM, and systemd takes signatures of no others",
+                "is not an RSA key in PEM; systemd accepts signatures of no other keys",
                 "Nothing was changed. Give the RSA public key that ukify or systemd-measure sign PCR values for",
             )
         if self.signature and not self.public_key:
             raise Refused(
                 self.signature,
                 "there is no public key for its signatures",
-                "Set tpm_sealing_public_key, or leave it out",
+                "Set tpm_sealing_public_key, or do not name this file",
             )
 
     def in_words(self) -> str:
-        """For people."""
+        """The policy in words, for operators."""
         words = [f"PCRs {list(self.pcrs)}"] if self.pcrs else []
         words += [f"signed values of the PCRs {list(self.public_key_pcrs)}"] if self.public_key else []
         return " and ".join(words)
 
 
 def tokens_of_systemd(header: Header) -> dict[str, Optional[ForeignToken]]:
-    """The tokens by which systemd asks nobody, by number; None stands for one that cannot be read."""
+    """The tokens with which systemd opens a volume unattended, by number; None for one that cannot be read."""
     found: dict[str, Optional[ForeignToken]] = {}
     for number, data in header.tokens.items():
         if not isinstance(data, dict) or data.get("type") != "systemd-tpm2":
@@ -98,7 +98,7 @@ def tokens_of_systemd(header: Header) -> dict[str, Optional[ForeignToken]]:
 
 
 def opens(device: str, number: str, policy: Policy, tpm: Tpm2) -> bool:
-    """Whether a token gives the key of its keyslot now."""
+    """Whether a token opens its keyslot now."""
     tpm.flush()
     try:
         require_systemd_token(device, number, tcti=tpm.tcti, signature=policy.signature)
@@ -110,14 +110,14 @@ def opens(device: str, number: str, policy: Policy, tpm: Tpm2) -> bool:
 
 
 def enrol(device: str, policy: Policy, tpm: Tpm2, recovery_key: bytes) -> str:
-    """Add a keyslot and its token, prove them, and return the number of the token.
+    """Add a keyslot and its token, prove them, and return the token's number.
 
-    :raises EdgesecError: it could not be added or proven; it is as it was before.
+    :raises EdgesecError: the keyslot could not be added or proven, and was removed again.
     """
     version = _require_version()
     before = require_header(device).tokens
     tpm.flush()
-    # What is not named empty, a public key or a policy of systemd-pcrlock, is taken from where systemd finds it.
+    # systemd searches for a public key or a pcrlock policy by itself unless the option is passed, empty for none.
     unlocked = ["--tpm2-pcrlock="] if version >= _WITH_PCRLOCK else []
     # fmt: off
     done = run(
@@ -131,7 +131,7 @@ def enrol(device: str, policy: Policy, tpm: Tpm2, recovery_key: bytes) -> str:
     header = require_header(device)
     new = [number for number in header.tokens if number not in before]
     if len(new) != 1:
-        raise EdgesecError("systemd-cryptenroll", f"added no token ({done.stderr or 'it printed nothing'})")
+        raise EdgesecError("systemd-cryptenroll", f"did not add one token ({done.stderr or 'it printed nothing'})")
     (number,) = new
     problem = _problem(device, header, number, policy, tpm)
     if problem:
@@ -139,7 +139,7 @@ def enrol(device: str, policy: Policy, tpm: Tpm2, recovery_key: bytes) -> str:
         raise EdgesecError(
             device,
             problem,
-            "The keyslot was removed again, and what opened the volume before still does",
+            "The keyslot was removed again; the earlier keys still work",
         )
     return number
 
@@ -147,11 +147,11 @@ def enrol(device: str, policy: Policy, tpm: Tpm2, recovery_key: bytes) -> str:
 def _problem(device: str, header: Header, number: str, policy: Policy, tpm: Tpm2) -> str:
     token = parse_foreign(header.tokens[number])
     if token is None or token.provider != SYSTEMD or not policy.holds_for(token):
-        return "systemd-cryptenroll bound the new keyslot to something else than it was asked to"
+        return "systemd-cryptenroll bound the new keyslot to something other than requested"
     if opens(device, number, policy, tpm):
         return ""
     if policy.public_key:
-        return "the new token does not open it: systemd has no signature that fits the PCRs of this boot"
+        return "the new token does not open it: systemd has no signature that fits this boot's PCRs"
     return "the new token does not open it in this boot"
 
 
@@ -178,7 +178,7 @@ def _require_version() -> int:
     if match is None or int(match.group(1)) < _OLDEST:
         raise Refused(
             "systemd-cryptenroll",
-            f"is of {printed.splitlines()[0] if printed else 'no version that it tells'}",
+            f"is {printed.splitlines()[0] if printed else 'of an unknown version'}",
             f"Nothing was changed. Use systemd {_OLDEST} or newer, or tpm_sealing_provider: edgesec",
         )
     return int(match.group(1))

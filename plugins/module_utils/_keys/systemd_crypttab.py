@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Having systemd open a volume at boot by its line in crypttab, where that line will be read, and honoured."""
+"""Make systemd open a volume at boot through its crypttab line, after checking that systemd reads and honours it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .._tpm.tools import RESOURCE_MANAGER
 
 PLUGIN = "cryptsetup/libcryptsetup-token-systemd-tpm2.so"
 
-# systemd looks there where no key file is named.
+# Where systemd looks if no key file is named.
 _KEY_DIRECTORIES = ("/etc/cryptsetup-keys.d", "/run/cryptsetup-keys.d")
-# A volume that stays closed holds up nothing and asks nobody.
+# A volume that stays closed must not delay the boot or prompt anyone.
 _UNATTENDED = ("nofail", "headless=1", "tries=1", "token-timeout=15s")
 _PROGRAMS = ("/usr/lib/systemd/systemd-cryptsetup", "/lib/systemd/systemd-cryptsetup", "/usr/bin/systemd-cryptsetup")
 _PACKAGE = "on Debian 13: apt install systemd-cryptsetup; on Debian 12 it is part of systemd"
-# systemd loads them when it needs them, so that no package depends on them.
+# systemd loads them on demand, so no package depends on them.
 _TPM_LIBRARIES = ("libtss2-esys.so.0", "libtss2-mu.so.0", "libtss2-rc.so.0", "libtss2-tcti-device.so.0")
 _TPM_PACKAGES = (
     "on Debian 13: apt install libtss2-esys-3.0.2-0t64 libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64; "
@@ -36,7 +36,7 @@ _TPM_PACKAGES = (
 
 
 class Opening(NamedTuple):
-    """How systemd is to open a volume.
+    """How systemd should open a volume.
 
     :ivar tcti: how tpm2-tools reach the TPM.
     :ivar signature: file with signed PCR values, or empty.
@@ -49,8 +49,8 @@ class Opening(NamedTuple):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Those of its line in crypttab."""
-        # What is no device is not there when the device boots.
+        """The options for its crypttab line."""
+        # A TCTI that is not a device does not exist at boot.
         named = self.tcti.startswith("device:/") and self.tcti != RESOURCE_MANAGER
         device = self.tcti[len("device:") :] if named else "auto"
         signature = (f"tpm2-signature={self.signature}",) if self.signature else ()
@@ -58,33 +58,33 @@ class Opening(NamedTuple):
 
 
 def require_reader(opening: Opening, root: str = "/") -> None:
-    """Refuse to have a line in crypttab that nobody reads, or that somebody reads otherwise.
+    """Refuse to write a crypttab line that nothing would read or that would be misread.
 
-    :raises Refused: with the package to install.
+    :raises Refused: names the package to install.
     """
     readers = installed(root)
     if readers.late is None:
-        _refuse(f"{GENERATOR} is missing or masked, so that nothing reads it", f"Install it ({_PACKAGE})")
+        _refuse(f"{GENERATOR} is missing or masked, so nothing reads it", f"Install it ({_PACKAGE})")
     if not any(os.path.exists(under(root, path)) for path in _PROGRAMS):
-        _refuse("systemd-cryptsetup is missing, which would open the volume", f"Install it ({_PACKAGE})")
+        _refuse("systemd-cryptsetup, which opens the volume, is missing", f"Install it ({_PACKAGE})")
     if not libraries(root, PLUGIN):
-        _refuse("cryptsetup has no plug-in for the tokens of systemd", f"Install it ({_PACKAGE})")
+        _refuse("cryptsetup has no plug-in for systemd's tokens", f"Install it ({_PACKAGE})")
     missing = [name for name in _TPM_LIBRARIES if not libraries(root, name)]
     if missing:
         _refuse(
-            f"systemd finds no {', '.join(missing)}, without which it ignores the TPM", f"Install it ({_TPM_PACKAGES})"
+            f"{', '.join(missing)} is missing, and without it systemd ignores the TPM", f"Install it ({_TPM_PACKAGES})"
         )
     for directory in _KEY_DIRECTORIES:
         path = f"{directory}/{opening.volume.name}.key"
         if os.path.lexists(under(root, path)):
-            _refuse(f"systemd takes {path} before it asks a token", "Remove that file")
+            _refuse(f"systemd would use {path} instead of the token", "Remove that file")
     _require_honoured(opening, readers)
 
 
 def crypttab_with(text: str, opening: Opening) -> str:
-    """The text of crypttab by which systemd opens the volume; all other lines stay as they are.
+    """Add the line to crypttab's text that makes systemd open the volume; keep all other lines.
 
-    :raises Refused: a line that is there stands in the way.
+    :raises Refused: an existing line conflicts.
     """
     name, device = opening.volume.name, opening.volume.device
     lines = [line for line in parse(text) if line.target == name or _opens(line, opening)]
@@ -94,17 +94,17 @@ def crypttab_with(text: str, opening: Opening) -> str:
     where = f"line {line.number}"
     if len(lines) > 1:
         numbers = ", ".join(str(each.number) for each in lines)
-        _refuse(f"the lines {numbers} are all about {name} or {device}", "Leave one of them, or none")
+        _refuse(f"the lines {numbers} all concern {name} or {device}", "Keep at most one of them")
     if line.target != name:
-        _refuse(f"{where} opens {device} as {line.target}", "Name the volume so, or remove the line")
+        _refuse(f"{where} opens {device} as {line.target}", "Give the volume that name, or remove the line")
     if not _opens(line, opening):
         _refuse(f"{where} gives the name {name} to {line.source}", "Give the volume another name, or remove the line")
     if line.is_early:
-        _refuse(f"{where} has the initramfs open {device}", "This role opens volumes once the system runs")
+        _refuse(f"{where} makes the initramfs open {device}", "The role opens volumes only once the system runs")
     if line.key not in (NO_KEY, "-"):
-        _refuse(f"{where} names the key file {line.key}, and then no token is asked", "Put none in its place")
+        _refuse(f"{where} names the key file {line.key}, so systemd uses no token", "Replace it by none")
     if "noauto" in line.options:
-        _refuse(f"{where} has noauto, so that nothing opens {device} at boot", "Take the option out, or the line")
+        _refuse(f"{where} has noauto, so nothing opens {device} at boot", "Remove the option or the line")
     options = _merged(line.options, opening.options)
     return text if options == line.options else set_options(text, line.number, options)
 
@@ -113,7 +113,7 @@ def _require_honoured(opening: Opening, readers: Readers) -> None:
     line = Line(1, opening.volume.name, f"UUID={opening.uuid}", opening.options)
     ignored = ignored_options(line, readers.late, readers.version)
     if ignored is None:
-        _refuse("the version of systemd could not be found out", "Install the package libsystemd-shared")
+        _refuse("the version of systemd cannot be determined", "Install the package libsystemd-shared")
     if ignored:
         _refuse(f"systemd {readers.version} ignores {', '.join(ignored)}", "Use systemd 252 or newer")
 
@@ -124,7 +124,7 @@ def _opens(line: Line, opening: Opening) -> bool:
 
 
 def _merged(present: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """The options that are there, with those that are wanted in place of others of their names, or behind."""
+    """Merge options: a wanted one replaces one with its name, or is appended."""
     values = {option.partition("=")[0]: option for option in wanted}
     kept = [values.pop(option.partition("=")[0], option) for option in present]
     return (*dict.fromkeys(kept), *values.values())

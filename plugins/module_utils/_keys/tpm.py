@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Binding a keyslot of a LUKS2 volume to the TPM: prove first, add before remove, never without the recovery slot."""
+"""Bind a keyslot of a LUKS2 volume to the TPM: prove first, add before remove, never without the recovery slot."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from .tpm_status import SEAL, Status, other_tokens
 class Signed(NamedTuple):
     """What the controller signed.
 
-    :ivar approvals: all that are to be kept.
-    :ivar proof: one of the running state, that proves the seal now and is not kept.
-    :ivar increment: the word that moves the counter, where it is to move.
+    :ivar approvals: all approvals to keep.
+    :ivar proof: an approval of the running state, which proves the seal now and is not kept.
+    :ivar increment: the signature that increments the counter, if it must move.
     """
 
     authority: str
@@ -42,13 +42,13 @@ class Signed(NamedTuple):
 
 
 def apply(status: Status, tpm: Tpm2, signed: Signed, recovery_key: bytes) -> None:
-    """Do what is to be done; the recovery key opens its keyslot before and after.
+    """Carry out the planned action; prove the recovery key before and after.
 
-    :raises EdgesecError: a proof failed; the ways in that worked before still do.
+    :raises EdgesecError: a proof failed; the earlier keys still work.
     """
     counter, epoch = status.counter, status.epoch
     if status.counted is not None and signed.increment:
-        # The controller may have it move where the device sees no need.
+        # The controller may move the counter even if the device sees no need.
         epoch = status.counted + 1
     if counter is None or epoch is None or any(approval.operand != epoch for approval in signed.approvals):
         raise Refused("what the controller signed", "is not for this state of the device", "Run again")
@@ -72,30 +72,30 @@ def _seal(status: Status, tpm: Tpm2, counter: Counter, signed: Signed, recovery_
         slot, status.srk_name, public, private, signed.authority, status.latch_pcr, counter.index, signed.approvals
     )
     if unseal(tpm, token, signed.proof) != secret:
-        raise EdgesecError("the TPM", "gave back another secret than was sealed; nothing was changed")
+        raise EdgesecError("the TPM", "unsealed a different secret than was sealed; nothing was changed")
     bind(status.place, token, luks_key(secret, status.header.uuid), recovery_key)
     return token, secret
 
 
 def _renewed(status: Status, tpm: Tpm2, token: Token, counter: Counter, signed: Signed) -> tuple[Token, bytes]:
-    """The token with what is signed now, proven by the secret that the TPM gives for it."""
+    """Update the token's approvals, and prove that the TPM still unseals with them."""
     token = token._replace(counter=counter.index, approvals=signed.approvals)
     secret = unseal(tpm, token, signed.proof)
     if not cryptsetup.opens(status.metadata, luks_key(secret, status.header.uuid), slot=token.keyslot):
         raise EdgesecError(
             status.volume.device,
             f"the TPM's secret does not open keyslot {token.keyslot}",
-            "Run recover.yml, which seals it anew. Nothing was changed",
+            "Run recover.yml, which seals it again. Nothing was changed",
         )
     return token, secret
 
 
 def _keep(status: Status, token: Token, secret: bytes) -> None:
-    """Put a token into header and enrolment, with the MAC of the header where that is final."""
+    """Write a token to header and enrolment, with the header's MAC if the header is final."""
     header = require_header(status.metadata)
     enrolment = read_enrolment(status.volume.name, status.root)
     if status.metadata == status.volume.device and not is_under_way(header):
-        # What is in place now is what is vouched for: it must be what the boot would take.
+        # The MAC vouches for the current header, so the boot must accept it.
         pins = enrolment.pins._replace(in_place=False)
         require_bootable(status.volume.device, status.metadata, pins)
         digest = digest_of(header, status.metadata)
@@ -106,7 +106,7 @@ def _keep(status: Status, token: Token, secret: bytes) -> None:
 
 
 def _remove_orphaned_counter(status: Status, tpm: Tpm2, counter: Counter) -> None:
-    """Remove the counter that the volume had before, where it was ours and no other volume has it."""
+    """Remove the volume's previous counter, if it was ours and no other volume uses it."""
     if status.token is None or status.token.counter == counter.index:
         return
     before = counter_of(status.token)

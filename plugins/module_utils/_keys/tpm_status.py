@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is to be done about the seal of a volume, from what the volume, its enrolment and the TPM say."""
+"""Decide what to do about a volume's seal, from the volume, its enrolment and the TPM."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from .boot_keyslot import Place, require_bindable
 from .pcr_selection import LATCH_CANDIDATES
 from .worthless_pcrs import need, refuse_worthless, values_of
 
-# Seal a new secret; sign further boot states; have the secret vouch for the header as it is; take back what was signed.
+# Seal a new secret; approve more boot states; authenticate the current header; revoke approvals.
 SEAL, APPROVE, AUTHENTICATE, REVOKE = "seal", "approve", "authenticate", "revoke"
 
 
 class Wish(NamedTuple):
-    """How the operator wants a volume to be sealed.
+    """The operator's wishes for a volume's seal.
 
     :ivar pcrs: the PCRs to seal to.
-    :ivar accept: risks that are accepted: C(pcr7_only), C(boot_change), C(tpm_change), C(policy_change),
+    :ivar accept: accepted risks: C(pcr7_only), C(boot_change), C(tpm_change), C(policy_change),
         C(header_change).
-    :ivar authority: the policy key's public part, PEM; None where there is none yet.
-    :ivar approved: ids of the boot states that are to be approved, these and no other; None where that is not known.
-    :ivar latch_pcr: the latch of an earlier look, for which the controller has signed; None to choose one.
-    :ivar counter: the NV index of the revocation counter, likewise.
+    :ivar authority: the policy key's public part, PEM; None if there is none yet.
+    :ivar approved: IDs of exactly the boot states to approve; None if unknown.
+    :ivar latch_pcr: the latch that an earlier look chose and the controller signed for; None to choose one.
+    :ivar counter: the NV index of the revocation counter, chosen likewise.
     """
 
     pcrs: tuple[int, ...]
@@ -55,10 +55,10 @@ class Wish(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What was found of a volume and its TPM, and what is to be done about it (an action, or nothing).
+    """The state of a volume and its TPM, and the action to take, if any.
 
-    :ivar counter: the revocation counter; None where no policy key is known yet.
-    :ivar counted: what it has come to; None where it has not been begun.
+    :ivar counter: the revocation counter; None if no policy key is known yet.
+    :ivar counted: the counter's value; None if it does not exist yet.
     """
 
     volume: Volume
@@ -76,12 +76,12 @@ class Status(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """Where the keyslot is added."""
+        """Where to add the keyslot."""
         return Place(self.volume, self.metadata, self.root)
 
     @property
     def epoch(self) -> Optional[int]:
-        """What the counter is to come to: one more, where something that was signed for the present value must end."""
+        """The counter's target value: one more if an approval signed for the current value must end."""
         if self.counted is None:
             return None
         ends = self.action in (AUTHENTICATE, REVOKE) or (self.action == SEAL and self._was_sealed_under_it)
@@ -92,7 +92,7 @@ class Status(NamedTuple):
         return self.token is not None and self.counter == counter_of(self.token)
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it; the controller signs from this."""
+        """The module's result; the controller signs from it."""
         before = "not sealed\n" if self.token is None else f"sealed to PCRs {list(self.token.pcrs)}\n"
         pcrs = [pcr for pcr in self.values if pcr != self.latch_pcr]
         return {
@@ -112,9 +112,9 @@ class Status(NamedTuple):
 
 
 def preview(volume: Volume, tpm: Tpm2, wish: Wish) -> dict[str, Any]:
-    """What :func:`look` would lead to where the volume or the storage root key is still to be made, in check mode.
+    """In check mode: the result of :func:`look` before the volume or the storage root key exists.
 
-    :raises Refused: sealing would be worth nothing.
+    :raises Refused: sealing would be worthless.
     """
     latch = _latch_pcr(tpm, wish.pcrs, None, "/")
     values = values_of(tpm, sorted({*wish.pcrs, latch}))
@@ -129,11 +129,11 @@ def preview(volume: Volume, tpm: Tpm2, wish: Wish) -> dict[str, Any]:
 def look(
     volume: Volume, tpm: Tpm2, srk_name: bytes, wish: Wish, root: str = "/", prepared: Optional[str] = None
 ) -> Status:
-    """Find out what is to be done.
+    """Plan the work.
 
     :param root: prefix of the enrolment's path.
-    :param prepared: file with the header that the volume will get when it is encrypted in place.
-    :raises Refused: sealing would be worth nothing, or the change needs a person's word.
+    :param prepared: file with the header for a volume that will be encrypted in place.
+    :raises Refused: sealing would be worthless, or the operator must accept the change by name.
     """
     metadata = prepared or volume.device
     header = require_header(metadata)
@@ -148,13 +148,13 @@ def look(
     status = Status(volume, header, srk_name, sealed_to, latch, token, counter, counted, None, "", root, metadata)
     status = _judge(status, wish, values)
     if status.action == SEAL:
-        # What is sealed already goes on opening; a control tells of it.
+        # An existing seal keeps working; a control reports it.
         require_fit(tpm)
         require_bindable(status.place)
     if status.action is not None and is_under_way(header):
         raise Refused(
             volume.device,
-            f"it is being encrypted, and its header cannot change meanwhile ({status.why})",
+            f"it is being encrypted, so its header cannot change yet ({status.why})",
             "Run again when that is done",
         )
     return status
@@ -165,7 +165,9 @@ def _judge(status: Status, wish: Wish, values: dict[int, bytes]) -> Status:
     if token is None:
         return status._replace(action=SEAL, why="the volume is not sealed to the TPM")
     if token.srk_name != status.srk_name:
-        need(accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: cleared, or replaced")
+        need(
+            accept, "tpm_change", "the TPM", "is not the one that the volume was sealed to: it was cleared or replaced"
+        )
         return status._replace(action=SEAL, why="the volume is sealed to another TPM")
     if wish.authority is not None and token.authority != wish.authority:
         need(accept, "policy_change", "the policy key", "is not the one that the volume was sealed under")
@@ -186,7 +188,7 @@ def _judge(status: Status, wish: Wish, values: dict[int, bytes]) -> Status:
 
 
 def _unfit(status: Status, token: Token, values: dict[int, bytes]) -> Optional[tuple[str, str]]:
-    """Why no lasting approval would open the volume in the next boot into the running state: of what, and why."""
+    """Why no lasting approval would open the volume when this state boots next: subject and problem, or None."""
     counted, pcrs = status.counted, list(token.pcrs)
     fitting = token.approvals_for({**values, status.latch_pcr: UNEXTENDED})
     if counted is None or status.counter != counter_of(token):
@@ -194,55 +196,55 @@ def _unfit(status: Status, token: Token, values: dict[int, bytes]) -> Optional[t
     if not fitting:
         return "the boot state", f"has changed: no approval fits the PCRs {pcrs}"
     if not any(approval.holds(counted) for approval in fitting):
-        return "the boot state", f"was approved and is no more: the revocation counter has come to {counted}"
+        return "the boot state", f"is no longer approved: the revocation counter has reached {counted}"
     if all(approval.once for approval in fitting):
-        return "the boot state", "is approved for once only"
+        return "the boot state", "is approved for one boot only"
     return None
 
 
 def _header_change(status: Status, accept: Sequence[str]) -> Optional[str]:
-    """Why the header's MAC does not stand for the header as it is; None where it does, or need not yet."""
+    """Why the header's MAC does not cover the current header; None if it does, or need not yet."""
     if status.metadata != status.volume.device or is_under_way(status.header):
         return None
     pins = read_enrolment(status.volume.name, status.root).pins
     found = check(status.metadata, pins)
     if not found.copies:
-        # Nobody's word makes the boot take it.
+        # No acceptance makes the boot take such a header.
         raise not_bootable(status.volume.device, found.refusals)
     if pins.header_digest is None:
         return "the header has changed since the TPM's secret vouched for it"
     if not is_as_recorded(status.header, status.metadata, pins):
         need(accept, "header_change", status.volume.device, "has another header than was authenticated")
-        return "the header was changed by somebody else"
+        return "something else changed the header"
     return None
 
 
 def _compared(status: Status, token: Token, wish: Wish) -> Status:
-    """What is approved against what is to be approved."""
+    """Compare the approved states with the wanted ones."""
     there = {approval.id for approval in token.approvals}
     wanted = there if wish.approved is None else set(wish.approved)
     running = {approval.id for approval in token.approvals_for({**status.values, status.latch_pcr: UNEXTENDED})}
     if not running & wanted:
         raise Refused(
             status.volume.device,
-            "the running boot state is not among those that are to be approved",
+            "the running boot state is not among those to approve",
             "The next boot would not open it. Approve the running state first (approve.yml)",
         )
     if there - wanted:
-        return status._replace(action=REVOKE, why=f"no more approved: {', '.join(sorted(there - wanted))}")
+        return status._replace(action=REVOKE, why=f"no longer approved: {', '.join(sorted(there - wanted))}")
     if status.counted is not None and token.header_epoch > status.counted:
-        return status._replace(action=REVOKE, why="taking back what was approved before was interrupted")
+        return status._replace(action=REVOKE, why="a revocation was interrupted")
     if token.to_json() not in status.header.tokens.values():
-        return status._replace(action=APPROVE, why="the token in the header is one from before")
+        return status._replace(action=APPROVE, why="the token in the header is outdated")
     if wanted - there:
         return status._replace(action=APPROVE, why=f"to be approved: {', '.join(sorted(wanted - there))}")
     return status
 
 
 def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
-    """The token of a volume, if header and enrolment are whole and of this volume.
+    """The token of a volume, if header and enrolment are intact and belong to this volume.
 
-    It is that of the header, but where this is one from before: the TPM holds for true what the newer one says.
+    It comes from the header unless that one is outdated: the TPM goes by the newer one.
     """
     try:
         enrolment = read_enrolment(volume.name, root)
@@ -264,7 +266,7 @@ def token_of(volume: Volume, header: Header, root: str) -> Optional[Token]:
 
 
 def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str) -> int:
-    """The latch on record for this host, or else the first candidate that nothing extends before the unlocker."""
+    """The latch on record for this host, or else the first candidate that is still unextended."""
     if token is not None and token.latch_pcr not in pcrs:
         return token.latch_pcr
     for other in sealed_tokens(root).values():
@@ -274,19 +276,19 @@ def _latch_pcr(tpm: Tpm2, pcrs: Sequence[int], token: Optional[Token], root: str
     for candidate in LATCH_CANDIDATES:
         if candidate not in pcrs and values.get(candidate) == UNEXTENDED:
             return candidate
-    # A bank that is off has no latch either, and a reboot does not help there.
+    # If the bank is off, report that instead: a reboot would not help.
     values_of(tpm, sorted({*pcrs, *LATCH_CANDIDATES}))
     raise Refused(
         "the TPM",
-        f"none of the PCRs {list(LATCH_CANDIDATES)} is unextended, so that none can be the latch",
-        "Reboot the device, and see what extends them",
+        f"has no unextended PCR among {list(LATCH_CANDIDATES)} left for the latch",
+        "Reboot the device, and find out what extends them",
     )
 
 
 def _counter_for(
     volume: Volume, tpm: Tpm2, srk_name: bytes, wish: Wish, token: Optional[Token], root: str
 ) -> Optional[Counter]:
-    """The volume's counter: the one that it was sealed under, or else one that nobody has."""
+    """The volume's counter: the one that it was sealed under, or else an unused one."""
     authority = wish.authority or (token.authority if token else None)
     if authority is None:
         return None
@@ -301,5 +303,5 @@ def _counter_for(
 
 
 def other_tokens(volume: Volume, root: str) -> list[Token]:
-    """What is sealed of other volumes."""
+    """The sealed tokens of other volumes."""
     return [token for name, token in sealed_tokens(root).items() if name != volume.name]

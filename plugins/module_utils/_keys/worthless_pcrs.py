@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is refused when a key is sealed to PCRs, whoever seals it, unless the operator accepts it by name."""
+"""Refuse risky PCR choices, whoever seals the key, unless the operator accepts the risk by name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .._tpm.tools import Tpm2
 
 
 def values_of(tpm: Tpm2, pcrs: Sequence[int]) -> dict[int, bytes]:
-    """The values of PCRs to seal to.
+    """Read the values of PCRs to seal to.
 
-    :raises Refused: the TPM has none, as with its SHA-256 bank turned off.
+    :raises Refused: the TPM has no value for a PCR, for example because its SHA-256 bank is off.
     """
     values = tpm.read_pcrs(BANK, pcrs) if pcrs else {}
     missing = [pcr for pcr in pcrs if pcr not in values]
@@ -30,15 +30,15 @@ def values_of(tpm: Tpm2, pcrs: Sequence[int]) -> dict[int, bytes]:
 
 
 def refuse_worthless(pcrs: Sequence[int], values: Mapping[int, bytes], accept: Sequence[str]) -> None:
-    """Refuse PCRs that bind to nothing.
+    """Refuse PCRs that would protect nothing or too little.
 
-    :raises Refused: a PCR is not measured, or PCR 7 stands alone.
+    :raises Refused: a PCR is not measured, or PCR 7 is the only one and that was not accepted.
     """
     unmeasured = [pcr for pcr in pcrs if not is_measured(values.get(pcr))]
     if not pcrs or unmeasured:
         raise Refused(
             f"the PCRs {list(pcrs)}",
-            f"the firmware and loader measured nothing into {unmeasured or 'any of them'}",
+            f"firmware and loader measured nothing into {unmeasured or 'any of them'}",
             "Sealing to them would protect nothing. Choose PCRs that this boot measures (tpm_sealing_pcrs)",
         )
     if list(pcrs) == [7] and "pcr7_only" not in accept:
@@ -50,9 +50,9 @@ def refuse_worthless(pcrs: Sequence[int], values: Mapping[int, bytes], accept: S
 
 
 def need(accept: Sequence[str], risk: str, subject: str, seen: str) -> None:
-    """Refuse to go on without a person's word.
+    """Require that the operator accepts a risk by name.
 
-    :raises Refused: the risk is not accepted by name.
+    :raises Refused: the risk is not accepted.
     """
     if risk not in accept:
         raise Refused(

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What can be changed of a LUKS2 volume in use: keyslots that nobody needs, and the flags it is opened with."""
+"""Adjust a LUKS2 volume in use: retire keyslots that nobody needs, and set its activation flags."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .plan import ADJUST, Plan
 
 
 class Upkeep(NamedTuple):
-    """How the operator wants a volume to be.
+    """The operator's wishes for a volume.
 
-    :ivar retire_keyslots: ids of keyslots that nobody needs any more.
+    :ivar retire_keyslots: IDs of keyslots that are no longer needed.
     :ivar flags: all persistent flags; None leaves them as they are.
     """
 
@@ -34,7 +34,7 @@ class Upkeep(NamedTuple):
 
 
 def plan_upkeep(facts: dict[str, Any], upkeep: Upkeep) -> Plan:
-    """What is to be changed of a volume of ours of which these facts were found."""
+    """Plan the changes to one of our volumes, from its facts."""
     luks = facts["luks"]
     if luks["requirements"]:
         return Plan(None)
@@ -46,7 +46,7 @@ def plan_upkeep(facts: dict[str, Any], upkeep: Upkeep) -> Plan:
 
 
 def keep_up(volume: Volume, key: bytes, upkeep: Upkeep) -> None:
-    """Do what is planned; the recovery key is proven before the first keyslot goes.
+    """Carry out the plan; prove the recovery key before the first keyslot is removed.
 
     :raises EdgesecError: a tool failed, or the recovery key does not open its keyslot.
     """
@@ -65,11 +65,11 @@ def keep_up(volume: Volume, key: bytes, upkeep: Upkeep) -> None:
 
 
 def retire(device: str, other_key: bytes, slots: Sequence[str]) -> None:
-    """Destroy keyslots, and the tokens that have no other.
+    """Destroy keyslots, and the tokens bound only to them.
 
-    A token goes before its keyslot: whatever comes in between, what is left is named by the next run as well.
+    A token is removed before its keyslot: after an interruption, the next run still finds what is left.
 
-    :param other_key: opens another keyslot, which cryptsetup proves first.
+    :param other_key: opens another keyslot; cryptsetup proves that first.
     """
     for token in describe(require_header(device))["tokens"]:
         if token["keyslots"] and set(token["keyslots"]) <= set(slots):
@@ -79,7 +79,7 @@ def retire(device: str, other_key: bytes, slots: Sequence[str]) -> None:
 
 
 def _retirable(luks: dict[str, Any], upkeep: Upkeep) -> list[str]:
-    """Those that are there and are not ours: a number that was retired once may be in our use today."""
+    """The keyslots to retire that exist and are not ours: we may have reused a number retired earlier."""
     ours = {
         RECOVERY_SLOT,
         *(slot for token in luks["tokens"] if token["type"] in TOKEN_TYPES for slot in token["keyslots"]),

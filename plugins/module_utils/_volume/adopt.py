@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Making a LUKS volume of somebody else ours: its data stays, and at every instant a key that was proven opens it."""
+"""Adopt a LUKS volume made by something else: its data stays, and at every moment a proven key opens it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .._unlock.enrolment import announce_change
 from .adjust import Upkeep, keep_up, retire
 from .make import compressed, header_backup, header_copy, require_header, require_recovery
 
-# The recovery key's, and the two that the TPM's key and a rotation take turns with: nobody else's key stays in them.
+# Recovery key, and the two keyslots that the boot key and a rotation alternate between: no other key stays there.
 _RESERVED = (RECOVERY_SLOT, *BOOT_SLOTS)
 _LAST_SLOT = 31
 
 
 class Keys(NamedTuple):
-    """The keys in hand.
+    """The available keys.
 
     :ivar existing: opens the volume now.
-    :ivar recovery: is to open it, or does so already where an adoption was interrupted.
+    :ivar recovery: will open the volume; after an interrupted adoption it may do so already.
     """
 
     existing: Optional[bytes]
@@ -40,9 +40,9 @@ class Keys(NamedTuple):
 
 
 def rehearse(volume: Volume, keys: Keys, upkeep: Upkeep) -> bytes:
-    """Refuse what :func:`adopt` would refuse, and return a header backup of the volume as it is. Nothing is changed.
+    """Refuse what :func:`adopt` would refuse, and return a backup of the current header. Change nothing.
 
-    :raises Refused: the volume cannot be adopted so.
+    :raises Refused: the volume cannot be adopted like this.
     :raises EdgesecError: its header cannot be converted to LUKS2.
     """
     with header_copy(volume.device) as copy:
@@ -56,15 +56,15 @@ def rehearse(volume: Volume, keys: Keys, upkeep: Upkeep) -> bytes:
 
 
 def adopt(volume: Volume, keys: Keys, upkeep: Upkeep) -> bytes:
-    """Bring the volume to policy, and return its header backup.
+    """Adopt the volume, and return its header backup.
 
-    The label comes last: until then the volume is somebody else's, and the next run goes on from wherever this ended.
+    The label is set last: until then the volume does not count as ours, and the next run continues where this ended.
 
-    :raises EdgesecError: a tool failed, or a proof did; the keys that opened the volume still do.
+    :raises EdgesecError: a tool or a proof failed; the keys that opened the volume still do.
     """
     device, recovery = volume.device, keys.recovery
     if recovery is None:
-        raise EdgesecError(device, "is not adopted without a recovery key")
+        raise EdgesecError(device, "cannot be adopted without a recovery key")
     if require_header(device).version == 1:
         cryptsetup.convert(device)
     _require_adoptable(device, device, keys, upkeep)
@@ -83,7 +83,7 @@ def adopt(volume: Volume, keys: Keys, upkeep: Upkeep) -> bytes:
 
 
 def _require_adoptable(device: str, metadata: str, keys: Keys, upkeep: Upkeep) -> None:
-    """Refuse a header that the unlocker would not take, and keys that lead nowhere.
+    """Refuse a header that the unlocker would not accept, and keys that do not open the volume.
 
     :param metadata: the device, or a copy of its header.
     """
@@ -93,7 +93,7 @@ def _require_adoptable(device: str, metadata: str, keys: Keys, upkeep: Upkeep) -
         raise Refused(
             device,
             f"its header would not be accepted at boot: {'; '.join(wrong)}",
-            "Nothing was changed. Have cryptsetup luksConvertKey or cryptsetup reencrypt mend that, "
+            "Nothing was changed. Repair it with cryptsetup luksConvertKey or cryptsetup reencrypt, "
             "or copy the data to a new volume",
         )
     if keys.recovery is not None and _opens_recovery_slot(metadata, keys.recovery):
@@ -102,16 +102,16 @@ def _require_adoptable(device: str, metadata: str, keys: Keys, upkeep: Upkeep) -
     if existing is None or not header.keyslots or not cryptsetup.opens(metadata, existing):
         raise Refused(
             device,
-            "the key that was given opens none of its keyslots",
-            "Nothing was changed. Give the one that opens the volume today (adopt_key_file or adopt_passphrase)",
+            "the given key opens none of its keyslots",
+            "Nothing was changed. Give the key that opens the volume today (adopt_key_file or adopt_passphrase)",
         )
     if RECOVERY_SLOT not in header.keyslots or RECOVERY_SLOT in upkeep.retire_keyslots:
         return
     if not _opens_recovery_slot(metadata, existing):
         raise Refused(
             device,
-            f"keyslot {RECOVERY_SLOT}, which is the recovery key's, opens with another key than the one that was given",
-            "Nothing was changed. Give that key, or, if nobody needs it any more, set "
+            f"keyslot {RECOVERY_SLOT}, reserved for the recovery key, opens with a different key than the given one",
+            "Nothing was changed. Give that key, or, if it is no longer needed, set "
             f'retire_keyslots: ["{RECOVERY_SLOT}"]',
         )
 
@@ -121,7 +121,7 @@ def _opens_recovery_slot(metadata: str, key: bytes) -> bool:
 
 
 def _clear_reserved(device: str, key: bytes, retired: Sequence[str]) -> None:
-    """Move the operator's key out of the keyslots that are ours."""
+    """Move the operator's key out of our reserved keyslots."""
     header = require_header(device)
     held = [slot for slot in _RESERVED if slot in header.keyslots and cryptsetup.opens(device, key, slot=slot)]
     if not held:
@@ -132,7 +132,7 @@ def _clear_reserved(device: str, key: bytes, retired: Sequence[str]) -> None:
         place = _free_slot(device, header, retired)
         cryptsetup.add_key(device, key, key, slot=place, derivation=_derivation(header, held[0]))
         if not cryptsetup.opens(device, key, slot=place):
-            raise EdgesecError(device, f"the key does not open its new keyslot {place}", "The one from before is there")
+            raise EdgesecError(device, f"the key does not open its new keyslot {place}", "Its old keyslot still exists")
     _rebind_tokens(device, held, place)
     for slot in held:
         cryptsetup.kill_slot(device, slot, key)
@@ -146,13 +146,13 @@ def _free_slot(device: str, header: Header, retired: Sequence[str]) -> str:
     for number in range(len(_RESERVED), _LAST_SLOT + 1):
         if str(number) not in header.keyslots and str(number) not in retired:
             return str(number)
-    raise Refused(device, "it has no free keyslot for the key that was given", "Retire one with retire_keyslots")
+    raise Refused(device, "it has no free keyslot for the given key", "Retire one with retire_keyslots")
 
 
 def _derivation(header: Header, slot: str) -> list[str]:
-    """The options that make a key as hard to guess in another keyslot as it is in this one.
+    """The options that make a key as hard to guess in another keyslot as in this one.
 
-    The bounds are cryptsetup's own: below them it takes no forced cost.
+    The bounds are cryptsetup's: it rejects a lower forced cost.
     """
     found: dict[str, Any] = next(each for each in describe(header)["keyslots"] if each["id"] == slot)
     if found["kdf"] == "pbkdf2":
@@ -164,7 +164,7 @@ def _derivation(header: Header, slot: str) -> list[str]:
 
 
 def _rebind_tokens(device: str, held: Sequence[str], place: str) -> None:
-    """Have tokens that name a keyslot which is about to go name the one that has the same key."""
+    """Point tokens from a keyslot that is about to be removed to the one with the same key."""
     for number, token in require_header(device).tokens.items():
         bound = [str(slot) for slot in token["keyslots"]]
         moved = list(dict.fromkeys(place if slot in held else slot for slot in bound))

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Opening a volume for the operator, who has its recovery key and no pins: the header is checked all the same."""
+"""Check the header before opening a volume for the operator, who has its recovery key but no pins."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from .._luks.slots import RECOVERY_SLOT
 
 @contextmanager
 def checked_copy(device: str) -> Iterator[Optional[str]]:
-    """A file with the header of a volume, written from what was checked, in place of the one on the device.
+    """Yield a file with the checked header of a volume, to use instead of the one on the device.
 
-    None while the data is being re-encrypted: cryptsetup then reads and writes the header on the device.
+    Yield None during a re-encryption: cryptsetup must then read and write the header on the device.
 
-    :raises Refused: a header that libcryptsetup may read differently, or one that breaks a rule which needs no pins:
-        a keyslot with a null cipher, say.
+    :raises Refused: libcryptsetup may read the header differently, or it breaks a rule that needs no pins:
+        a null cipher in a keyslot, for example.
     """
     copies, broken = check(device)
-    # Of a rotation that was interrupted before it began, require_recovery() tells, before it uses the key.
+    # require_recovery() reports a rotation interrupted before it began, before it uses the key.
     passing = bool(copies) and (is_under_way(copies[0]) or RECOVERY_SLOT in copies[0].unbound_keyslots)
     if broken and not passing:
         raise Refused(
             device,
-            f"its header is none that cryptsetup writes for a volume of this collection ({'; '.join(broken[:5])})",
+            f"its header is not one that cryptsetup writes for our volumes ({'; '.join(broken[:5])})",
             "The recovery key was not used. Find out who changed the header, and restore the escrowed header backup "
             "(docs/recovery.md)",
         )

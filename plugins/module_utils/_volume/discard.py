@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Telling a device that it may forget its data (blkdiscard(8)), and what only a person can have it forget."""
+"""Discard a device's data (blkdiscard(8)), and report what only a person can erase."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOUR = 3600.0
 
 
 def discard(device: str, begin: int) -> str:
-    """Discard a device from a byte to its end, securely where it can; returns in words what was done, or why not."""
+    """Discard a device from a byte to its end, securely if possible; return in words what was done, or why not."""
     if not stat.S_ISBLK(os.stat(device).st_mode):
         return "left as ciphertext: it is not a block device"
     if _discard_limit(device) == "0":
@@ -38,7 +38,7 @@ def discard(device: str, begin: int) -> str:
 
 
 def left_to_a_person(device: str) -> list[str]:
-    """What the medium may still keep in blocks that no command of the file or block layer reaches."""
+    """What the medium may still hold in blocks that no file or block command reaches."""
     name = os.path.basename(os.path.realpath(device))
     card = re.match(r"mmcblk\d+", name)
     if card:
@@ -54,7 +54,7 @@ def left_to_a_person(device: str) -> list[str]:
 
 def _discard_limit(device: str) -> str | None:
     name = os.path.basename(os.path.realpath(device))
-    # A partition has no queue of its own.
+    # A partition has no queue; its disk does.
     for queue in (f"/sys/class/block/{name}/queue", f"/sys/class/block/{name}/../queue"):
         limit = read_line("/", f"{queue}/discard_max_bytes")
         if limit is not None:

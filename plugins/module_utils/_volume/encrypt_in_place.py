@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Encrypting a file system where it is: prepare a header, switch over, and encrypt while the volume is in use.
+"""Encrypt a file system in place: prepare a header, switch over, and encrypt while the volume is in use.
 
-What the device holds tells how far it has come, so that any run goes on from where a power cut or an error left it:
-a file system in clear; the note of a header that was not placed as a whole (undone); a header that says how much is
-encrypted; a volume. Only what is in tmpfs is lost in between: the prepared header, and with it keys of nothing yet.
+The contents of the device show the progress, so any run continues after a power cut or an error:
+a file system in clear; the marker of an interrupted header relocation (undone); a header that records how much is
+encrypted; a volume. Only tmpfs is lost: the prepared header, whose keys do not protect anything yet.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from .._unlock.resume import DONE, FAILED, PREPARING, Report, finish, report, wo
 from .make import header_backup, require_recovery
 from .mount import GUARD, Mounting, look
 
-# LUKS2 header with its keyslots at the start, and as much at the end to which data moves.
+# In bytes: the LUKS2 header with its keyslots at the start, and the same size at the end, where data moves to.
 SHIFT = 16 << 20
 
 SHRINKING, PLACING = "shrinking the file system", "placing the header"
@@ -55,10 +55,10 @@ _SECTOR = 4096
 
 
 class Job(NamedTuple):
-    """A volume to be encrypted in place.
+    """A volume to encrypt in place.
 
-    :ivar volume: with the consent that names the file system, and the services that may be stopped meanwhile.
-    :ivar options: mount options, beside those that the file system has.
+    :ivar volume: with the consent that names the file system, and the services that may be stopped.
+    :ivar options: mount options, in addition to those that the file system has.
     :ivar unlock: who opens it at boot.
     """
 
@@ -67,7 +67,7 @@ class Job(NamedTuple):
     unlock: str
 
     def to_bytes(self) -> bytes:
-        """As it is handed to the background."""
+        """Serialise the job for the background process."""
         return json.dumps({**self._asdict(), "volume": self.volume._asdict()}).encode()
 
     @property
@@ -77,7 +77,7 @@ class Job(NamedTuple):
 
 
 def parse_job(data: bytes) -> Job:
-    """The reverse of :meth:`Job.to_bytes`."""
+    """Parse a job written by :meth:`Job.to_bytes`."""
     document: Any = json.loads(data)
     volume = document["volume"]
     volume["services"] = tuple(volume["services"])
@@ -85,7 +85,7 @@ def parse_job(data: bytes) -> Job:
 
 
 def prepare(job: Job, *, uuid: str, key: bytes) -> bytes:
-    """Make the header that the volume will get, in memory, and return its backup.
+    """Make the volume's header, on tmpfs, and return its backup.
 
     :param key: the recovery key, for keyslot 0.
     :raises Refused: the file system cannot be encrypted in place; nothing was changed.
@@ -113,9 +113,9 @@ def prepare(job: Job, *, uuid: str, key: bytes) -> bytes:
 
 
 def require_convertible(job: Job) -> FileSystem:
-    """The file system to be encrypted.
+    """Return the file system to encrypt.
 
-    :raises Refused: it cannot be, and why.
+    :raises Refused: it cannot be encrypted in place, and why.
     """
     device = job.volume.device
     found = file_system_of(device)
@@ -127,7 +127,7 @@ def require_convertible(job: Job) -> FileSystem:
         raise Refused(
             device,
             f"it is mounted at {', '.join(elsewhere)}",
-            "Unmount it there, or declare that directory as the mount of the volume",
+            "Unmount it there, or declare that directory as the volume's mount",
         )
     if not _mounts_of(device):
         _require_free(device)
@@ -135,9 +135,9 @@ def require_convertible(job: Job) -> FileSystem:
 
 
 def _require_free(device: str) -> None:
-    """Refuse a device that somebody else has in use though it is not mounted here.
+    """Refuse a device that is in use although it is not mounted here.
 
-    :raises Refused: somebody has, such as a container with mounts of its own.
+    :raises Refused: it is in use, for example by a container with its own mounts.
     """
     try:
         with opened_exclusively(device):
@@ -146,16 +146,16 @@ def _require_free(device: str) -> None:
         holders = mounted_by(device)
         raise Refused(
             device,
-            "it is not mounted here, and still in use"
-            + (f": in another mount namespace, that of {'; '.join(holders[:5])}, it is mounted" if holders else ""),
-            "Nothing was encrypted. Stop what uses it, such as a container or a service with mounts of its own",
+            "it is not mounted here, but still in use"
+            + (f": it is mounted in another mount namespace, of {'; '.join(holders[:5])}" if holders else ""),
+            "Nothing was encrypted. Stop what uses it, such as a container or a service with its own mounts",
         ) from None
 
 
 def start(job: Job, library: str, key: bytes) -> None:
-    """Begin in the background, or go on with what was interrupted.
+    """Begin in the background, or resume after an interruption.
 
-    :param library: directory with this library as the package C(edgesec).
+    :param library: directory that holds this library as the package C(edgesec).
     """
     path = os.path.join(WORK_DIRECTORY, f"{job.volume.name}.job")
     with open(path, "wb") as file:
@@ -165,7 +165,7 @@ def start(job: Job, library: str, key: bytes) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Do the job in the file that is named, with the recovery key on standard input."""
+    """Do the job from the named file, with the recovery key on standard input."""
     with open(arguments[0], "rb") as file:
         job = parse_job(file.read())
     key = sys.stdin.buffer.read()
@@ -199,7 +199,7 @@ def _encrypt(job: Job, key: bytes) -> None:
 
 
 def clear_up(volume: Volume) -> str:
-    """Undo what an earlier attempt left before there was a header; returns a note for the operator."""
+    """Undo an earlier attempt that ended before there was a header; return a note for the operator."""
     put_back(volume.device)
     return undo_shrink(volume.name, volume.device)
 
@@ -217,7 +217,7 @@ def _open_and_mount(job: Job, key: bytes) -> None:
 
 
 def _switch(job: Job, found: FileSystem, key: bytes) -> None:
-    """From a mounted file system in clear to a header in its place; on an error, back."""
+    """Replace a file system in clear by one with a header in front; switch back on an error."""
     volume, device = job.volume, job.volume.device
     mounts = _mounts_of(device)
     fstab = read_fstab()
@@ -258,15 +258,15 @@ def _switch(job: Job, found: FileSystem, key: bytes) -> None:
 
 
 def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]) -> tuple[list[str], str]:
-    """Undo a switch that failed before there was a header; returns what could not be undone, and a note.
+    """Undo a switch that failed before there was a header; return what could not be undone, and a note.
 
-    :param fstab: as it was, and as it was guarded.
+    :param fstab: its text before, and with the guarded line.
     """
     if _has_header(volume.device):
         return [], ""
     notes: list[str] = []
     failures = go_back([Step(volume.device, lambda: notes.append(clear_up(volume)))])
-    # What could not be undone is mounted all the same, but nothing is written to it.
+    # If the undo failed, mount the file system anyway, but read-only.
     more = ["ro"] if failures else []
     failures += go_back(
         [
@@ -278,7 +278,7 @@ def _switch_back(volume: Volume, fstab: tuple[str, str], mounts: Sequence[Mount]
 
 
 def _has_header(device: str) -> bool:
-    """Whether there is a header to go on with; one that was not placed as a whole is none."""
+    """Whether there is a complete header to continue with."""
     with suppress(Malformed):
         return header_of(device) is not None
     return False
@@ -295,10 +295,10 @@ def _mount_again(device: str, mount: Mount, more: Sequence[str]) -> None:
 
 
 def _guarded(text: str, job: Job, found: FileSystem) -> str:
-    """fstab for the time in between: whatever a power cut leaves, the device boots, and mounts what can be mounted.
+    """Guard the fstab line during the work: after a power cut the device must still boot, and mount what it can.
 
-    The file system keeps its UUID when it is encrypted, so the line holds before and after; it is not to be checked
-    or mounted before the unlocker has undone what was interrupted, and so not at all where there is none.
+    Encryption keeps the file system's UUID, so the line fits before and after. It must not be checked or mounted before
+    the unlocker has undone an interrupted switch; without an unlocker it is not mounted at boot at all.
     """
     path = job.volume.mount
     line = find(parse(text), path, os.path.realpath) if path else None
@@ -316,7 +316,7 @@ def _mounts_of(device: str) -> list[Mount]:
     real = os.path.realpath(device)
     number = os.stat(real).st_rdev
     numbered = f"{os.major(number)}:{os.minor(number)}"
-    # btrfs shows a device number of its own; the source still names the device then.
+    # btrfs shows its own device number, but the source still names the device.
     return [
         mount
         for mount in read_mounts("/")
@@ -333,7 +333,7 @@ def _size_of(device: str) -> int:
 
 
 def _stop_services(volume: Volume) -> list[str]:
-    """Stop those that run, and return them."""
+    """Stop the volume's running services, and return them."""
     stopped: list[str] = []
     try:
         for service in volume.services:
@@ -346,13 +346,13 @@ def _stop_services(volume: Volume) -> list[str]:
 
 
 def _start_services(stopped: list[str]) -> list[str]:
-    """Start them again, and return what went wrong: no reason to leave the data half encrypted."""
+    """Start services again; return failures, which are no reason to leave the data half encrypted."""
     problems = []
     for service in reversed(stopped):
         try:
             run(["systemctl", "start", service], timeout=WAIT_SECONDS)
         except (EdgesecError, OSError) as error:
-            problems.append(f"{service} was stopped, and does not start again ({error})")
+            problems.append(f"{service} was stopped and does not start again ({error})")
     return problems
 
 
@@ -380,5 +380,5 @@ def _unmount(path: str) -> None:
         raise Refused(
             path,
             "it cannot be unmounted: " + ("; ".join(map(str, users[:5])) if users else error.stderr),
-            "Name the services that use it in the services of the volume, and end other processes",
+            "Add the services that use it to the volume's services, and end other processes",
         ) from None

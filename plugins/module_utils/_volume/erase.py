@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Taking a LUKS2 volume out of use for good: closed, its keys destroyed, its data discarded, its header overwritten.
+"""Erase a LUKS2 volume permanently: close it, destroy its keys, discard its data, overwrite its header.
 
-The header goes last: as long as it is there, the next run knows the volume and goes on.
+The header goes last: while it exists, the next run recognises the volume and continues.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DISCARD, OVERWRITE, KEEP = "discard", "overwrite", "keep"
 
 
 class Remains(NamedTuple):
-    """What is left of a volume on its device; C(header) is None where it has been overwritten, or never was."""
+    """What is left of a volume on its device; C(header) is None if it was overwritten or never existed."""
 
     volume: Volume
     size: int
@@ -56,7 +56,7 @@ class Remains(NamedTuple):
         return min(self.size, max(header.data_offset or 0, 2 * header.size)) if header else 0
 
     def steps(self, data: str) -> list[str]:
-        """What is to be done, in order and in words."""
+        """The steps in order, in words."""
         found = [f"unmount {path}" for path in self.mounts]
         if self.mapping:
             found.append(f"close {self.mapping}")
@@ -68,7 +68,7 @@ class Remains(NamedTuple):
             if self.header.keyslots:
                 found.append(f"erase the keyslots {', '.join(sorted(self.header.keyslots))}")
             if data != KEEP:
-                found.append(f"{data} the data" + (" where the device can" if data == DISCARD else ""))
+                found.append(f"{data} the data" + (" if the device can" if data == DISCARD else ""))
             found.append(f"overwrite the header ({self.header_bytes} bytes)")
         return found
 
@@ -76,29 +76,29 @@ class Remains(NamedTuple):
 def look(volume: Volume, data: str) -> Remains:
     """Find out what is left of a volume.
 
-    :param data: what is to become of the data: C(discard), C(overwrite) or C(keep).
-    :raises Refused: the device is not there, or holds what is no volume of this collection.
+    :param data: what to do with the data: C(discard), C(overwrite) or C(keep).
+    :raises Refused: the device does not exist, or holds something other than our volume.
     """
     facts = observe(volume)
     device, luks = volume.device, facts["luks"]
     if not facts["exists"]:
-        raise Refused(device, "there is no such device", f"See that the device of the volume {volume.name} is right")
+        raise Refused(device, "there is no such device", f"Correct the device of the volume {volume.name}")
     if luks is None and not facts["blank"] and not _is_left(facts):
         held = ", ".join(str(each["type"]) for each in facts["signatures"] or []) or facts["reason"] or "something else"
-        raise Refused(device, f"it holds no LUKS2 volume, but {held}", "Nothing was changed. Empty it by hand")
+        raise Refused(device, f"it holds {held}, not a LUKS2 volume", "Nothing was changed. Empty it by hand")
     if luks is not None and (luks["version"], luks["label"]) != (2, label_of(volume.name)):
         raise Refused(
             device,
             f"it holds a LUKS{luks['version']} volume that is not this one (label {luks['label']!r}, expected "
             f"{label_of(volume.name)!r})",
-            "Nothing was changed. Name the volume as its label says",
+            "Nothing was changed. Use the volume's name from its label",
         )
     header = header_of(device) if luks is not None else None
     if header is not None and header.requirements and data != OVERWRITE:
         raise Refused(
             device,
-            f"part of its data may be in clear, since it is being changed ({', '.join(header.requirements)})",
-            "Let that end, or have the data overwritten (decommission_data: overwrite)",
+            f"part of its data may be in clear, because it is being changed ({', '.join(header.requirements)})",
+            "Let that end, or overwrite the data (decommission_data: overwrite)",
         )
     mapping = facts["mapping"]["path"] if facts["mapping"] else None
     fstab, crypttab = read_fstab(), read_table(CRYPTTAB)
@@ -116,7 +116,7 @@ def look(volume: Volume, data: str) -> Remains:
 
 
 def _is_left(facts: dict[str, Any]) -> bool:
-    """Whether all that is there may be ciphertext that was kept, behind the zeros in place of its header."""
+    """Whether the device may hold only kept ciphertext, behind zeros where the header was."""
     used = facts["partition_table"] or facts["holders"] or facts["mounted_at"] or facts["in_use_as"]
     sampled = facts["sample"]
     if used or facts["signatures"] or facts["reason"] or sampled is None:
@@ -125,11 +125,11 @@ def _is_left(facts: dict[str, Any]) -> bool:
 
 
 def erase(remains: Remains, data: str, services: Sequence[str], recovery_key: Optional[bytes]) -> dict[str, Any]:
-    """Take all steps; returns what a record is to tell of them.
+    """Take all steps; return their outcome for the erasure record.
 
-    :param services: units that are stopped first.
-    :param recovery_key: seen to open the volume before, and what is left of it no more; None where it is not known.
-    :raises EdgesecError: the volume is in use, or something of it is still there after it was destroyed.
+    :param services: units to stop first.
+    :param recovery_key: proven to open the volume before, and not to open its remains after; None if unknown.
+    :raises EdgesecError: the volume is in use, or a part of it survived its destruction.
     """
     device = remains.volume.device
     _take_out_of_use(remains, services)
@@ -146,7 +146,7 @@ def erase(remains: Remains, data: str, services: Sequence[str], recovery_key: Op
     overwrite(device, 0, begin)
     if header_of(device) is not None:
         raise EdgesecError(
-            device, "a copy of the header is still there after it was overwritten", "Distrust the device"
+            device, "a copy of the header survived being overwritten", "Do not trust this device to erase data"
         )
     return {
         "keyslots_erased": sorted(remains.header.keyslots),
@@ -168,12 +168,12 @@ def _take_out_of_use(remains: Remains, services: Sequence[str]) -> None:
             raise EdgesecError(
                 path,
                 f"cannot be unmounted ({error.stderr})",
-                f"Stop what uses it (fuser -vm {path}), or name its units in the volume's services. "
+                f"Stop what uses it (fuser -vm {path}), or add its units to the volume's services. "
                 "Nothing was destroyed",
             ) from None
     if remains.mapping:
         cryptsetup.close_volume(os.path.basename(remains.mapping))
-    # Before anything is destroyed, so that a boot in between does not wait for the volume.
+    # Before anything is destroyed, so a boot in between does not wait for the volume.
     if remains.fstab_before != remains.fstab_after:
         put_in_place(remains.fstab_before, remains.fstab_after)
     if remains.crypttab_before != remains.crypttab_after:
@@ -181,9 +181,9 @@ def _take_out_of_use(remains: Remains, services: Sequence[str]) -> None:
 
 
 def _erase_keyslots(device: str, header: Header, key: Optional[bytes]) -> str:
-    """Destroy the keyslots; returns in words what the recovery key opened before and after.
+    """Destroy the keyslots; return in words what the recovery key opened before and after.
 
-    The proof puts the old metadata before what is in the keyslots now: what a copy of the header would still give.
+    The proof joins the old metadata to the current keyslot areas: what the holder of a header copy could still try.
     """
     with memory_directory() as directory:
         copy = os.path.join(directory, "header")
@@ -192,21 +192,21 @@ def _erase_keyslots(device: str, header: Header, key: Optional[bytes]) -> str:
         opened = key is not None and bool(header.keyslots) and cryptsetup.opens(copy, key)
         cryptsetup.erase_keyslots(device)
         left = header_of(device)
-        # One that describes a re-encryption stays, and holds no key.
+        # A keyslot that describes a re-encryption stays; it holds no key.
         if left is None or not all(map(describes_reencryption, left.keyslots.values())):
-            raise EdgesecError(device, "its keyslots are still there after they were erased", "Distrust the device")
+            raise EdgesecError(device, "its keyslots survived being erased", "Do not trust this device to erase data")
         if key is None or not opened:
-            return "was not tested, since it is not escrowed here" if key is None else "did not open it before either"
+            return "was not tested, because it is not escrowed here" if key is None else "did not open it before either"
         _splice(copy, device, 2 * header.size)
         if cryptsetup.opens(copy, key):
             raise EdgesecError(
-                device, "the recovery key still opens the keyslots that were erased", "Distrust the device: destroy it"
+                device, "the recovery key still opens the erased keyslots", "Do not trust this device: destroy it"
             )
     return "opened it before, and opens nothing of it now"
 
 
 def _splice(copy: str, device: str, begin: int) -> None:
-    """Put what the device holds now behind the first bytes of an old copy of its header."""
+    """Overwrite an old header copy, from a byte on, with what the device holds now."""
     with open(copy, "r+b") as target, open(device, "rb") as source:
         os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         end = target.seek(0, os.SEEK_END)
@@ -216,7 +216,7 @@ def _splice(copy: str, device: str, begin: int) -> None:
 
 
 def _mounts_of(mapping: str) -> tuple[str, ...]:
-    """Where the mapping is mounted, the last mount first."""
+    """The mount points of a mapping, last mount first."""
     block = Blocks("/").at(mapping)
     with suppress(EdgesecError):
         mounts = read_mounts("/")

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""How far the encryption in place of a volume is, and its next step."""
+"""The progress of an in-place encryption, and its next step."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PREPARE, START, RUNNING, NONE = "prepare", "start", "running", "none"
 
 
 class State(NamedTuple):
-    """What was found of a volume, and the stage that follows from it.
+    """The state of a volume, and the stage that follows from it.
 
-    :ivar device: the one that was looked at, with all links followed.
+    :ivar device: the examined device, with all links resolved.
     """
 
     job: Job
@@ -40,7 +40,7 @@ class State(NamedTuple):
     progress: Optional[Progress]
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         volume = self.job.volume
         device = volume.device
         before = {PREPARE: "file system in clear", START: "begun", RUNNING: "being encrypted", NONE: "encrypted"}
@@ -60,29 +60,29 @@ class State(NamedTuple):
         return {"name": volume.name, "device": volume.device, "prepared_header": self.job.header}
 
     def prepare(self, uuid: str, key: bytes) -> bytes:
-        """Make the header; returns its backup.
+        """Make the header; return its backup.
 
-        :raises Refused: the file system cannot be encrypted in place, or is not the one that was consented to.
+        :raises Refused: the file system cannot be encrypted in place, or is not the one consented to.
         """
         clear_up(self.job.volume)
         if look(self.job).stage != PREPARE:
-            raise Refused(self.job.volume.device, "it has changed since it was looked at", "Run again")
+            raise Refused(self.job.volume.device, "it has changed since it was examined", "Run again")
         return encrypt_in_place.prepare(self.job, uuid=uuid, key=key)
 
     def start(self, key: bytes) -> None:
-        """Begin, or go on, in the background."""
+        """Begin or resume in the background."""
         if self.stage == PREPARE:
-            raise Refused(self.job.volume.device, "its header is not prepared", "Call luks_encrypt with state prepared")
-        # A link may lead elsewhere by now, or once the file system is no longer to be seen.
+            raise Refused(self.job.volume.device, "its header is not prepared", "Run luks_encrypt with state: prepared")
+        # A link may change, now or when the file system disappears under the encryption.
         job = self.job._replace(volume=self.job.volume._replace(device=self.device))
         encrypt_in_place.start(job, install_library(), key)
         wait_until_begun(self.job.volume.name)
 
 
 def look(job: Job) -> State:
-    """Find out how far it is.
+    """Examine the progress.
 
-    :raises Refused: the device is neither this volume nor what the operator has consented to.
+    :raises Refused: the device holds neither this volume nor what the operator consented to.
     """
     volume = job.volume
     device = os.path.realpath(volume.device)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Starting work in the background from a module, whose own files are gone as soon as it returns."""
+"""Start background work from a module, whose own files disappear when it returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIBRARY = os.path.join(WORK_DIRECTORY, "lib")
 
 
 def install_library() -> str:
-    """Put the modules of this library that are loaded now below the directory that is returned, on tmpfs."""
+    """Copy the currently loaded modules of this library to tmpfs, and return the directory."""
     package = str(__package__).rpartition(".")[0]
     directory = os.path.join(_LIBRARY, "edgesec")
     sources = {"__init__.py": ""}
@@ -41,9 +41,9 @@ def install_library() -> str:
 
 
 def wait_until_begun(name: str) -> None:
-    """Wait for the work on a volume to begin, since whoever looks before would see neither it nor its end.
+    """Wait until the work on a volume begins: a caller that looks too early would see neither the work nor its result.
 
-    :raises EdgesecError: it does not.
+    :raises EdgesecError: it does not begin in time.
     """
     deadline = time.monotonic() + _BEGIN_SECONDS
     while not is_running(work_of(name)) and last_report(name) == Report(PREPARING):
@@ -51,6 +51,6 @@ def wait_until_begun(name: str) -> None:
             raise EdgesecError(
                 f"edgesec-{work_of(name)}.service",
                 f"did not begin within {_BEGIN_SECONDS:g} s",
-                f"See systemctl status edgesec-{work_of(name)}.service",
+                f"Check systemctl status edgesec-{work_of(name)}.service",
             )
         time.sleep(0.1)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Making a LUKS2 volume on a blank device, and never on any other."""
+"""Make a LUKS2 volume on a blank device or on one that the operator consented to erase, and on no other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SECTOR = 4096
 
 
 def observe(volume: Volume) -> dict[str, Any]:
-    """The facts of one volume."""
+    """Collect the facts of one volume."""
     facts: dict[str, Any] = collect_storage("/", [volume])["volumes"][0]
     return facts
 
@@ -44,13 +44,13 @@ def observe(volume: Volume) -> dict[str, Any]:
 def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) -> bytes:
     """Format the device, prove that the recovery key opens it, and return its header backup.
 
-    What the operator has consented to is erased before.
+    Erase first what the operator has consented to erase.
 
-    :param flags: persistent flags of its activation.
-    :raises Refused: it has changed, or somebody has it in use.
-    :raises EdgesecError: a tool failed, or the proof did.
+    :param flags: persistent activation flags.
+    :raises Refused: the device has changed, or is in use.
+    :raises EdgesecError: a tool or the proof failed.
     """
-    # Links are followed once: udev may lead a name to another device as soon as this one is written to.
+    # Resolve links once: udev may point a name to another device as soon as this one is written.
     device = os.path.realpath(volume.device)
     writers = writers_of(device)
     if writers:
@@ -61,7 +61,7 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
         facts = {**observe(volume._replace(device=device)), "device": volume.device}
         intent = plan(facts, volume).intent
         if intent not in (FORMAT, ERASE):
-            raise Refused(volume.device, "it has changed since it was looked at", "Run again")
+            raise Refused(volume.device, "it has changed since it was examined", "Run again")
         if intent == ERASE:
             _erase_signatures(device)
     cipher, key_bits = cipher_for_this_processor()
@@ -82,14 +82,14 @@ def make(volume: Volume, *, uuid: str, key: bytes, flags: Sequence[str] = ()) ->
 
 
 def _erase_signatures(device: str) -> None:
-    # By force, since it passes over a partition table where it expects none: on a partition.
+    # --force: without it wipefs skips a partition table that lies inside a partition.
     run(["wipefs", "--all", "--force", "--quiet", device])
     if probe(device).something:
         raise EdgesecError(device, "it still holds signatures after wipefs --all", "Nothing was formatted")
 
 
 def require_recovery(device: str, key: bytes) -> None:
-    """Prove that the recovery key opens the data by its keyslot.
+    """Prove that the recovery key opens the data through its keyslot.
 
     :raises EdgesecError: it does not.
     """
@@ -104,19 +104,19 @@ def require_recovery(device: str, key: bytes) -> None:
         raise EdgesecError(
             device,
             f"the escrowed recovery key does not open keyslot {RECOVERY_SLOT}",
-            "Use the store that the volume was encrypted with; nothing further was changed",
+            "Use the store that the volume was encrypted with. Nothing more was changed",
         )
 
 
 def recovery_slot(header: Header) -> Optional[str]:
-    """The keyslot that the recovery key opens; None where it takes two, since there are two volume keys."""
+    """The recovery key's keyslot; None if it has two, because there are two volume keys."""
     return None if is_rekeyed(header) else RECOVERY_SLOT
 
 
 def header_backup(device: str) -> bytes:
-    """A header backup that C(cryptsetup luksHeaderRestore) takes, gzipped.
+    """Make a gzipped header backup for C(cryptsetup luksHeaderRestore).
 
-    Unused keyslot areas are random bytes after a format; as zeros they cost nothing to keep.
+    Unused keyslot areas are random after a format; as zeros they compress to nothing.
     """
     with header_copy(device) as path, open(path, "rb") as file:
         return compressed(file.read())
@@ -124,7 +124,7 @@ def header_backup(device: str) -> bytes:
 
 @contextmanager
 def header_copy(device: str) -> Iterator[str]:
-    """The path of a copy of header and keyslot areas, in memory."""
+    """Yield the path of an in-memory copy of header and keyslot areas."""
     with memory_directory() as directory:
         path = os.path.join(directory, "header")
         cryptsetup.backup_header(device, path)
@@ -132,12 +132,12 @@ def header_copy(device: str) -> Iterator[str]:
 
 
 def compressed(copy: bytes) -> bytes:
-    """A copy of a header as it is escrowed."""
+    """Compress a header copy for escrow."""
     return gzip.compress(_without_unused_areas(copy, read_header(copy[:HEADER_BYTES])), mtime=0)
 
 
 def encoded_backup(device: str) -> str:
-    """The header backup as a module returns it."""
+    """The header backup in base64, as a module returns it."""
     return base64.b64encode(header_backup(device)).decode()
 
 
@@ -155,11 +155,11 @@ def _without_unused_areas(data: bytes, header: Header) -> bytes:
 
 
 def require_bootable(device: str, metadata: str, pins: Optional[Pins] = None) -> None:
-    """Refuse a header that the boot would not take: ask before anything is written that relies on it.
+    """Refuse a header that the boot would not accept. Call before writing anything that relies on it.
 
     :param metadata: the device, or a file with its header.
-    :param pins: what is recorded of the volume, or will be; None for the rules that hold for every volume.
-    :raises Refused: with the rules that it breaks.
+    :param pins: the volume's current or future record; None to check only the rules for every volume.
+    :raises Refused: lists the broken rules.
     """
     refusals = check(metadata, pins).refusals
     if refusals:
@@ -167,12 +167,11 @@ def require_bootable(device: str, metadata: str, pins: Optional[Pins] = None) ->
 
 
 def not_bootable(device: str, refusals: Sequence[str]) -> Refused:
-    """Says why the boot would not take the header of a device."""
+    """Explain why the boot would not accept a device's header."""
     return Refused(
         device,
         f"its header would not be accepted at boot ({'; '.join(refusals[:5])})",
-        "Put that right (a token of somebody else: cryptsetup token remove), "
-        "or restore the escrowed header backup (recover.yml)",
+        "Repair it (for a foreign token: cryptsetup token remove), or restore the escrowed header backup (recover.yml)",
     )
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which flags of dm-crypt suit a device, by measurement: on a volume that has just been formatted and holds nothing."""
+"""Measure which dm-crypt flags suit a device, on a volume that was just formatted and holds nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .._base.places import mapper_of
 from .._luks import cryptsetup
 from .._luks.libcryptsetup import set_persistent_flags
 
-# In place of flags: those that are measured to be best.
+# Stands for the flags that measure best.
 MEASURED = "measured"
-# The flags that change nothing but the speed.
+# Flags that affect only speed.
 TUNING = ("same-cpu-crypt", "submit-from-crypt-cpus", "no-read-workqueue", "no-write-workqueue")
 
 Flags = tuple[str, ...]
-# Bytes per second of each round, by what was done.
+# Bytes per second in each round, by operation.
 Rates = Mapping[str, Sequence[float]]
 
 _NONE: Flags = ()
@@ -39,24 +39,24 @@ _CANDIDATES: tuple[Flags, ...] = (
     ("submit-from-crypt-cpus",),
 )
 _ROUNDS = 3
-# Other flags than none have to win by that.
+# Flags must beat "none" by this factor.
 _MARGIN = 1.05
 _SEQUENTIAL, _RANDOM = 1 << 20, 1 << 12
 _OPERATIONS = {_SEQUENTIAL: 4, _RANDOM: 64}
-# A prime, so that no two places are the same, nor near each other.
+# A prime, so places neither repeat nor cluster.
 _STRIDE = 2654435761
 _SECONDS = 0.1
 _MIB = 1 << 20
 
 
 class Measured(NamedTuple):
-    """The flags that were chosen, and the rates that they were chosen by."""
+    """The chosen flags, and the rates behind the choice."""
 
     flags: Flags
     rates: Mapping[Flags, Rates]
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         return {
             "flags": list(self.flags),
             "mib_per_second": {
@@ -67,9 +67,9 @@ class Measured(NamedTuple):
 
 
 def tune(device: str, name: str, key: bytes, flags: Sequence[str]) -> Measured:
-    """Measure a volume that holds nothing, and write the flags that suit it into its header.
+    """Measure an empty volume, and write the flags that suit it into its header.
 
-    :param flags: others that the header is to have.
+    :param flags: other flags for the header.
     """
     found = measure(device, f"{name}-measured", key)
     set_persistent_flags(device, [*flags, *found.flags])
@@ -77,13 +77,13 @@ def tune(device: str, name: str, key: bytes, flags: Sequence[str]) -> Measured:
 
 
 def measure(device: str, mapping: str, key: bytes) -> Measured:
-    """Measure a volume that holds nothing. In turns, so that what changes meanwhile is the same for all."""
+    """Measure an empty volume. Take turns, so outside changes affect all candidates alike."""
     rates: dict[Flags, dict[str, list[float]]] = {}
     cryptsetup.open_volume(device, mapping, key)
     try:
         for _round in range(_ROUNDS):
             for flags in _CANDIDATES:
-                # The kernel may not know all of them.
+                # The kernel may not know every flag.
                 with suppress(ToolFailed):
                     cryptsetup.refresh(mapping, key, flags)
                     for kind, rate in exercise(mapper_of(mapping)).items():
@@ -94,7 +94,7 @@ def measure(device: str, mapping: str, key: bytes) -> Measured:
 
 
 def choose(rates: Mapping[Flags, Rates]) -> Flags:
-    """The flags that win clearly over none, taken all in all, and lose nowhere; or else none."""
+    """The flags that clearly beat "none" overall and are slower nowhere; otherwise none."""
     usual = {kind: median(each) for kind, each in rates.get(_NONE, {}).items()}
     best, score = _NONE, _MARGIN
     for flags, by_kind in rates.items():
@@ -105,14 +105,14 @@ def choose(rates: Mapping[Flags, Rates]) -> Flags:
 
 
 def exercise(path: str) -> dict[str, float]:
-    """Write and read some of a device, past the page cache; what was there is lost.
+    """Write and read parts of a device, past the page cache, destroying its contents.
 
-    :return: bytes per second, by what was done.
+    :return: bytes per second, by operation.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC)
     try:
         size = os.lseek(descriptor, 0, os.SEEK_END)
-        # Aligned to a page, as direct access demands.
+        # Page-aligned, as direct I/O requires.
         with mmap.mmap(-1, _SEQUENTIAL) as buffer, memoryview(buffer) as view, view[:_RANDOM] as block:
             return {
                 "write": _rate(lambda at: os.pwritev(descriptor, [view], at), _SEQUENTIAL, size),
@@ -128,7 +128,7 @@ def _rate(access: Callable[[int], int], length: int, size: int) -> float:
     places = size // length
     done, began = 0, time.perf_counter()
     for number in range(min(places, _OPERATIONS[length])):
-        # All over the device, and the same places in every round.
+        # Spread over the device, at the same places in every round.
         place = number if length == _SEQUENTIAL else number * _STRIDE % places
         done += access(place * length)
         if time.perf_counter() - began > _SECONDS:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Mounting memory on a directory for temporary files, now or at the next boot."""
+"""Mount tmpfs on a directory for temporary files, now or at the next boot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FSTYPE = "tmpfs"
 
 
 class State(NamedTuple):
-    """What was found, and the steps from there to a directory in memory; C(waits) says why it takes a reboot."""
+    """The current state, and the steps to a directory in memory; C(waits) says why it takes a reboot."""
 
     path: str
     steps: list[str]
@@ -33,7 +33,7 @@ class State(NamedTuple):
 
     @property
     def diff(self) -> dict[str, str]:
-        """As Ansible shows differences."""
+        """The changes for Ansible's diff."""
         return {
             "before_header": FSTAB,
             "after_header": FSTAB,
@@ -50,40 +50,38 @@ class State(NamedTuple):
 
 
 def look(path: str, size: str) -> State:
-    """Find out what is to be done.
+    """Plan the steps.
 
-    :raises Refused: something else is mounted there, or is to be.
+    :raises Refused: something else is mounted there, or fstab says so.
     """
     fstab = read_fstab()
     steps, waits, wanted = [], "", fstab
     if not place_of("/", path)["memory"]:
         mount = mounted_at(read_mounts("/"), path)
         if mount is not None:
-            raise Refused(path, f"{mount.source} ({mount.fstype}) is mounted there", "Unmount it, or keep it so")
+            raise Refused(path, f"{mount.source} ({mount.fstype}) is mounted there", "Unmount it, or leave it")
         wanted = with_line(fstab, path, size)
         if wanted != fstab:
             steps.append(WRITE)
         if not os.path.isdir(path):
-            raise Refused(path, "is no directory", "Make it")
+            raise Refused(path, "is not a directory", "Create it")
         if os.listdir(path):
-            waits = (
-                f"{path} is not empty: what is in it stays on the disk, hidden once the next boot has mounted memory"
-            )
+            waits = f"{path} is not empty: its contents stay on the disk, hidden once the next boot mounts tmpfs there"
         else:
             steps.append(MOUNT)
     return State(path, steps, waits, fstab, wanted)
 
 
 def with_line(fstab: str, path: str, size: str) -> str:
-    """An fstab that mounts memory on a directory; a line that does so already stays as it is.
+    """Add a line to fstab that mounts tmpfs on a directory; an existing line stays as it is.
 
-    :raises Refused: it mounts something else there.
+    :raises Refused: fstab mounts something else there.
     """
     line = find(parse(fstab), path, os.path.realpath)
     if line is not None and line.entry is not None:
         if line.entry.fstype != _FSTYPE:
             raise Refused(
-                FSTAB, f"line {line.number} mounts {line.entry.source} on {path}", "Remove the line, or keep it so"
+                FSTAB, f"line {line.number} mounts {line.entry.source} on {path}", "Remove the line, or leave it"
             )
         return fstab
     options = ("nodev", "nosuid", "mode=1777", f"size={size}")

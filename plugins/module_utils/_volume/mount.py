@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Opening a volume, making its file system once, and mounting it by its mapper name."""
+"""Open a volume, make its file system once, and mount it by its mapper name."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from .checked_copy import checked_copy
 from .make import observe, recovery_slot, require_recovery
 from .plan import ADOPT, ENCRYPT_IN_PLACE, plan
 
-# Option of a line that holds while its file system is encrypted in place; names the other options added for that time.
+# An option on a line whose file system is being encrypted in place; lists the other options added for that time.
 GUARD = "x-edgesec.guard="
 
-# Longer than the unlocker may take (TimeoutStartSec= of its unit), or a volume that was opened late stays unmounted:
+# Longer than the unlocker's TimeoutStartSec=; otherwise a volume that opens late stays unmounted:
 # systemd waits 90 s for the device of a mount by default (systemd.mount(5)).
 _WAIT = "x-systemd.device-timeout="
 _WAIT_SECONDS = 180
@@ -41,7 +41,7 @@ TAKE_OVER = "take out of crypttab"
 
 
 class Mounting(NamedTuple):
-    """How a volume is to be mounted; C(unlock) says who opens it at boot."""
+    """How to mount a volume; C(unlock) says who opens it at boot."""
 
     volume: Volume
     options: tuple[str, ...]
@@ -50,22 +50,22 @@ class Mounting(NamedTuple):
 
     @property
     def mapper(self) -> str:
-        """The device that is mounted."""
+        """The device to mount."""
         return mapper_of(self.volume.name)
 
     @property
     def path(self) -> str:
-        """The directory that it is mounted on."""
+        """The directory to mount it on."""
         return str(self.volume.mount)
 
     @property
     def unit(self) -> str:
-        """The mount option that has whoever opens the volume run first."""
+        """The mount option that runs the volume's opener first."""
         return f"x-systemd.requires={opener_of(self.volume.name, self.unlock)}"
 
     @property
     def units_of_others(self) -> list[str]:
-        """Such options of those who do not open it."""
+        """The same option for openers that do not apply here."""
         units = (f"x-systemd.requires={opener_of(self.volume.name, each)}" for each in (BY_TPM, BY_SYSTEMD))
         return [unit for unit in units if self.unlock == BY_CONTROLLER or unit != self.unit]
 
@@ -76,7 +76,7 @@ def opener_of(name: str, unlock: str) -> str:
 
 
 class State(NamedTuple):
-    """What was found, and the steps from there to a mounted volume."""
+    """The current state, and the steps to a mounted volume."""
 
     mounting: Mounting
     header: Optional[Header]
@@ -88,17 +88,17 @@ class State(NamedTuple):
 
     @property
     def closed(self) -> bool:
-        """Whether the recovery key is needed."""
+        """Whether the volume is closed, so the recovery key is needed."""
         return OPEN in self.steps
 
     @property
     def uuid(self) -> str:
-        """UUID of the LUKS2 volume, empty where there is none yet."""
+        """UUID of the LUKS2 volume, empty if there is none yet."""
         return self.header.uuid if self.header else ""
 
     @property
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences."""
+        """The changes for Ansible's diff."""
         fstab = {"before_header": FSTAB, "after_header": FSTAB, "before": self.fstab_before, "after": self.fstab_after}
         crypttab = {
             "before_header": CRYPTTAB,
@@ -116,9 +116,9 @@ class State(NamedTuple):
         return [fstab, crypttab, steps] if self.steps else []
 
     def apply(self, key: bytes) -> None:
-        """Take the steps; each leaves a state that the next run goes on from.
+        """Take the steps; the next run can continue after any of them.
 
-        :raises Refused: the volume is not made yet.
+        :raises Refused: the volume does not exist yet.
         """
         mounting, device = self.mounting, self.mounting.volume.device
         if self.header is None:
@@ -133,7 +133,7 @@ class State(NamedTuple):
         os.makedirs(mounting.path, mode=0o755, exist_ok=True)
         if WRITE in self.steps:
             put_in_place(self.fstab_before, self.fstab_after)
-        # After fstab, which has no need of it any more: a boot in between opens the volume as ever.
+        # After fstab: a boot between the two still opens the volume through crypttab.
         if TAKE_OVER in self.steps:
             replace_table(self.crypttab_before, self.crypttab_after, CRYPTTAB)
         if MOUNT in self.steps:
@@ -143,15 +143,15 @@ class State(NamedTuple):
 
 
 def look(mounting: Mounting) -> State:
-    """Find out what is to be done.
+    """Plan the steps.
 
-    :raises Refused: the device is not this volume, or something else stands in the way.
+    :raises Refused: the device is not this volume, or something else prevents mounting it.
     """
     facts = observe(mounting.volume)
     intent = plan(facts, mounting.volume).intent
     fstab = read_fstab()
     if intent == ENCRYPT_IN_PLACE:
-        # In check mode: it will be opened and mounted by what encrypts it.
+        # In check mode: the encryption will open and mount it.
         return State(mounting, None, [], fstab, fstab)
     header = header_of(mounting.volume.device) if intent is None else None
     wanted = fstab_with(fstab, mounting)
@@ -181,9 +181,9 @@ def look(mounting: Mounting) -> State:
 
 
 def _foreign_openers(facts: dict[str, Any], mounting: Mounting) -> list[int]:
-    """The lines of crypttab by which somebody else opens the volume at boot, past the check of its header.
+    """The crypttab lines through which something else opens the volume at boot, bypassing our header check.
 
-    :raises Refused: the system may not start without one of them, or one gives the volume's name to another device.
+    :raises Refused: the system may need one of them to start, or one gives the volume's name to another device.
     """
     lines = [line for line in facts["crypttab"] if not _is_its_own(line, mounting)]
     for line in lines:
@@ -197,14 +197,14 @@ def _foreign_openers(facts: dict[str, Any], mounting: Mounting) -> list[int]:
         if line["early"]:
             raise Refused(
                 CRYPTTAB,
-                f"{where} has the initramfs open {mounting.volume.device}, so that the system may need it to start",
-                "Nothing was changed. This role opens volumes once the system runs; do not declare this one",
+                f"{where} makes the initramfs open {mounting.volume.device}, so the system may need it to start",
+                "Nothing was changed. Do not declare this volume: the role opens volumes only once the system runs",
             )
     return [line["line"] for line in lines]
 
 
 def _is_its_own(line: dict[str, Any], mounting: Mounting) -> bool:
-    """Whether systemd is to open the volume by this line."""
+    """Whether this is the line through which systemd should open the volume."""
     ours = line["opens_it"] and line["target"] == mounting.volume.name and not line["early"]
     return bool(ours) and mounting.unlock == BY_SYSTEMD
 
@@ -215,15 +215,15 @@ def _is_open(facts: dict[str, Any], mounting: Mounting) -> bool:
         raise Refused(
             mounting.volume.device,
             f"it is open as {mapping['path']}, not as {mounting.mapper}",
-            "Close it, or name the volume as it is open",
+            "Close it, or give the volume that name",
         )
     return mapping is not None
 
 
 def fstab_with(text: str, mounting: Mounting) -> str:
-    """The table with a line that mounts it, the options of a line that is there kept.
+    """Add the volume's line to an fstab, keeping the options of an existing line.
 
-    :raises Refused: a line mounts something else there.
+    :raises Refused: a line mounts something else on its directory.
     """
     options = (*mounting.options, "nofail")
     line = find(parse(text), mounting.path, os.path.realpath)
@@ -249,7 +249,7 @@ def fstab_with(text: str, mounting: Mounting) -> str:
 
 
 def _is_inside(source: str, mounting: Mounting) -> bool:
-    """Whether a source names the file system in the open volume, by its UUID or label."""
+    """Whether a source names the file system inside the open volume, by UUID or label."""
     path = path_of(source)
     return source != mounting.mapper and os.path.realpath(path) == os.path.realpath(mounting.mapper)
 
@@ -260,7 +260,7 @@ def _without_guard(options: Sequence[str]) -> list[str]:
 
 
 def _make_file_system(mounting: Mounting, header: Header) -> None:
-    # After a power cut in mkfs's wake there is a file system, and the mark is still to be cleared.
+    # After a power cut right after mkfs, the file system exists but the header is still marked unused.
     if not probe(mounting.mapper).something:
         run([f"mkfs.{mounting.fstype}", "-q", mounting.mapper], timeout=3600)
     cryptsetup.set_label(mounting.volume.device, header.label, "")

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is to be done with the device of a volume, and what must not be."""
+"""Decide what to do with a volume's device, and what to refuse."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from .._storage.volume import Volume, label_of
 
 FORMAT, ENCRYPT_IN_PLACE, ERASE, ADOPT, ADJUST = "format", "encrypt_in_place", "erase", "adopt", "adjust"
 
-# As blkid names what can be encrypted where it is.
+# The file systems that can be encrypted in place, as blkid names them.
 IN_PLACE_TYPES = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 _TABLE = "partition-table"
 _STATES = {True: "", False: "(a leftover)", None: "(partly overwritten)"}
 
 
 class Plan(NamedTuple):
-    """What would be done to make the volume: one word (None where it is made already), and a sentence."""
+    """How to make the volume: one word (None if it already exists), and a sentence."""
 
     intent: Optional[str]
     text: str = ""
 
 
 def plan(facts: dict[str, Any], volume: Volume) -> Plan:
-    """What is to be done with a device of which these facts were found.
+    """Decide what to do with a device, from its facts.
 
-    :raises Refused: the device is not there, is in use, or holds something that the operator has not consented to.
+    :raises Refused: the device is missing or in use, or holds something that the operator has not consented to.
     """
     device, name = facts["device"], facts["name"]
     target = f"LUKS2 volume {label_of(name)}"
     if not facts["exists"]:
         raise Refused(
-            device, "there is no such device", f"See that the device of the volume {name} is right: lsblk shows them"
+            device, "there is no such device", f"Correct the device of the volume {name}; lsblk lists devices"
         )
     if facts.get("size_bytes") == 0:
         raise Refused(
@@ -73,10 +73,10 @@ def plan(facts: dict[str, Any], volume: Volume) -> Plan:
 
 
 def identifiers(facts: dict[str, Any]) -> list[str]:
-    """The names that a consent may give: UUID and label of the one thing that is live on the device.
+    """The names that a consent may use: UUID and label of the one live item on the device.
 
-    Where it has neither, or nothing was recognised, the digest of what was sampled. What is erased looks the same on
-    every device of its size: there the digest is also one of the device's name and of what names it.
+    If it has neither, or nothing was recognised, the digest of the sampled data. Erased devices of one size look the
+    same: their digest also covers the device's name and what refers to it.
     """
     live = _live(facts)
     if len(live) > 1:
@@ -95,7 +95,7 @@ def _digest_of_erased(facts: dict[str, Any]) -> str:
 
 
 def contents(facts: dict[str, Any]) -> str:
-    """What was seen on a device that is not blank, in words."""
+    """Describe the contents of a device that is not blank."""
     seen = [_in_words(signature, facts) for signature in facts["signatures"] or []]
     if facts["partition_table"] and _TABLE not in [each["usage"] for each in facts["signatures"] or []]:
         seen.append(f"a partition table {facts['partition_table_uuid'] or ''}".rstrip())
@@ -120,7 +120,7 @@ def _in_words(signature: dict[str, Any], facts: dict[str, Any]) -> str:
 
 
 def _live(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is not a leftover; partitions that only the kernel knows of are one more thing."""
+    """The items that are not leftovers; partitions known only to the kernel count as one more item."""
     live = [signature for signature in facts["signatures"] or [] if signature["live"] is not False]
     if facts["partition_table"] and not any(each["usage"] == _TABLE for each in live):
         live.append({"type": "partition table", "usage": _TABLE, "uuid": None, "label": None, "live": True})
@@ -128,7 +128,7 @@ def _live(facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def keyslots_of(luks: dict[str, Any]) -> str:
-    """The keyslots of a LUKS2 volume, each with the type of the token that has it; those of LUKS1 are not read."""
+    """The keyslots of a LUKS2 volume, each with its token's type; LUKS1 keyslots are not read."""
     if luks["version"] == 1:
         return "as they are, once its header is converted to LUKS2"
     types = {slot: token["type"] for token in luks["tokens"] for slot in token["keyslots"]}
@@ -146,10 +146,10 @@ def _uses(facts: dict[str, Any]) -> list[str]:
 
 
 def _ways_on(facts: dict[str, Any]) -> str:
-    """What the operator can do about a device that holds something."""
+    """What the operator can do about a device that is not blank."""
     names = identifiers(facts)
     if not names:
-        return "Find out what it holds: there is nothing to consent to"
+        return "Find out what it holds; there is nothing that a consent could name"
     ways = [f"To erase it, set on_existing_data: erase and consent: {names[0]}"]
     if facts["luks"] is not None:
         ways.insert(0, f"To keep it with its data, set on_existing_data: adopt and consent: {names[0]}")
@@ -159,28 +159,28 @@ def _ways_on(facts: dict[str, Any]) -> str:
 
 
 def _in_place_type(facts: dict[str, Any]) -> Optional[str]:
-    """The type of the file system, where it is all that is live on the device."""
+    """The type of the file system, if it is the only live item on the device."""
     live = _live(facts)
     return str(live[0]["type"]) if [each["usage"] for each in live] == ["filesystem"] else None
 
 
 def _require_one(facts: dict[str, Any], seen: str) -> None:
-    """Refuse a device whose contents cannot be told apart, whatever was consented to."""
+    """Refuse a device with several live items, whatever the consent."""
     if len(_live(facts)) > 1:
         raise Refused(
             facts["device"],
             f"it holds several things, and any of them may be in use: {seen}",
-            "Nothing was changed, and no consent covers more than one. Find out which of them is in use (mdadm "
+            "Nothing was changed; a consent covers only one. Find out which of them is in use (mdadm "
             "--examine, pvs, blkid -p, fdisk -l), and remove the others by hand (wipefs --backup --offset)",
         )
 
 
 def _require_lasting_name(device: str) -> None:
-    """Refuse a name that comes from what the device holds: it goes with that, and may then be another device's."""
+    """Refuse a name derived from the device's contents: it disappears with them, and may then name another device."""
     if device.startswith(("/dev/disk/by-uuid/", "/dev/disk/by-label/")):
         raise Refused(
             device,
-            "it is a name of what the device holds now, not of the device",
+            "this name belongs to the device's current contents, not to the device",
             "Nothing was changed. Name the device below /dev/disk/by-partlabel, by-partuuid, by-id or by-path",
         )
 
@@ -188,7 +188,7 @@ def _require_lasting_name(device: str) -> None:
 def _require_idle(facts: dict[str, Any], seen: str) -> None:
     if _uses(facts):
         raise Refused(
-            facts["device"], f"it is in use: {seen}", "Nothing was changed. Take it out of use first, consent or not"
+            facts["device"], f"it is in use: {seen}", "Nothing was changed. Take it out of use first, even with consent"
         )
 
 
@@ -215,7 +215,7 @@ def _require_luks(facts: dict[str, Any], volume: Volume, seen: str) -> None:
     if luks["version"] == 2 and luks["data_offset"] == 0:
         raise Refused(
             device,
-            f"it is a detached header, and its data lies on another device: {seen}",
+            f"it is a detached header, whose data is on another device: {seen}",
             "Nothing was changed. A volume with a detached header cannot be adopted",
         )
     if luks["requirements"]:
@@ -234,7 +234,7 @@ def _require_file_system(facts: dict[str, Any], volume: Volume, seen: str) -> No
         raise Refused(
             device,
             f"it is in use: {seen}",
-            "Nothing was changed. Only a file system that is mounted at the mount of the volume, or not at all, "
+            "Nothing was changed. Only a file system that is mounted at the volume's mount, or not at all, "
             "can be encrypted in place",
         )
     kind = _in_place_type(facts)
@@ -249,7 +249,7 @@ def _require_file_system(facts: dict[str, Any], volume: Volume, seen: str) -> No
     if facts["parts_elsewhere"] is not None:
         raise Refused(
             device,
-            f"a part of its file system lies elsewhere: {facts['parts_elsewhere']}; {seen}",
+            f"a part of its file system is elsewhere: {facts['parts_elsewhere']}; {seen}",
             f"Nothing was changed. That part would stay in clear. {_ways_on(facts)}",
         )
     _require_consent(facts, volume, seen)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Bringing a header that is damaged back from its backup, once the backup has shown that it fits the data."""
+"""Restore a damaged header from its backup, after proving that the backup fits the data."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .._storage.volume import Volume
 from .._unlock.enrolment import Enrolment, announce_change, read_enrolment
 from .make import require_header, require_recovery
 
-# More than a header and its keyslot areas ever have.
+# More than any header with its keyslot areas.
 _MOST_BYTES = 256 * 1024 * 1024
 
 
 class Status(NamedTuple):
-    """What was found of a header.
+    """The state of a header.
 
-    :ivar damage: why it is damaged, empty where it is whole.
-    :ivar uuid: of the volume; empty where nothing on the device tells.
+    :ivar damage: what is wrong with it; empty if it is intact.
+    :ivar uuid: the volume's UUID; empty if nothing on the device tells it.
     """
 
     volume: Volume
@@ -43,7 +43,7 @@ class Status(NamedTuple):
     uuid: str
 
     def as_result(self) -> dict[str, Any]:
-        """As the module returns it."""
+        """The module's result."""
         before = f"{self.volume.device}: {self.damage or 'a whole header'}\n"
         after = f"{self.volume.device}: the escrowed header\n" if self.damage else before
         return {
@@ -55,7 +55,7 @@ class Status(NamedTuple):
 
 
 def look(volume: Volume, root: str = "/") -> Status:
-    """Whether the header of a volume is whole.
+    """Examine whether a volume's header is intact.
 
     :raises EdgesecError: the device cannot be read.
     """
@@ -67,7 +67,7 @@ def look(volume: Volume, root: str = "/") -> Status:
         return Status(volume, str(error), recorded)
     except OSError as error:
         raise EdgesecError(
-            volume.device, f"cannot be read: {error.strerror}", "See that the device of the volume is right (lsblk)"
+            volume.device, f"cannot be read: {error.strerror}", "Check the volume's device (lsblk)"
         ) from None
     if header is None:
         return Status(volume, "it has no LUKS header", recorded)
@@ -75,10 +75,10 @@ def look(volume: Volume, root: str = "/") -> Status:
 
 
 def restore(status: Status, backup: bytes, recovery_key: bytes, root: str = "/") -> None:
-    """Write the backup over the damaged header, after it has opened the data by the recovery key.
+    """Write the backup over the damaged header, after proving that it opens the data with the recovery key.
 
-    :param backup: as it is escrowed (gzip).
-    :raises EdgesecError: it is of another volume, or does not open the data; nothing was changed.
+    :param backup: the escrowed backup (gzip).
+    :raises EdgesecError: the backup belongs to another volume, or does not open the data; nothing was changed.
     """
     volume = status.volume
     with _unpacked(backup) as path:
@@ -93,14 +93,14 @@ def restore(status: Status, backup: bytes, recovery_key: bytes, root: str = "/")
 
 @contextmanager
 def _unpacked(backup: bytes) -> Iterator[str]:
-    """The path of a backup as cryptsetup takes it, in memory."""
+    """Yield the path of the unpacked backup, in memory."""
     with memory_directory() as directory:
         path = os.path.join(directory, "header")
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
             data = unpacker.decompress(backup, _MOST_BYTES)
         except zlib.error:
-            raise Malformed("the escrowed header backup", "is not one of ours: it is no gzip") from None
+            raise Malformed("the escrowed header backup", "is not one of ours: it is not gzip") from None
         with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(data)
         yield path
@@ -110,8 +110,8 @@ def _require_fitting(status: Status, path: str, header: Header, enrolment: Optio
     if status.uuid and header.uuid != status.uuid:
         raise Refused(
             status.volume.device,
-            f"the escrowed header is of the volume {header.uuid}, and the device had {status.uuid}",
-            "Nothing was changed. Name the right device, or the right host",
+            f"the escrowed header belongs to the volume {header.uuid}, but the device had {status.uuid}",
+            "Nothing was changed. Name the right device or host",
         )
     pins = None
     if enrolment:
@@ -120,13 +120,13 @@ def _require_fitting(status: Status, path: str, header: Header, enrolment: Optio
     if broken:
         raise Refused(
             status.volume.device,
-            f"the escrowed header is not the one that was sealed ({'; '.join(broken[:5])})",
+            f"the escrowed header does not match what was recorded at sealing ({'; '.join(broken[:5])})",
             "Nothing was changed. Look in the store for another backup (headers/retired)",
         )
 
 
 def _require_data(volume: Volume, path: str, recovery_key: bytes) -> None:
-    """Have the data say that the header is its own: there is a file system behind it."""
+    """Prove that the header belongs to the data: opening it must show a file system."""
     name = f"edgesec-proof-{volume.name}"
     try:
         cryptsetup.open_volume(volume.device, name, recovery_key, header=path, slot=RECOVERY_SLOT, read_only=True)
@@ -141,7 +141,7 @@ def _require_data(volume: Volume, path: str, recovery_key: bytes) -> None:
     if not found.something:
         raise Refused(
             volume.device,
-            "there is no file system behind the escrowed header: it is of another device, or the data is gone",
+            "there is no file system behind the escrowed header: it belongs to another device, or the data is gone",
             "Nothing was changed. Name the right device",
         )
 

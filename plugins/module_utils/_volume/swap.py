@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""From plain swap, or none, to swap that is encrypted with a random key at each boot."""
+"""Replace plain swap, or none, by swap encrypted with a random key at each boot."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from .._unlock.swap_main import swap_on, wipe
 from .plan import contents as in_words
 
 OFF, FSTAB_OUT, WIPE, INSTALL, START = (
-    "switch the plain swap off",
-    "take it out of fstab",
-    "overwrite what was swapped out",
-    "install what runs at boot",
-    "swap to it with a random key",
+    "turn the plain swap off",
+    "remove it from fstab",
+    "overwrite the swapped-out data",
+    "install the swap unit for boot",
+    "start swap with a random key",
 )
 _STABLE = re.compile(r"/dev/disk/by-(id|partlabel|partuuid|path)/[^/]+")
-# The kernel gives up, or is killed, where memory runs out; with much memory to fill, it takes its time.
+# swapoff takes long with much data to read back; if memory runs out, it fails or is killed.
 _SWAPOFF_SECONDS = 3600.0
 
 
 class State(NamedTuple):
-    """What was found, and the steps from there to encrypted swap."""
+    """The current state, and the steps to encrypted swap."""
 
     swap: Swap
     steps: list[str]
@@ -49,7 +49,7 @@ class State(NamedTuple):
 
     @property
     def diff(self) -> list[dict[str, str]]:
-        """As Ansible shows differences."""
+        """The changes for Ansible's diff."""
         device = self.swap.device
         steps = {"before_header": device, "after_header": device, "before": "", "after": ""}
         steps["after"] = "".join(f"{step}\n" for step in self.steps)
@@ -57,7 +57,7 @@ class State(NamedTuple):
         return [steps, fstab, *(change.diff for change in self.programs)] if self.steps else []
 
     def apply(self) -> None:
-        """Take the steps; each leaves a state that boots, and that the next run goes on from."""
+        """Take the steps; after each the device boots, and the next run can continue."""
         swap = self.swap
         if OFF in self.steps:
             _switch_off(swap.device)
@@ -75,9 +75,9 @@ class State(NamedTuple):
 
 
 def look(swap: Swap) -> State:
-    """Find out what is to be done.
+    """Plan the steps.
 
-    :raises Refused: the device is not one that can become swap, or is needed as it is.
+    :raises Refused: the device cannot become encrypted swap, or is needed as it is.
     """
     facts = declared_swap("/", [swap])[0]
     steps = plan(facts)
@@ -98,9 +98,9 @@ def look(swap: Swap) -> State:
 
 
 def plan(facts: dict[str, Any]) -> list[str]:
-    """What is to be done with a swap device of which these facts were found.
+    """Plan the steps for a swap device, from its facts.
 
-    :raises Refused: the device is not there, has no stable name, is needed for hibernation, or holds anything but swap.
+    :raises Refused: the device is missing, has no stable name, is needed for hibernation, or holds anything but swap.
     """
     device, contents = facts["device"], facts["contents"]
     steps = []
@@ -115,7 +115,7 @@ def plan(facts: dict[str, Any]) -> list[str]:
     if not _STABLE.fullmatch(device):
         raise Refused(
             device,
-            "it is not a name that stays with the device, whatever it holds",
+            "this name does not stay with the device when its contents change",
             "Name it below /dev/disk/by-partlabel, by-partuuid, by-id or by-path",
         )
     if not facts["at_boot"]:
@@ -129,13 +129,13 @@ def _require_swap(facts: dict[str, Any], contents: dict[str, Any]) -> None:
     device, nothing = facts["device"], "Nothing was changed"
     if not contents["exists"]:
         raise Refused(
-            device, "there is no such device", f"See that the device of the swap {facts['name']} is right: lsblk"
+            device, "there is no such device", f"Correct the device of the swap {facts['name']}; lsblk lists devices"
         )
     if facts["resume"] is not None:
         raise Refused(
             device,
-            f"the system resumes from it after hibernation (resume={facts['resume']}), which a random key forbids",
-            f"{nothing}. Take it out of the kernel's command line and /etc/initramfs-tools/conf.d/resume first",
+            f"the system resumes from it after hibernation (resume={facts['resume']}), impossible with a random key",
+            f"{nothing}. Remove it from the kernel command line and /etc/initramfs-tools/conf.d/resume first",
         )
     seen = in_words(contents)
     if contents["mounted_at"] or contents["holders"] or set(contents["in_use_as"]) - {"swap"}:
@@ -146,21 +146,21 @@ def _require_swap(facts: dict[str, Any], contents: dict[str, Any]) -> None:
         raise Refused(
             device,
             f"it is named by {', '.join(others)}",
-            f"{nothing}. Take it out there first, for both would have it at boot",
+            f"{nothing}. Remove it there first: otherwise two would use it at boot",
         )
     types = {signature["type"] for signature in contents["signatures"] or [] if signature["live"] is not False}
     if contents["partition_table"] or not (types == {"swap"} or (not types and _is_erased(facts, contents))):
         raise Refused(
             device,
             f"it holds something other than swap: {seen}",
-            f"{nothing}. Wipe it if that may go (wipefs --all, and blkdiscard --zeroout for what no tool recognises)",
+            f"{nothing}. Wipe it if you can lose that (wipefs --all; blkdiscard --zeroout for unrecognised data)",
         )
 
 
 def _is_erased(facts: dict[str, Any], contents: dict[str, Any]) -> bool:
-    """Whether a device holds nothing of use.
+    """Whether a device holds nothing useful.
 
-    That is plain swap that is half overwritten, or what was swapped out in an earlier boot with a key that is gone.
+    It may hold half-overwritten plain swap, or data swapped out in an earlier boot under a key that is gone.
     """
     if contents["signatures"] or contents["sample"] is None:
         return False
@@ -170,16 +170,18 @@ def _is_erased(facts: dict[str, Any], contents: dict[str, Any]) -> bool:
 
 
 def require_room(real: str, swaps: str, meminfo: str) -> None:
-    """See that what is swapped out fits into the memory.
+    """Require that the swapped-out data fits into memory.
 
     :param real: the device, as /proc/swaps names it.
-    :raises Refused: it does not, and nothing was changed.
+    :raises Refused: it does not fit; nothing was changed.
     """
     words = next((line.split() for line in swaps.splitlines() if line.split()[:1] == [real]), [])
     used = int(words[3]) if len(words) > 3 and words[3].isdecimal() else 0
     found = re.search(r"^MemAvailable:\s+([0-9]+) kB$", meminfo, re.MULTILINE)
     if found is None or used > int(found.group(1)):
-        raise _no_room(real, f"{used} KiB are swapped out, {found.group(1) if found else 'no'} KiB of memory are free")
+        raise _no_room(
+            real, f"{used} KiB are swapped out, and {found.group(1) if found else 'no'} KiB of memory are free"
+        )
 
 
 def _switch_off(device: str) -> None:
@@ -191,5 +193,5 @@ def _switch_off(device: str) -> None:
 
 def _no_room(device: str, seen: str) -> Refused:
     return Refused(
-        device, f"what is swapped out cannot be taken back ({seen})", "It is swapped to as before. Stop something first"
+        device, f"the swapped-out data cannot be read back ({seen})", "Swap stays on. Stop something to free memory"
     )

@@ -288,8 +288,8 @@ def test_a_second_line_for_a_path_is_warned_of_and_left(device: Device) -> None:
     ("arguments", "words"),
     [
         ({"options": ["rw"]}, "value of options must be one or more of: ro, nosuid, nodev, noexec"),
-        ({"paths": ["/"]}, "/: is not the absolute path of a directory for boot files"),
-        ({"paths": ["boot"]}, "boot: is not the absolute path"),
+        ({"paths": ["/"]}, "/: is not an absolute path to a boot directory"),
+        ({"paths": ["boot"]}, "boot: is not an absolute path"),
         ({"fstab": "/"}, "/: could not be read"),
         ({"remount": "perhaps"}, "remount"),
     ],

@@ -184,7 +184,7 @@ def test_no_time_is_left(keys: Path) -> None:
 @pytest.mark.parametrize("cursor", ["", "x", "7:/", "-1:/a", "0:/elsewhere", "0"])
 def test_a_cursor_of_another_search_is_refused(keys: Path, cursor: str) -> None:
     arguments = {"root": str(keys), "discover": {"paths": ["/a"], "cursor": cursor}}
-    assert "is not of a search of these paths" in run_module("credential_facts", arguments).error
+    assert "does not belong to these paths" in run_module("credential_facts", arguments).error
 
 
 def test_what_is_excluded_is_counted(keys: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_link_is_refused_and_nothing_is_changed(keys: Path) -> None:
     before = states(keys)
     for check in (True, False):
         error = run(declared(keys / "a.key"), declared(keys / "link"), declared(keys / "second"), check=check).error
-        assert "2 problems, nothing was changed" in error
+        assert "2 problems; nothing was changed" in error
         assert f"{keys / 'link'}: is a symbolic link. Name the file that it leads to ({keys / 'c.pub'})" in error
         assert f"{keys / 'second'}: has 2 names (hard links)" in error
     assert states(keys) == before
@@ -149,7 +149,7 @@ def test_a_directory_that_others_may_write_to_is_refused(keys: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("no.key", "is required and missing"), ("*.none", "no file matches it, and one is required")]
+    ("name", "words"), [("no.key", "is required, but does not exist"), ("*.none", "is required, but matches no file")]
 )
 def test_a_required_file_that_is_missing_stops_everything(keys: Path, name: str, words: str) -> None:
     before = states(keys)

@@ -72,7 +72,7 @@ def test_without_a_tpm_nothing_is_changed_and_it_is_said_why(tmp_path: Path) -> 
     source.write_bytes(SECRET)
     for check in (True, False):
         error = run_module("systemd_credential", {**PARAMETERS, "source": str(source)}, check=check).error
-        assert "so a key would lie beside its lock" in error
+        assert "the key would be stored next to what it encrypts" in error
         assert "driver" in error
     assert source.read_bytes() == SECRET
 
@@ -80,11 +80,11 @@ def test_without_a_tpm_nothing_is_changed_and_it_is_said_why(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"unit": "../x.service"}, "cannot be that of a unit"),
-        ({"unit": "app.socket"}, "cannot be that of a unit"),
-        ({"name": "a/b"}, "cannot be that of a credential"),
-        ({"name": ""}, "cannot be that of a credential"),
-        ({"environment": "A B"}, "cannot be that of a variable"),
+        ({"unit": "../x.service"}, "is not valid for a unit"),
+        ({"unit": "app.socket"}, "is not valid for a unit"),
+        ({"name": "a/b"}, "is not valid for a credential"),
+        ({"name": ""}, "is not valid for a credential"),
+        ({"environment": "A B"}, "is not valid for a variable"),
         ({"source": "key"}, "is not a plain absolute path"),
         ({"source": "/etc/../key"}, "is not a plain absolute path"),
     ],

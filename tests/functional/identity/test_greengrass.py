@@ -163,9 +163,9 @@ def nothing(_board: Board) -> None:
 FAULTS: list[tuple[Callable[[Board], None], dict[str, Any], str, str]] = [
     (spoil_pin, {}, "pin_wrong", "refused the PIN"),
     (remove_pin, {}, "pin_missing", "cannot be read"),
-    (nothing, {"token": "other"}, "token_missing", "is not there; "),
+    (nothing, {"token": "other"}, "token_missing", "was not found; "),
     (nothing, {"key": "other"}, "key", "the key other: is not in the token"),
-    (other_certificate, {}, "certificate_wrong", "is not that of the key device"),
+    (other_certificate, {}, "certificate_wrong", "is not for the key device"),
     (no_certificate, {}, "certificate_missing", "cannot be read"),
     (extractable, {}, "key_extractable", "may exist outside its token"),
     (nothing, {"library": "/nowhere.so"}, "library", "cannot be loaded"),
@@ -191,10 +191,10 @@ def test_each_fault_has_its_error_and_changes_nothing(
 def test_v1_is_refused_and_nothing_is_guessed(classic: Classic) -> None:
     classic.board.give()
     classic.effective.unlink()
-    assert "none is there" in classic.module().error
+    assert "is not installed" in classic.module().error
     (classic.root / "config" / "config.json").write_text(json.dumps({"coreThing": {}, "crypto": {}}))
     for nucleus in ("auto", "classic"):
-        assert "support has ended on 2026-10-07" in classic.module(nucleus=nucleus).error
+        assert "support ended on 2026-10-07" in classic.module(nucleus=nucleus).error
     assert not classic.init.exists()
 
 
@@ -216,7 +216,7 @@ def test_a_file_that_somebody_changed_is_written_again_and_its_pin_is_not_shown(
 def test_without_a_nucleus_nothing_can_be_applied(classic: Classic) -> None:
     classic.board.give()
     refused = classic.module(apply=True)
-    assert "is not there" in refused.error
+    assert "is missing" in refused.error
     assert not classic.init.exists()
     assert classic.certificates() == []
 
@@ -279,7 +279,7 @@ def test_a_renewed_certificate_restarts_the_nucleus_where_that_is_consented_to(i
 
 def test_without_its_component_the_nucleus_is_left_alone(installed: Classic) -> None:
     shutil.rmtree(installed.root / "plugins")
-    assert "would find no key, and stay offline" in installed.module(apply=True).error
+    assert "would find no key and stay offline" in installed.module(apply=True).error
     assert installed.asked() == []
     assert not installed.init.exists()
 
@@ -295,12 +295,12 @@ def test_copies_are_listed_and_removed_only_by_name_and_only_when_they_are_not_n
     assert classic.module().values["copies"] == sorted(map(str, named))
 
     wanted: dict[str, Any] = {"remove_copies": [str(path) for path in named[:2]]}
-    assert "stays, since the configuration that is in force" in classic.module(**wanted).error
+    assert "is still needed: the configuration in force" in classic.module(**wanted).error
     classic.take()
     for path in (of_a_component, classic.board.certificate):
-        assert "is no copy of a key that was found" in classic.module(remove_copies=[str(path)]).error
+        assert "is not one of the copies found" in classic.module(remove_copies=[str(path)]).error
     os.link(named[0], classic.root / "privKey.again")
-    assert "has further names" in classic.module(**wanted).error
+    assert "has further hard links" in classic.module(**wanted).error
     (classic.root / "privKey.again").unlink()
     assert all(path.exists() for path in (*named, of_a_component, classic.board.certificate))
 
@@ -395,10 +395,10 @@ def test_lite_refuses_what_it_could_not_read_or_would_not_heed(lite: Lite) -> No
     assert "device_identity_pin_owner: ggcore" in lite.module().error
     lite.let_in()
     lite.board.certificate.chmod(0o600)
-    assert "cannot be read by the user ggcore" in lite.module().error
+    assert "cannot be read by ggcore" in lite.module().error
     lite.board.certificate.chmod(0o644)
     lite.write("greengrass/config.d/kit.yaml", "system:\n  privateKeyPath: /etc/greengrass/kit.key\n")
-    assert "reads such files in any order" in lite.module().error
+    assert "reads such files in no fixed order" in lite.module().error
     (lite.etc / "greengrass/config.d/kit.yaml").unlink()
     lite.board.inside(SET_PIN)
     lite.board.pin_file.write_text("1" * 32)

@@ -155,7 +155,7 @@ def test_a_change_that_was_interrupted_before_the_certificate_is_undone(soft: Bo
     before = soft.certificate.read_bytes()
     soft.ask()
     soft.inside("; ".join(RENAMES[:renamed]))
-    assert soft.module(check=True, renew_before_days=5).values["why"] == "a change of the key was interrupted"
+    assert soft.module(check=True, renew_before_days=5).values["why"] == "a key replacement was interrupted"
     assert soft.module(pin=PIN, renew_before_days=5).changed
     assert soft.certificate.read_bytes() == before
     assert soft.labels() == ["device", "device.next"]
@@ -218,7 +218,7 @@ def test_a_key_whose_signature_is_wrong_is_not_taken(soft: Board, key_type: str)
 
 @pytest.mark.parametrize(
     ("altered", "seen"),
-    [("no renaming", "C_SetAttributeValue ended with CKR 0x54"), ("renaming absent", "has no C_SetAttributeValue")],
+    [("no renaming", "C_SetAttributeValue failed with CKR 0x54"), ("renaming absent", "has no C_SetAttributeValue")],
 )
 def test_a_token_whose_keys_cannot_be_renamed_keeps_the_key_in_use(soft: Board, altered: str, seen: str) -> None:
     soft.give(days=10, renew_before_days=5)
@@ -234,7 +234,7 @@ def test_no_token_is_made_in_a_secure_element(soft: Board, tmp_path: Path) -> No
     asked: list[dict[str, Any]] = [{}, {"pin": PIN, "so_pin": SO_PIN}]
     for pins in asked:
         refused = soft.module(altered="secure element", **pins)
-        assert "may lock the secure element for good" in refused.error
+        assert "may lock the secure element permanently" in refused.error
         assert refused.values["reason"] == "token_missing"
         assert sorted((tmp_path / "tokens").rglob("*")) == before
     soft.give()
@@ -253,7 +253,7 @@ def test_a_certificate_of_another_key_or_time_is_refused_and_one_in_place_is_rep
 
     soft.certificate.write_text(stranger)
     probed = soft.module(check=True)
-    assert probed.values["why"] == "the certificate is that of another key"
+    assert probed.values["why"] == "the certificate is for another key"
     soft.give()
     assert not soft.module().changed
 
@@ -261,7 +261,7 @@ def test_a_certificate_of_another_key_or_time_is_refused_and_one_in_place_is_rep
 def test_a_token_that_is_missing_and_a_library_that_is_none(soft: Board) -> None:
     soft.give()
     gone = soft.module(token="other", pin=PIN)
-    assert "is not there" in gone.error
+    assert "was not found" in gone.error
     assert "edgesec" in gone.error
     assert gone.values["reason"] == "token_missing"
     for library in ("/nowhere.so", "/etc/passwd"):
@@ -309,11 +309,11 @@ def tokens(board: Board) -> list[str]:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"token": "x" * 33}, "has a label of 33 bytes, and tokens have from 1 to 32"),
+        ({"token": "x" * 33}, "has a label of 33 bytes; a label has 1 to 32"),
         ({"token": "ü" * 17}, "has a label of 34 bytes"),
-        ({"token": "edge "}, "has a label with blanks around it"),
-        ({"token": "edge\n"}, "has a label with blanks around it"),
-        ({"common_name": "g" * 65}, "has 65 characters, and a certificate holds 64 at most"),
+        ({"token": "edge "}, "has a label with a blank at either end"),
+        ({"token": "edge\n"}, "has a label with a blank at either end"),
+        ({"common_name": "g" * 65}, "has 65 characters; a certificate allows at most 64"),
         ({"common_name": " "}, "is empty"),
         ({"renew_before_days": 10, "valid_days": 10}, "each run would replace the key and its certificate"),
     ],
@@ -346,7 +346,7 @@ def test_a_ca_that_ends_soon_does_not_make_a_new_certificate_at_each_run(soft: B
 def test_a_pin_of_a_length_that_the_token_does_not_take_is_not_tried(soft: Board, pin: str, size: int) -> None:
     refused = soft.module(pin=pin, so_pin=SO_PIN)
     assert refused.values["reason"] == "pin_length"
-    assert f"takes a PIN of 4 to 255 bytes, and the one given has {size}" in refused.error
+    assert f"accepts a PIN of 4 to 255 bytes, but the given one has {size}" in refused.error
     assert tokens(soft) == [""]
     soft.give()
     refused = soft.module(pin=pin, renew_before_days=400)

@@ -150,7 +150,7 @@ def test_an_approval_for_once_ends_with_the_next_move_of_the_counter(controller:
     boot(controller.tpm, kernel="firmware 2")
     assert controller.unlock()
     attacker = Attacker(controller)
-    with pytest.raises(Refused, match="for once only"):
+    with pytest.raises(Refused, match="for one boot only"):
         controller.harden()
     assert controller.harden("boot_change").action == "approve"
     controller.forget(controller.states[-1])

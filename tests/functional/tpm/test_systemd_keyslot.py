@@ -275,7 +275,7 @@ def test_a_key_file_that_systemd_would_take_is_refused(board: Board) -> None:
     path = board.root / "etc/cryptsetup-keys.d/data.key"
     path.parent.mkdir()
     path.write_text("key")
-    with pytest.raises(Refused, match=r"data\.key before it asks a token"):
+    with pytest.raises(Refused, match=r"data\.key instead of the token"):
         board.harden()
 
 
@@ -287,7 +287,7 @@ def test_a_key_file_that_systemd_would_take_is_refused(board: Board) -> None:
         (f"data UUID={UUID} /etc/key luks", "key file /etc/key"),
         (f"data UUID={UUID} none luks,initramfs", "initramfs"),
         (f"data UUID={UUID} none luks,noauto", "noauto"),
-        (f"data UUID={UUID} none luks\ndata UUID={UUID} none luks", "all about"),
+        (f"data UUID={UUID} none luks\ndata UUID={UUID} none luks", "all concern"),
     ],
 )
 def test_a_line_that_stands_in_the_way_is_refused(board: Board, line: str, message: str) -> None:

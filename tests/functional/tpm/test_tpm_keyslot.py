@@ -320,7 +320,7 @@ def test_keyslots_of_other_people_are_left_alone(controller: Controller) -> None
     for slot in ("1", "2"):
         cryptsetup.add_key(controller.volume.device, RECOVERY_KEY, b"mine", slot=slot)
     before = digest(controller.volume.device)
-    with pytest.raises(Refused, match="not to open it at boot"):
+    with pytest.raises(Refused, match="not for opening it at boot"):
         controller.harden()
     assert digest(controller.volume.device) == before
 

@@ -127,7 +127,7 @@ def test_it_is_not_restored(controller: Controller, name: str) -> None:
     with open(volume.device, "r+b") as file:
         file.write(bytes(1 << 20))
     before = digest(volume.device)
-    with pytest.raises(Refused, match="is not the one that was sealed"):
+    with pytest.raises(Refused, match="does not match what was recorded at sealing"):
         restore_header.restore(restore_header.look(volume, controller.root), backup, RECOVERY_KEY, controller.root)
     assert digest(volume.device) == before
 

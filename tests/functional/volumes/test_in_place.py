@@ -410,7 +410,7 @@ def test_a_file_system_mounted_in_another_namespace_is_refused_and_its_user_name
             if process.stdout.readline() != b"up\n":
                 pytest.skip("nothing can be mounted here")
             job = Job(Volume("data", loop, None, "encrypt_in_place", found.uuid), (), "tpm2")
-            with pytest.raises(Refused, match=rf"another mount namespace, that of \w+ \(pid {process.pid}\)"):
+            with pytest.raises(Refused, match=rf"another mount namespace, of \w+ \(pid {process.pid}\)"):
                 encrypt_in_place.require_convertible(job)
             process.kill()
     finally:

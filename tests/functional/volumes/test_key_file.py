@@ -267,7 +267,7 @@ def test_keyslots_of_other_people_are_left_alone(volume: Volume, token: Director
     for slot in ("1", "2"):
         cryptsetup.add_key(volume.device, RECOVERY_KEY, b"mine", slot=slot)
     before = digest(volume.device)
-    with pytest.raises(Refused, match="not to open it at boot"):
+    with pytest.raises(Refused, match="not for opening it at boot"):
         harden(volume, token, root)
     assert digest(volume.device) == before
 

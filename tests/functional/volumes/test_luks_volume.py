@@ -143,8 +143,7 @@ def test_a_damaged_header_is_not_taken_for_blank(volume: Volume) -> None:
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     error = run(Volume("data", str(tmp_path / "nothing"))).error
     assert error == (
-        f"{tmp_path}/nothing: there is no such device. "
-        "See that the device of the volume data is right: lsblk shows them."
+        f"{tmp_path}/nothing: there is no such device. Correct the device of the volume data; lsblk lists devices."
     )
 
 

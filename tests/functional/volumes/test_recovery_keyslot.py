@@ -165,7 +165,7 @@ def test_keys_that_do_not_open_it_change_nothing(sealed: Volume) -> None:
 
 def test_an_empty_recovery_keyslot_is_named(sealed: Volume) -> None:
     cryptsetup.kill_slot(sealed.device, "0", TPM_KEY)
-    assert "keyslot 0, which is the recovery key's, is empty" in run(sealed, recovery_key=RECOVERY_KEY.decode()).error
+    assert "the recovery key's keyslot 0 is empty" in run(sealed, recovery_key=RECOVERY_KEY.decode()).error
 
 
 def test_no_spare_keyslot_is_refused(sealed: Volume) -> None:

@@ -14,7 +14,7 @@ DEVICE = "/dev/disk/by-partlabel/data"
 
 @pytest.mark.parametrize("mount", ["/", "//", "/usr", "/usr/", "/etc/.", "/boot", "/var/../usr"])
 def test_a_volume_is_not_mounted_where_the_system_starts_from(mount: str) -> None:
-    with pytest.raises(EdgesecError, match="needs to start"):
+    with pytest.raises(EdgesecError, match="is needed to start"):
         volume_of({"name": "data", "device": DEVICE, "mount": mount})
 
 

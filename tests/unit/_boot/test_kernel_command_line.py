@@ -45,7 +45,7 @@ _DANGEROUS = {
         "rdinit=/bin/busybox",
         "init=/nix/store/a/b/../../../../bin/sh",
     ),
-    "a shell in place of the system": (
+    "a shell instead of the system": (
         *("single", "s", "S", "-s", "1", "rescue", "emergency", "-b", "recovery"),
         *('"single"', "'single'", "-- single", '"1"'),
         *("systemd.unit=rescue.target", "systemd.unit=emergency.target", "systemd.unit=debug-shell.service"),
@@ -54,7 +54,7 @@ _DANGEROUS = {
         *("systemd.wants=debug-shell.service", "systemd.wants=debug-shell", "rd.systemd.wants=debug-shell.service"),
         *("systemd.wants=rescue", "systemd.wants=emergency.service", "--unit=rescue.target", "-- --unit=rescue.target"),
     ),
-    "a shell of the initramfs": (
+    "an initramfs shell": (
         *("rd.break", "rd.break=pre-mount", "rd.break=initqueue", '"rd.break=cleanup"', "rdbreak=mount"),
         *("break", "break=top", "break=premount", "break=bottom", '"break=init"', "x='a break=top'"),
         *("rd.shell", "rd.shell=1", "rd.shell=yes", "rd.emergency", "rd.rescue", "rd.cmdline=ask"),

@@ -59,7 +59,7 @@ def test_never_the_name_that_the_kernel_gave(devices: Path) -> None:
 
 
 def test_a_part_of_a_file_system_needs_a_line_by_hand(devices: Path) -> None:
-    with pytest.raises(Refused, match="/boot: is /@boot of the file system on /dev/sda2"):
+    with pytest.raises(Refused, match="/boot: shows only /@boot of the file system on /dev/sda2"):
         planned("95 29 0:30 /@boot /boot rw - btrfs /dev/sda2 rw\n", "", devices)
 
 

@@ -11,7 +11,7 @@ from typing import Optional
 
 import pytest
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.passphrases import settled
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.passphrases import try_known_passphrases
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.secret_formats import secrets_in
 
 PKCS8 = {
@@ -35,7 +35,7 @@ def openssl(*arguments: str) -> None:
 
 
 def encrypted(path: Path) -> Optional[bool]:
-    (secret,) = [settled(each) for each in secrets_in(path.name, path.read_bytes())]
+    (secret,) = [try_known_passphrases(each) for each in secrets_in(path.name, path.read_bytes())]
     assert secret.locked is None
     return secret.encrypted
 

@@ -15,7 +15,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.key
     BINARY_BEGINS,
     binary_key,
 )
-from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.passphrases import settled
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.passphrases import try_known_passphrases
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.private_keys import Secret
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.secret_formats import (
     may_hold_secrets,
@@ -29,7 +29,7 @@ KEYS = keys(random.Random(0))
 
 def found(name: str, data: bytes) -> list[Secret]:
     path = f"/data/copies/{name}"
-    return [settled(each) for each in secrets_in(path, data)] if may_hold_secrets(path, data) else []
+    return [try_known_passphrases(each) for each in secrets_in(path, data)] if may_hold_secrets(path, data) else []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -59,14 +59,14 @@ def test_keys_that_were_changed_are_read_without_a_crash(planted: Planted, data:
         at = data.draw(st.integers(0, len(changed)))
         changed[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     for secret in secrets_in(planted.name, bytes(changed)):
-        settled(secret)
+        try_known_passphrases(secret)
 
 
 @given(st.sampled_from(BINARY_BEGINS), st.binary(max_size=300))
 def test_any_bytes_behind_the_begin_of_a_key_are_read_without_a_crash(begin: bytes, rest: bytes) -> None:
     secret = binary_key(begin + rest)
     if secret is not None:
-        settled(secret)
+        try_known_passphrases(secret)
 
 
 @given(st.sampled_from(KEYS), st.binary(max_size=40), st.data())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.passphrases import settled
+from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.passphrases import try_known_passphrases
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.private_keys import Secret
 from ansible_collections.edgesec.hardening.plugins.module_utils._credentials.secret_formats import (
     may_hold_secrets,
@@ -26,7 +26,7 @@ def found(planted: Planted) -> list[Secret]:
     path = f"/srv/{planted.name}"
     if not may_hold_secrets(path, planted.data):
         return []
-    return [settled(each) for each in secrets_in(path, planted.data)]
+    return [try_known_passphrases(each) for each in secrets_in(path, planted.data)]
 
 
 @pytest.mark.parametrize("planted", SECRETS, ids=lambda planted: planted.name)

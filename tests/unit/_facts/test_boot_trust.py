@@ -98,7 +98,7 @@ def test_an_emptied_dbx_is_no_dbx_and_a_broken_one_is_unknown(tree: Any) -> None
     assert device(tree, dbx=b"")["firmware_keys"]["dbx"]["present"] is False
     dbx = device(tree, dbx=store(hashes=1)[:-1])["firmware_keys"]["dbx"]
     assert dbx["present"] is None
-    assert "do not fit" in dbx["reason"]
+    assert "inconsistent sizes" in dbx["reason"]
 
 
 def test_shim(tree: Any) -> None:

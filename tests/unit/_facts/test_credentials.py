@@ -86,7 +86,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     os.link(tmp_path / "real", tmp_path / "hard")
     assert one(tmp_path, "/soft")["type"] == "symlink"
     assert one(tmp_path, "/dangling")["type"] == "symlink"
-    assert "2 names" in one(tmp_path, "/hard")["reason"]
+    assert "2 hard links" in one(tmp_path, "/hard")["reason"]
 
 
 def test_those_whom_an_access_control_list_lets_in_are_named(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ def test_without_a_library_nothing_is_declared_and_nothing_read(tree: Any) -> No
 
 def test_what_is_not_there_is_told(tree: Any) -> None:
     facts = collect(tree.root, GIVEN)
-    assert (facts["certificate"]["exists"], facts["certificate"]["reason"]) == (False, "there is none to be read")
+    assert (facts["certificate"]["exists"], facts["certificate"]["reason"]) == (False, "it cannot be read")
     assert facts["key"] is None
     tree.write("/etc/device.pem", "nothing of the kind")
-    assert collect(tree.root, GIVEN)["certificate"]["reason"] == "holds no certificate in PEM"
+    assert collect(tree.root, GIVEN)["certificate"]["reason"] == "holds no PEM certificate"
 
 
 def test_a_record_is_read(tree: Any) -> None:

@@ -101,7 +101,7 @@ def test_classic_that_was_never_started(tree: Any) -> None:
     tree.write("/greengrass/v2/config/config.tlog", "")
     (found,) = facts(tree)
     assert (found["nucleus"], found["in_element"]) == ("classic", None)
-    assert "nothing to be read" in found["reason"]
+    assert "cannot be read" in found["reason"]
 
 
 def test_v1_is_told_beside_v2(tree: Any) -> None:

@@ -141,7 +141,7 @@ def test_hostile_uris_are_read_or_malformed_and_nothing_worse(text: str) -> None
 def test_any_settings_of_classic_are_what_yaml_reads(label: str, pin: str, slot: int) -> None:
     settings = SETTINGS._replace(label=label, pin=pin, slot=slot)
     try:
-        settings.require_sense()
+        settings.require_valid()
     except Refused:
         return
     document = yaml.safe_load(settings.to_text())
@@ -162,18 +162,18 @@ def test_any_settings_of_classic_are_what_yaml_reads(label: str, pin: str, slot:
         ({"library": "libx.so"}, "not absolute"),
         ({"library": "/usr/lib/${x}.so"}, "characters other than"),
         ({"library": "/usr/lib/x y.so"}, "characters other than"),
-        ({"slot": -1}, "no int of Java"),
-        ({"slot": 0x80000000}, "no int of Java"),
-        ({"name": "edge sec"}, "none that SunPKCS11 takes"),
-        ({"name": ""}, "none that SunPKCS11 takes"),
+        ({"slot": -1}, "does not fit a Java int"),
+        ({"slot": 0x80000000}, "does not fit a Java int"),
+        ({"name": "edge sec"}, "is not valid for SunPKCS11"),
+        ({"name": ""}, "is not valid for SunPKCS11"),
         ({"pin": ""}, "is empty"),
-        ({"pin": "12\n34"}, "characters that YAML does not take"),
+        ({"pin": "12\n34"}, "characters that YAML does not allow"),
         ({"label": "a;b"}, "semicolon"),
     ],
 )
 def test_settings_that_the_nucleus_would_read_otherwise_are_refused(changes: dict[str, object], seen: str) -> None:
     with pytest.raises(Refused, match=seen) as raised:
-        SETTINGS._replace(**changes).require_sense()  # type: ignore[arg-type]
+        SETTINGS._replace(**changes).require_valid()  # type: ignore[arg-type]
     assert "271828" not in str(raised.value)
 
 

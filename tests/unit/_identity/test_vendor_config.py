@@ -172,12 +172,12 @@ def an_object(**changes: Any) -> dict[str, Any]:
         ({"slot": 16}, "slot of the secure element"),
         ({"free_slots": [16]}, "free_slots of the secure element"),
         ({"objects": [an_object(slot=16)]}, "objects.slot of the secure element"),
-        ({"objects": [an_object()], "free_slots": [0, 1]}, "Take out the slot of the object device"),
+        ({"objects": [an_object()], "free_slots": [0, 1]}, "Remove the slot of the object device"),
         ({"objects": [an_object(slot=each) for each in range(9)]}, "objects of the secure element: cannot be 18"),
         ({"filestore": "/" + "a" * 188}, "up to 188 characters"),
         ({"filestore": "relative"}, "filestore of the secure element"),
         ({"configuration": "/etc/../tmp/x"}, "configuration of the secure element"),
-        ({"scp03_keys": "/etc/keys"}, "has no scp03_keys"),
+        ({"scp03_keys": "/etc/keys"}, "does not accept scp03_keys"),
     ],
 )
 def test_what_the_library_would_not_take_is_refused(changes: dict[str, Any], seen: str) -> None:
@@ -188,8 +188,8 @@ def test_what_the_library_would_not_take_is_refused(changes: dict[str, Any], see
 @pytest.mark.parametrize(
     ("element", "seen"),
     [
-        ({"kind": "se05x", "slot": 0, "objects": []}, "has no objects and no slot. Take that out; it has: bus"),
-        ({"kind": "optiga_trust_m", "bus": 1}, "has no bus. Take that out; it has: none"),
+        ({"kind": "se05x", "slot": 0, "objects": []}, "does not accept objects and slot. Remove that; it accepts: bus"),
+        ({"kind": "optiga_trust_m", "bus": 1}, "does not accept bus. Remove that; it accepts: none"),
         ({"kind": "se05x", "scp03_keys": "/tmp/a\nb"}, "scp03_keys of the secure element"),
         ({"kind": "se05x", "address": 0x90}, "address of the secure element"),
     ],

@@ -99,7 +99,7 @@ def test_a_token_that_cannot_be_used_fails_everything_by_its_reason(after: Facts
     ("change", "verdict", "seen"),
     [
         ({"in_element": False, "key_file": "/greengrass/v2/privKey.key"}, "fail", "in the file /greengrass/v2/privKey"),
-        ({"in_element": None, "reason": "it is no UTF-8"}, "unknown", "not known"),
+        ({"in_element": None, "reason": "it is not UTF-8"}, "unknown", "not known"),
         ({"end_of_support": "2026-10-07", "in_element": False}, "fail", "support has ended on 2026-10-07"),
         ({"copies_complete": False}, "unknown", "not known"),
         ({"copies_complete": False, "copies": ["/greengrass/v2/privKey.key"]}, "fail", "outside the element"),

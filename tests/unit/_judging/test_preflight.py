@@ -58,7 +58,7 @@ def test_a_converged_device_has_no_errors_whatever_it_lacks(after: Facts, policy
             (
                 "/dev/disk/by-partlabel/data",
                 "there is no such device",
-                "See that the device of the volume data is right",
+                "Correct the device of the volume data",
             ),
         ),
         (
@@ -138,7 +138,7 @@ def test_a_blank_swap_device_is_no_obstacle(before: Facts, policy: Facts) -> Non
     ("seen", "words"),
     [
         ({"blank": False, "signatures": [EXT4]}, "something other than swap: ext4 uuid edba2ce1"),
-        ({"exists": False}, "See that the device of the swap scratch is right"),
+        ({"exists": False}, "Correct the device of the swap scratch"),
         ({"signatures": 7}, "the declared swap scratch of edgesec_storage is not whole"),
     ],
 )

@@ -166,7 +166,7 @@ def test_a_file_system_that_cannot_be_encrypted_in_place_is_refused_before() -> 
     volume = Volume("data", "/dev/x", None, "encrypt_in_place", "one")
     with pytest.raises(Refused, match="f2fs cannot be encrypted in place"):
         plan(facts_with(signature("f2fs", "one")), volume)
-    with pytest.raises(Refused, match="lies elsewhere: its journal"):
+    with pytest.raises(Refused, match="is elsewhere: its journal"):
         plan(facts_with(signature("ext4", "one"), parts_elsewhere="its journal"), volume)
     with pytest.raises(Refused) as refused:
         plan(facts_with(signature("f2fs", "one")), Volume("data", "/dev/x"))
@@ -184,7 +184,7 @@ def test_a_detached_header_is_not_adopted() -> None:
         "tokens": [],
     }
     facts = facts_with(signature("crypto_LUKS", "one", "crypto"), luks=luks)
-    with pytest.raises(Refused, match="its data lies on another device"):
+    with pytest.raises(Refused, match="whose data is on another device"):
         plan(facts, Volume("data", "/dev/x", None, "adopt", "one"))
     assert plan({**facts, "luks": {**luks, "data_offset": 1}}, Volume("data", "/dev/x", None, "adopt", "one")).intent
 
