@@ -161,12 +161,12 @@ def test_a_latch_is_never_claimed(stock: Facts, policy: Facts) -> None:
 Change = Callable[[Facts], Any]
 FAILURES: list[tuple[str, Change, str]] = [
     ("tpm.volume.sealed", lambda f: volume(f)["stock_tokens"].clear(), "not sealed"),
-    ("tpm.volume.sealed", lambda f: volume(f)["stock_tokens"].append(token(f)), "2 tokens"),
+    ("tpm.volume.sealed", lambda f: volume(f)["stock_tokens"].append(token(f)), "2 systemd tokens"),
     ("tpm.volume.sealed", lambda f: token(f).update(reason="cut short"), "cut short"),
     ("tpm.volume.sealed", lambda f: token(f).update(pin=True), "not sealed"),
     ("tpm.volume.sealed", lambda f: token(f).update(srk_matches=False), "another TPM"),
     ("tpm.volume.sealed", lambda f: volume(f)["systemd_unit"].update(state="failed"), "could not open"),
-    ("tpm.volume.sealed", lambda f: volume(f).update(provider="edgesec"), "edgesec, too"),
+    ("tpm.volume.sealed", lambda f: volume(f).update(provider="edgesec"), "also sealed by edgesec"),
     ("tpm.volume.pcrs", lambda f: token(f).update(pcrs=[7]), "PCRs 7"),
     ("tpm.volume.pcrs", lambda f: token(f).update(pcrlock=True), "pcrlock"),
     ("tpm.approval.current", lambda f: token(f).update(policy_matches=False), "changed"),
