@@ -105,7 +105,7 @@ def test_it_passes_but_for_the_latch_and_no_role_runs_again(stock: Facts, policy
 def test_what_is_not_covered_is_said(stock: Facts, policy: Facts) -> None:
     level = judge(stock, policy)["host_level"]
     assert level["level"] == "L1"
-    assert any("without a look at its header" in gap for gap in level["not_covered"])
+    assert any("without checking its header" in gap for gap in level["not_covered"])
 
 
 def test_the_same_facts_fail_where_edgesec_is_to_seal(stock: Facts, policy: Facts) -> None:
