@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whom a CMS EnvelopedData (RFC 5652, sections 6.1 and 6.2) is encrypted to, read from its DER without any key."""
+"""Read the recipients of a CMS EnvelopedData (RFC 5652, sections 6.1 and 6.2) from its DER, without any key."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 
 _SEQUENCE, _SET, _INTEGER, _CONTEXT_0 = 0x30, 0x31, 0x02, 0xA0
 
-# Issuer, as DER, and serial number of a certificate: what an envelope names a recipient by.
+# How an envelope names a recipient: issuer (DER) and serial number of its certificate.
 Recipient = tuple[bytes, int]
 
 
 def recipients(envelope: bytes) -> set[Recipient]:
     """The certificates that can open an envelope.
 
-    :raises Malformed: it is no such envelope, or has a recipient that is not named by issuer and serial number.
+    :raises Malformed: it is not such an envelope, or names a recipient in another way.
     """
     content_info = _only(_elements(envelope), _SEQUENCE)
     content = _first(_elements(content_info), _CONTEXT_0)
@@ -37,7 +37,7 @@ def _recipient(info: list[tuple[int, bytes]]) -> Recipient:
 
 
 def _elements(data: bytes) -> list[tuple[int, bytes]]:
-    """The elements that stand one after the other: tag and content of each."""
+    """Tag and content of each element in a sequence of elements."""
     found = []
     while data:
         if len(data) < 2:
@@ -46,7 +46,7 @@ def _elements(data: bytes) -> list[tuple[int, bytes]]:
         if length & 0x80:
             begin += length & 0x7F
             length = int.from_bytes(data[2:begin], "big")
-        # No length at all is the indefinite form, which DER does not have.
+        # Without a length it is the indefinite form, which DER forbids.
         if (begin == 2 and data[1] & 0x80) or len(data) < begin + length:
             raise _malformed()
         found.append((tag, data[begin : begin + length]))
@@ -76,4 +76,4 @@ def _only(elements: list[tuple[int, bytes]], wanted: int) -> bytes:
 
 
 def _malformed() -> Malformed:
-    return Malformed("the envelope", "is no CMS EnvelopedData in DER", "Restore it from the backup of the store")
+    return Malformed("the envelope", "is not CMS EnvelopedData in DER", "Restore it from the backup of the store")
