@@ -157,7 +157,7 @@ def test_a_prediction_is_approved_in_the_run_that_seals_for_the_first_time_alone
     for play in (SEAL + PREDICT, SEAL.split("    - edgesec", maxsplit=1)[0] + PREDICT):
         refused = sealing.run(play, pin=PIN, predicted=2)
         assert refused.returncode == 2
-        assert "this run has not sealed the host for the first time" in words(refused)
+        assert "this run did not seal the host for the first time" in words(refused)
         assert states() == before
 
 
