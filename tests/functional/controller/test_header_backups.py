@@ -49,7 +49,7 @@ def with_another_volume_key(device: str, _good: bytes) -> bytes:
 
 FORGED: dict[str, tuple[Callable[[str, bytes], bytes], str]] = {
     "another volume": (of_another_volume, f"is of another volume, '{OTHER_UUID}'"),
-    "another volume key": (with_another_volume_key, "has another volume key than the volume had"),
+    "another volume key": (with_another_volume_key, "has a different volume key"),
     "nothing": (lambda _device, _good: b"", "is truncated"),
     "no gzip": (lambda _device, _good: b"LUKS\xba\xbe" * 100, "is not gzip"),
     "cut short": (lambda _device, good: good[:-10], "is truncated"),
@@ -80,7 +80,7 @@ def test_a_store_of_the_first_release_knows_the_volume_key_by_its_last_backup(
     store: FleetStore, volume: Volume
 ) -> None:
     (store.path / "hosts" / HOST / "headers" / f"{UUID}.fingerprint").unlink()
-    with pytest.raises(EdgesecError, match="has another volume key"):
+    with pytest.raises(EdgesecError, match="has a different volume key"):
         keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
 
 
@@ -111,7 +111,7 @@ def test_another_volume_key_is_taken_while_it_is_rotated_and_known_from_then_on(
     keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
     store.end_volume_key_rotation(HOST, UUID)
     assert store.fingerprint(HOST, UUID) != known
-    with pytest.raises(EdgesecError, match="has another volume key"):
+    with pytest.raises(EdgesecError, match="has a different volume key"):
         keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
 
 

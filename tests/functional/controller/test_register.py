@@ -218,7 +218,7 @@ def test_a_token_that_our_key_has_not_signed_for_is_no_record(controller: Contro
     strangers = Controller(controller.tpm, controller.volume, Path(controller.root) / "other")
     store = Store(str(controller.store.path), strangers)
     found = {**claimed(controller), "uuid": UUID}
-    with pytest.raises(Refused, match=r"another one than its volumes were sealed under.*\[policy_change\]"):
+    with pytest.raises(Refused, match=r"not the one that its volumes were sealed under.*\[policy_change\]"):
         SigningGate(store, HOST).check(found)
     fresh = {**claimed(controller), "srk_name": f"000b{1:064x}"}
     assert SigningGate(store, ATTACKER).sign(fresh), "what another key has sealed is nothing to this one"

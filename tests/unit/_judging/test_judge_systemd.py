@@ -209,7 +209,7 @@ def test_encryption_in_place_is_refused_before_anything_is_changed(before: Facts
         blank=False,
         signatures=[{"type": "ext4", "usage": "filesystem", "uuid": "1234", "label": None, "offset": 0, "live": True}],
     )
-    assert any("only by edgesec" in problem for problem in preflight(before, policy))
+    assert any("only edgesec encrypts" in problem for problem in preflight(before, policy))
 
 
 def test_an_unknown_provider_is_not_judged(stock: Facts, policy: Facts) -> None:

@@ -237,10 +237,10 @@ REFUSALS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"counter_value": 1, "epoch": 1}, (), "is at 1, but was last signed for 3. No TPM does that"),
     ({"counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, but was last signed for 3. No TPM does that"),
     ({"counter_value": 1, "epoch": 2}, ALL_WORDS, "is at 1, but was last signed for 3. No TPM does that"),
-    ({"counter": 0x01800011, "counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, and approvals for up to 3"),
-    ({"counter": 0x01800011, "counter_value": 3, "epoch": 4}, ALL_WORDS, "is at 3, and approvals for up to 3"),
+    ({"counter": 0x01800011, "counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, but approvals up to 3"),
+    ({"counter": 0x01800011, "counter_value": 3, "epoch": 4}, ALL_WORDS, "is at 3, but approvals up to 3"),
     ({"counter_value": 0, "epoch": 0}, ALL_WORDS, "which no counter does"),
-    ({"counter": 0x01800011}, (), "was at index 0x1800010, and is at 0x1800011"),
+    ({"counter": 0x01800011}, (), "was at index 0x1800010, and is now at 0x1800011"),
     ({"uuid": UUIDS[B]}, ALL_WORDS, "has no recovery key in this store"),
     ({"uuid": "../../etc/passwd"}, (), "has uuid = "),
     ({"srk_name": SRK[A].upper()}, (), "has srk_name = "),
@@ -306,7 +306,7 @@ def test_pcrs_that_the_operator_names_are_taken_and_no_others(tmp_path: Path) ->
     store = Witness(str(tmp_path))
     store.put_recovery_key(A, UUIDS[A], b"key")
     named = found(A, pcr_values=values(1, 0, 7))
-    assert "name them in tpm_sealing_pcrs" in refused(store, named)
+    assert "set tpm_sealing_pcrs" in refused(store, named)
     assert gate(store, pcrs=(7, 0)).sign(named)
     with pytest.raises(Refused, match=r"may be \[0, 7\]"):
         gate(store, pcrs=(7, 0)).check(found(A))
@@ -562,7 +562,7 @@ def test_what_a_had_signed_for_the_tpm_of_b_does_not_open_what_b_seals_later(
     release(store)
     for value in (1, FIRST_SIGHT - 1):
         why = refused(store, found(B, counter_value=value, epoch=value), B, *accept)
-        assert f"approvals for up to {FIRST_SIGHT}" in why
+        assert f"approvals up to {FIRST_SIGHT}" in why
         assert "tpm2_clear" in why
         assert gate(store, B, *accept).begin(found(B)), "a counter begins above those that were removed"
     above = found(B, counter_value=FIRST_SIGHT + 1, epoch=FIRST_SIGHT + 1)
