@@ -73,7 +73,7 @@ class Host:
 
     :ivar status: one of STATUSES.
     :ivar reason: why it was not judged.
-    :ivar level: protection level, C(L0) to C(L3); empty where it was not judged.
+    :ivar level: protection level, C(L0) to C(L3); empty if it was not judged.
     :ivar verdicts: by id of control.
     """
 
