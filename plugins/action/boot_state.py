@@ -27,7 +27,7 @@ _OPTIONS = {
 
 
 class ActionModule(DeviceAction):
-    """Keeps the approved boot states of a host, on the controller alone."""
+    """Keep the approved boot states of a host; runs only on the controller."""
 
     _requires_connection = False
 
@@ -82,13 +82,13 @@ def _only(states: list[BootState], identity: str, host: str) -> list[BootState]:
     if not kept:
         raise Refused(
             f"{host}: the boot state {identity!r}",
-            "is not among those that are approved",
+            "is not an approved boot state",
             "Approve the running one first (approve.yml)",
         )
     if kept[0].once:
         raise Refused(
             f"{host}: the boot state {identity!r}",
-            "is approved for once only",
+            "is approved only once",
             "Approve the running one first (approve.yml)",
         )
     return kept

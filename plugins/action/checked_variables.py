@@ -11,12 +11,12 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.role_va
 
 
 class ActionModule(DeviceAction):
-    """Checks the variables of a host, on the controller alone."""
+    """Check the variables of a host; runs only on the controller."""
 
     _requires_connection = False
 
     def act(self) -> dict[str, Any]:
-        """Called by the gate, which has seen that none of them is a fact."""
+        """Called by the gate, after it has checked that none of them comes from a fact."""
         given = self.validate_argument_spec(
             argument_spec={"roles": {"type": "list", "elements": "str", "default": []}},
         )[1]

@@ -22,14 +22,13 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.envelope_
 FACTS = "edgesec.hardening.compliance_facts"
 TCTI = "tpm_sealing_tcti"
 
-# The strategy imports this once, and then has a process of its own for each host: what is the same for all of them is
-# read here.
+# The strategy imports this once and then forks a worker for each host: what all hosts share is read here.
 policy({})
 answer_of("compliance_facts")
 
 
 class ActionModule(DeviceAction):
-    """Settles what is demanded of a host, has it observed, judges it, and keeps the report, in one task."""
+    """Complete the policy of a host, observe it, judge it, and keep the report, in one task."""
 
     def act(self) -> dict[str, Any]:
         """Called by the gate."""
@@ -62,7 +61,7 @@ class ActionModule(DeviceAction):
             "changed": False,
             "warnings": observed.get("warnings", []),
             "ansible_facts": observed["ansible_facts"],
-            # As text: Ansible copies a result several times, and as data this would cost more than all that is above.
+            # As text: Ansible copies a result several times, and as data that would cost more than everything above.
             "judgement": json.dumps(judgement),
             "failing_roles": roles,
             "obstacles": [*altered, *obstacles(observed["ansible_facts"], wanted, roles)],

@@ -18,7 +18,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.files imp
 
 
 class ActionModule(DeviceAction):
-    """Reports on the fleet, on the controller alone."""
+    """Report on the fleet; runs only on the controller."""
 
     _requires_connection = False
 
@@ -46,7 +46,7 @@ class ActionModule(DeviceAction):
             )
         directory = Path(arguments["directory"])
         before = arguments["baseline"] or directory / FORMATS["json"].file
-        # A baseline that somebody names has to be there; the last report need not.
+        # A named baseline must exist; the last report need not.
         baseline = saved_report(Path(before)) if arguments["baseline"] or Path(before).is_file() else None
         if arguments["saved"]:
             report = saved_report(Path(arguments["saved"]), baseline if arguments["baseline"] else None)
@@ -61,7 +61,7 @@ class ActionModule(DeviceAction):
             write_files(directory, files)
         seen = summary(report)
         return {
-            # No device is changed, and a report is new each time.
+            # No device changes, and a report is new each time.
             "changed": False,
             "files": [str(directory / name) for name in files],
             "fleet_summary": seen,

@@ -12,7 +12,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_o
 
 
 class ActionModule(DeviceAction):
-    """Has the traces of the collection removed with the operator's consent, and signs a record of it."""
+    """Remove the traces of the collection with the operator's consent, and sign a record of it."""
 
     def act(self) -> dict[str, Any]:
         """Called by the gate."""
@@ -21,7 +21,7 @@ class ActionModule(DeviceAction):
         if found.get("failed") or not found["traces"] or self._task.check_mode:
             return found
         require_consent(self.host, arguments.get("consent"), [f"remove {trace}" for trace in found["traces"]])
-        # What cannot be signed for is not begun.
+        # Begin nothing that cannot be signed for.
         store.policy_key()
         done = self._execute_module(module_args={**arguments, "may_begin": True}, task_vars=self._variables)
         if not done.get("failed"):

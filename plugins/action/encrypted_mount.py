@@ -11,7 +11,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_sto
 
 
 class ActionModule(SecretAction):
-    """Opens a volume with its escrowed recovery key."""
+    """Open a volume with its escrowed recovery key."""
 
     escrows = False
 

@@ -11,7 +11,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.store_o
 
 
 class ActionModule(DeviceAction):
-    """Encrypts what is escrowed of a host to the present certificates, on the controller alone."""
+    """Encrypt the escrow of a host to the present certificates; runs only on the controller."""
 
     _requires_connection = False
     _VALID_ARGS = frozenset(("store", "escrow"))

@@ -27,7 +27,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._issuing.issuer 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.files import StoreFiles
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
 
-# As many hexadecimal digits as OpenSSL's pkcs11-provider reads from a file, which are 31 at the most.
+# 30 hexadecimal digits: OpenSSL's pkcs11-provider reads at most 31 from a file.
 PIN_BYTES = 15
 _CA, _CA_KEY = "identity/ca.pem", "identity/ca-key.pem"
 _OPTIONS = {
@@ -40,7 +40,7 @@ _OPTIONS = {
 
 
 class ActionModule(SecretAction):
-    """Makes and escrows the PIN of the token, and has the certificate issued that the device asks for."""
+    """Make and escrow the PIN of the token, and issue the certificate that the device requests."""
 
     @property
     def kept_here(self) -> Collection[str]:
@@ -61,11 +61,11 @@ class ActionModule(SecretAction):
 
     @property
     def _renew_before_days(self) -> int:
-        """As the module's own default has it."""
+        """The option, with the module's own default."""
         return int(self._task.args.get("renew_before_days", 30))
 
     def _pins(self, store: FleetStore, token: str) -> dict[str, str]:
-        """The PIN of the token, and that of its SO where the token is to be made, escrowed before they are used."""
+        """The PIN of the token, and its SO's PIN if the token will be created; both are escrowed before use."""
         if self._task.args.get("pin"):
             return {"pin": str(self._task.args["pin"])}
         names = {"pin": f"pkcs11-{token}-pin", "so_pin": f"pkcs11-{token}-so-pin"}
@@ -79,8 +79,8 @@ class ActionModule(SecretAction):
         if pin is None:
             raise EdgesecError(
                 f"the token {token} of {self.host}",
-                "was not made by this store, which does not know its PIN",
-                "Set device_identity_pin (from a vault), or use the store that it was made with",
+                "was not created with this store, which does not know its PIN",
+                "Set device_identity_pin (from a vault), or use the store that it was created with",
             )
         given = {"pin": pin.decode()}
         if so_pin is not None and not self.probed["token_exists"]:
@@ -119,7 +119,7 @@ class ActionModule(SecretAction):
             name = settings.certificate
         else:
             files = StoreFiles(str(store.path))
-            # The certificate last: where it is, its key is.
+            # The certificate is written last: if it exists, so does its key.
             ca = files.made_once(_CA, lambda: dict(zip((_CA, _CA_KEY), new_ca(), strict=True)))
             key, name = files.get(_CA_KEY, f"lacks {_CA_KEY}", "Restore it from its backup"), _CA
         passphrase = settings.key_passphrase

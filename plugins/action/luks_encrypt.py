@@ -16,7 +16,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_ba
 
 
 class ActionModule(FollowingAction):
-    """Escrows the recovery key before the device changes, starts the work, and shows how it goes on."""
+    """Escrow the recovery key before the device changes, start the work, and show its progress."""
 
     def act(self) -> dict[str, Any]:
         """Called by the gate."""

@@ -16,7 +16,7 @@ ERASED = "volume erased"
 
 
 class ActionModule(SecretAction):
-    """Has a volume destroyed with the operator's consent, and signs a record of it."""
+    """Destroy a volume with the operator's consent, and sign a record of it."""
 
     escrows = False
 
@@ -34,12 +34,14 @@ class ActionModule(SecretAction):
                 return result
         elif not check and not self.probed["uuid"]:
             for uuid in store.volumes_with(self.host, begun, but_not=ERASED):
-                self._record(arguments, store, uuid, {"result": "was lost on the way; nothing of it is left now"})
+                self._record(
+                    arguments, store, uuid, {"result": "was lost in an interruption; nothing of the volume is left now"}
+                )
         return self._without_escrow(arguments, store, result)
 
     def _erase(self, arguments: dict[str, Any], store: FleetStore, begun: str) -> dict[str, Any]:
         uuid = self.probed["uuid"]
-        # What cannot be signed for is not begun.
+        # Begin nothing that cannot be signed for.
         store.policy_key()
         sent = {**arguments, "may_begin": True}
         try:

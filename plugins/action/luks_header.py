@@ -13,7 +13,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_sto
 
 
 class ActionModule(SecretAction):
-    """Brings the escrowed header backup to a device whose header is damaged."""
+    """Send the escrowed header backup to a device whose header is damaged."""
 
     @property
     def escrows(self) -> bool:
@@ -36,8 +36,8 @@ class ActionModule(SecretAction):
         known = store.volumes_with(self.host, "header backup escrowed", but_not="escrow destroyed")
         if len(known) != 1:
             raise EdgesecError(
-                f"{self.host}: which volume it is",
-                f"nothing on the device tells, and the store has {', '.join(known) or 'none'} of it",
-                "Name its uuid",
+                f"{self.host}: the volume to restore",
+                f"cannot be identified on the device, and the store has {', '.join(known) or 'none'} for this host",
+                "Set uuid",
             )
         return known[0]

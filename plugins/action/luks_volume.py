@@ -17,12 +17,12 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.envelope 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_store import FleetStore
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_backups import keep_header
 
-# What fits into a pipe, by which a key reaches cryptsetup.
+# cryptsetup gets the key through a pipe, which holds this much.
 _LARGEST_KEY = 4096
 
 
 class ActionModule(SecretAction):
-    """Makes the recovery key of a new or adopted volume, and escrows it before the device changes."""
+    """Make the recovery key of a new or adopted volume, and escrow it before the device changes."""
 
     @property
     def kept_here(self) -> Collection[str]:
@@ -46,20 +46,20 @@ class ActionModule(SecretAction):
         return result
 
     def _adopt(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        """Rehearse on the device, escrow its header as it is and the new key, and only then have it changed."""
+        """Rehearse on the device, escrow its present header and the new key, and only then change it."""
         uuid = self.probed["uuid"]
         sent = {**arguments, "uuid": uuid}
         existing = self._existing_key()
         if existing is not None:
             sent["adopt_key"] = base64.b64encode(existing).decode()
-        # Where an adoption was interrupted, the key that it had escrowed may be in its keyslot already.
+        # After an interrupted adoption, the escrowed key may be in its keyslot already.
         key = self.recovery_key(arguments, store) if store.has_recovery_key(self.host, uuid) else None
         if key is not None:
             sent["recovery_key"] = key.decode()
         elif existing is None:
             raise Refused(
                 arguments["device"],
-                "it takes a key that opens the volume to adopt it",
+                "adopting the volume needs a key that opens it",
                 "Nothing was changed. Give it with adopt_key_file or adopt_passphrase",
             )
         result, as_found = self.call(sent)

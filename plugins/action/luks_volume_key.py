@@ -15,17 +15,17 @@ _IDLE, _RUNNING = "idle", "running"
 
 
 class ActionModule(FollowingAction):
-    """Starts the rotation, shows how it goes on, and escrows the header that it ends with."""
+    """Start the rotation, show its progress, and escrow the resulting header."""
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         uuid = self.probed["uuid"]
         stage = self.probed["stage"]
         keyed = {**arguments, "recovery_key": self.recovery_key(arguments, store).decode()}
-        # One that ended on the device alone, after this side was gone, is not begun anew.
+        # Do not begin again a rotation that finished on the device after the controller was gone.
         is_done = stage == _IDLE and store.volume_key_rotated_from(self.host, uuid) not in (None, self._fingerprint)
         if not is_done:
             proof = self._proof(store)
-            # A store that was restored from its backup does not know of one that goes on already.
+            # A store that was restored from a backup does not know of a rotation in progress.
             if stage == _IDLE or store.volume_key_rotated_from(self.host, uuid) is None:
                 store.begin_volume_key_rotation(self.host, uuid, self._fingerprint)
             if stage != _RUNNING:
@@ -43,23 +43,23 @@ class ActionModule(FollowingAction):
 
     @property
     def _fingerprint(self) -> str:
-        """Of the volume key that was found."""
+        """The fingerprint of the volume key that the device has."""
         return str(self.probed["fingerprint"])
 
     def _escrow(self, keyed: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        """See that the recovery key opens the volume, and escrow its header."""
+        """Check that the recovery key opens the volume, and escrow its header."""
         result, backup = self.call({**keyed, "finished": True})
         if backup is not None:
             keep_header(store, self.host, self.probed["uuid"], backup)
         return result
 
     def _escrow_if_unchanged(self, arguments: dict[str, Any], keyed: dict[str, Any], store: FleetStore) -> None:
-        """Where it was not begun, the header backup that was put aside is as good as before."""
+        """Escrow the header again if the rotation did not begin: its backup was put aside."""
         now = self._execute_module(module_args=arguments, task_vars=self._variables)
         if (now.get("stage"), now.get("fingerprint")) == (_IDLE, self._fingerprint):
             self._escrow(keyed, store)
 
     def _proof(self, store: FleetStore) -> dict[str, Any]:
-        """What has the TPM give the secret of the volume once more in this boot, where it has one."""
+        """What makes the TPM unseal the volume's secret once more in this boot; empty if nothing is sealed."""
         signed = self.probed["to_be_signed"]
         return SigningGate(store, self.host).prove(self.probed["uuid"], signed) if signed else {}

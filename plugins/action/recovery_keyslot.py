@@ -11,7 +11,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_sto
 
 
 class ActionModule(SecretAction):
-    """Tests the escrowed recovery key on the device, or replaces it."""
+    """Test the escrowed recovery key on the device, or replace it."""
 
     @property
     def escrows(self) -> bool:
@@ -33,13 +33,13 @@ class ActionModule(SecretAction):
             store.note(self.host, uuid, "recovery key tested")
             if store.recovery_key_proven(self.host, uuid):
                 result.setdefault("warnings", []).append(
-                    f"{self.host}: the envelope of the recovery key of {arguments['name']} is not the one that was put "
-                    "into the store, though the key in it opens the volume. It is taken for good from now on. If none "
-                    "of your people put it there, run rotate.yml."
+                    f"{self.host}: the envelope of the recovery key of {arguments['name']} was replaced in the store, "
+                    "but the key in it opens the volume. It is accepted from now on. If none of your people "
+                    "replaced it, run rotate.yml."
                 )
         if result.get("tested") and following is not None:
             result.setdefault("warnings", []).append(
                 f"{self.host}: a rotation of the recovery key of {arguments['name']} was interrupted. "
-                "One of the two keys opens it; run rotate.yml to bring it to its end."
+                "One of the two keys opens it; run rotate.yml to finish it."
             )
         return result

@@ -12,7 +12,7 @@ MODULES = ("apt", "command", "copy", "file", "shell", "systemd_service", "wait_f
 
 
 class ActionModule(DeviceAction):
-    """Runs a module of ansible-core through the gate, with its own controller half where it has one."""
+    """Run a module of ansible-core through the gate, with its own controller half if it has one."""
 
     def act(self) -> dict[str, Any]:
         """Called by the gate."""
@@ -45,7 +45,7 @@ class ActionModule(DeviceAction):
         return result
 
     def _half_of(self, module: str) -> type:
-        """The controller half of a module: its own, or the one that all without one share."""
+        """The controller half of a module: its own, or the default one."""
         loader = self._shared_loader_obj.action_loader
         found: type = loader.get(module, class_only=True) or loader.get("ansible.builtin.normal", class_only=True)
         return found

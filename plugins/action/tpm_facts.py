@@ -8,4 +8,4 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.device_
 
 
 class ActionModule(DeviceAction):
-    """Lets through what the module may answer."""
+    """Pass on what the module may return."""

@@ -15,18 +15,18 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.header_ba
 
 
 class ActionModule(SecretAction):
-    """Signs the boot states of the device, and adds the TPM's keyslot with the escrowed recovery key."""
+    """Sign the boot states of the device, and add the TPM's keyslot with the escrowed recovery key."""
 
     @property
     def kept_here(self) -> tuple[str, ...]:
         return ("accepted_by_playbook",)
 
     def public_arguments(self, store: FleetStore) -> dict[str, Any]:
-        """What the controller has said before: its key, and which boot states are to be approved."""
+        """What the controller knows already: its policy key, and the approved boot states."""
         return {"authority": self._authority(store), "approved": store.boot_state_ids(self.host) or None}
 
     def _authority(self, store: FleetStore) -> str | None:
-        """The public part of the policy key, where there is one; check mode opens none for it."""
+        """The public part of the policy key, if there is one; check mode opens no key for it."""
         known = store.policy_public_key()
         if known is not None or not store.has_named_policy_key:
             return known
@@ -34,7 +34,7 @@ class ActionModule(SecretAction):
             return store.policy_key().public_pem()
         self._display.warning(
             f"{self.host}: the policy key was not used before, and check mode does not open it. "
-            "Whether a volume is sealed under another one is not told."
+            "So it is not checked whether a volume is sealed under another key."
         )
         return None
 

@@ -12,11 +12,11 @@ version_added: 1.0.0
 author:
   - The edgesec.hardening contributors (@edgesec)
 description:
-  - Shows the table of the fleet that M(edgesec.hardening.compliance_report) made once more, below all other
-    output, in colour and as wide as the terminal. It does so in check mode as well.
-  - The playbook C(edgesec.hardening.audit) shows the table without it, in plain text of 100 columns.
+  - Shows the fleet table of M(edgesec.hardening.compliance_report) again, below all other output, in colour and as
+    wide as the terminal. It also does so in check mode.
+  - Without it, the playbook C(edgesec.hardening.audit) shows the table in plain text of 100 columns.
 requirements:
-  - It is enabled in C(callbacks_enabled) of ansible.cfg, or in the environment variable C(ANSIBLE_CALLBACKS_ENABLED).
+  - Enable it in C(callbacks_enabled) of ansible.cfg, or in the environment variable C(ANSIBLE_CALLBACKS_ENABLED).
 """
 
 EXAMPLES = r"""
@@ -41,7 +41,7 @@ REPORT = "edgesec.hardening.compliance_report"
 
 
 class CallbackModule(CallbackBase):
-    """The table of the fleet, at the end of the run."""
+    """Show the fleet table at the end of the run."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -53,13 +53,13 @@ class CallbackModule(CallbackBase):
         self._seen: dict[str, Any] | None = None
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Keep what the report is about, which only the controller makes: a device may return anything."""
+        """Keep the fleet summary; only results of the report task count, because a device may return anything."""
         task = result._task
         if REPORT in (task.action, getattr(task, "resolved_action", None)):
             self._seen = result._result.get("fleet_summary", self._seen)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
-        """Show it."""
+        """Show the table."""
         if self._seen is None:
             return
         colours = {GOOD: C.COLOR_OK, DOUBTFUL: C.COLOR_WARN, BAD: C.COLOR_ERROR}

@@ -41,7 +41,7 @@ def _violations(judgement: Any, fail_on: str, unknown: bool = True) -> list[str]
 
 
 class FilterModule:
-    """Judging devices by the facts of this collection."""
+    """Judge devices by the facts of this collection."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""

@@ -9,15 +9,15 @@ from collections.abc import Callable
 
 from ansible.errors import AnsibleFilterError
 
-# GRUB's own tool takes 10000; ten times as many take its firmware about a second.
+# GRUB's own tool uses 10000; ten times as many take GRUB about a second in firmware.
 _ITERATIONS = 100_000
 
 
 def grub_password_hash(password: str, device: str) -> str:
     """The hash of a password as GRUB reads it (PBKDF2 with HMAC-SHA-512, in hexadecimal).
 
-    :param device: what no other device is called. The salt comes from it, so that the same password has another hash on
-        each device, and the same one each time.
+    :param device: a unique name of the device. The salt is derived from it, so the same password has a different
+        hash on each device, but always the same one on one device.
     """
     if not isinstance(password, str) or not password or not isinstance(device, str) or not device:
         raise AnsibleFilterError("grub_password_hash needs a password and the name of the device")

@@ -24,23 +24,23 @@ Generated from the catalogue by python -m tests.setup.controls_page: do not edit
 
 # Controls
 
-What `edgesec.hardening.audit` judges a device by. Each control serves a recommendation of the AWS Well-Architected IoT
-Lens, section 3.1.2, and has the Lens's own priority.
+`edgesec.hardening.audit` judges a device by these controls. Each serves a recommendation of the AWS Well-Architected
+IoT Lens, section 3.1.2, and has the Lens's own priority.
 
-A verdict is **pass**, **fail**, **unknown** (it could not be looked at, which never counts as pass), **not_applicable**
-(there is nothing it could apply to) or **waived** (by the site policy, with a reason and a last day). Its evidence is
-**measured**, **capable** (it could be so, which is not enough), **declared** (the owner vouches for it in
-`compliance_declared`, and nothing was measured) or **absent**. Where a role is named,
-`edgesec.hardening.harden` runs it when the control does not pass; where none is, a person must do something.
+A verdict is **pass**, **fail**, **unknown** (it could not be examined, which never counts as pass), **not_applicable**
+(there is nothing to apply it to) or **waived** (by the site policy, with a reason and an expiry date). Its evidence is
+**measured**, **capable** (the device could do it, which is not enough), **declared** (the owner states it in
+`compliance_declared`, and nothing was measured) or **absent**. If a role is named, `edgesec.hardening.harden` runs it
+when the control does not pass; otherwise a person must act.
 
-What a device reports of itself is its own claim: facts show drift and mistakes, not what an attacker who is root on the
-device wants to hide.
+What a device reports about itself is its own claim: facts show drift and mistakes, not what an attacker with root on
+the device wants to hide.
 """
 
 _TAIL = """
 ## Other catalogues
 
-The ids are our own reading, and what was not sure is left out: NIST SP 800-53 revision 5, NISTIR 8259A (names of
+The ids are our own reading, and uncertain matches are left out: NIST SP 800-53 revision 5, NISTIR 8259A (names of
 capabilities), ETSI EN 303 645 V2.1.1, IEC 62443-4-2, Annex I of the Cyber Resilience Act, and the CIS Debian Linux 12
 Benchmark v1.1.0.
 """

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a device answers to a module, reduced to what the module may say.
+"""Reduce a device's answer to what its module may return.
 
-ansible-core acts on some names in the result of any module, whoever wrote it: C(ansible_facts) become variables of the
-host, C(add_host) and C(add_group) change the inventory, other hosts included, and C(ansible_stats) what is shown at the
-end. Everything else of a result is printed. So no answer of a device goes on as it came.
+ansible-core acts on some names in the result of any module, no matter who wrote it: C(ansible_facts) become variables
+of the host, C(add_host) and C(add_group) change the inventory (also for other hosts), and C(ansible_stats) changes what
+is shown at the end. Everything else is printed. So no answer of a device is passed on unfiltered.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.printab
 
 REMEDY = "Its answers cannot be trusted: find out what runs on it before you go on"
 
-# What ansible-core would act on.
+# Names that ansible-core acts on.
 _STEERING = ("add_host", "add_group", "ansible_stats", "ansible_delegated_vars")
-# Of a module that crashed, or whose answer could not be read.
+# Returned if a module crashed, or its answer could not be read.
 _CRASH = {name: Field("str") for name in ("module_stdout", "module_stderr")}
-# Of a module that ran a command; ansible-core makes lines of it.
+# Returned by a module that ran a command; ansible-core splits it into lines.
 _OUTPUT = {
     **{name: Field("str") for name in ("stdout", "stderr")},
     **{name: Field("list", "str") for name in ("stdout_lines", "stderr_lines")},
 }
-# Of every module. Warnings and diffs have a shape of their own by then.
+# Returned by every module. Warnings and diffs have their own checks.
 _COMMON = {
     "changed": Field("bool"),
     "failed": Field("bool"),
@@ -42,11 +42,11 @@ _COMMON = {
     "warnings": Field("raw"),
     "diff": Field("raw"),
 }
-# What is shown of a diff: text whose lines each get a sign in front, then text that is printed as it is.
+# The parts of a diff: texts that are shown with a sign before each line, then texts that are printed unchanged.
 _DIFF = ("before", "after")
 _DIFF_HEADERS = ("before_header", "after_header")
 _DIFF_LINES = ("prepared",)
-# With these ansible-core says why it shows no diff.
+# Flags that tell ansible-core why to show no diff.
 _DIFF_LEFT_OUT = ("src_binary", "dst_binary", "src_larger", "dst_larger")
 _DEEPEST = 50
 _LONGEST_NAME = 80
@@ -62,15 +62,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -> dict[str, Any]:
-    """What is taken of an answer.
+    """Check and reduce an answer.
 
-    Text has its control characters escaped. A module that failed has said why, and no more than is documented of its
-    failures. What nobody has documented is still there for the controller half of the module, see :func:`shown`.
+    Control characters in text are escaped. A failed module returns only what is documented for failures. Undocumented
+    values are kept for the controller half of the module; :func:`shown` drops them later.
 
-    :param answer: what the device printed, out of JSON.
-    :param shape: what is documented of the module.
+    :param answer: what the device printed, parsed from JSON.
+    :param shape: the documented return values of the module.
     :param subject: the host and the module, for errors.
-    :raises Refused: it has a name by which a device would steer the controller, or a value of another type.
+    :raises Refused: the answer has a name that would steer the controller, or a value of the wrong type.
     """
     for name in _STEERING:
         if name in answer:
@@ -91,18 +91,19 @@ def taken(answer: Mapping[str, Any], shape: Mapping[str, Field], subject: str) -
 
 
 def shown(result: Mapping[str, Any], shape: Mapping[str, Field]) -> dict[str, Any]:
-    """What of the result of an action is a result of its task: the values that are documented, made safe to show.
+    """Reduce the result of an action to documented values, made safe to show.
 
-    The controller half of a module may have decoded text of the device on its own, as that of C(copy) does for a diff.
+    Everything is escaped again: a controller half may have decoded text of the device itself, as C(copy) does for a
+    diff.
 
-    :raises ValueError: a value is none that JSON can hold.
+    :raises ValueError: JSON cannot represent a value.
     """
     public = {name for name, each in shape.items() if each.returned != INTERNAL} | {*_COMMON, *_CRASH, *_PRINTED}
     return _safe({name: value for name, value in result.items() if name in public})
 
 
 _LISTED = ("warnings", "diff")
-# What ansible-core may print as it is, and not as JSON; its own halves of modules put it in warnings too.
+# What ansible-core may print as plain text; its own action plugins also put it into warnings.
 _PRINTED = ("msg", "skip_reason")
 
 
@@ -121,7 +122,7 @@ def _require_own_facts(answer: Mapping[str, Any], shape: Mapping[str, Field], su
     foreign = [str(name) for name in facts if name not in own] if isinstance(facts, Mapping) else ["ansible_facts"]
     if foreign:
         named = ", ".join(name[:_LONGEST_NAME] for name in sorted(foreign)[:5])
-        raise _lie(subject, f"has {named} among its facts, which would be variables of the play")
+        raise _lie(subject, f"has {named} among its facts, which would become variables of the play")
 
 
 def _is_of_failure(field: Field) -> bool:
@@ -129,7 +130,7 @@ def _is_of_failure(field: Field) -> bool:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """The same value out of the types of JSON, with nothing in its text that steers a terminal."""
+    """The value in JSON types only; its text cannot steer a terminal."""
     if depth > _DEEPEST:
         raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
     if value is None or isinstance(value, (bool, int)):
@@ -146,7 +147,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _shaped(value: Any, field: Field, path: str, subject: str) -> Any:
-    """The value, without what is not documented of it. What is not known is null everywhere."""
+    """The value without its undocumented parts; null is allowed everywhere, for what is not known."""
     if value is None:
         return None
     kinds = _KINDS.get(field.kind, (object,))
@@ -165,7 +166,7 @@ def _shaped(value: Any, field: Field, path: str, subject: str) -> Any:
 
 
 def _warnings(given: Any) -> list[str]:
-    """Warnings as plain text of one line each; ansible-core has made objects of them."""
+    """Warnings as one line of plain text each; ansible-core turns them into objects."""
     if not isinstance(given, (list, tuple)):
         return []
     texts = (each if isinstance(each, str) else getattr(getattr(each, "event", None), "msg", None) for each in given)
@@ -188,7 +189,7 @@ def _diff(given: Any) -> dict[str, Any] | list[dict[str, Any]] | None:
 def _side(value: Any) -> Any:
     if value is None:
         return ""
-    # A mapping, as the module file has it, is shown as JSON.
+    # A mapping, as the module C(file) returns it, is shown as JSON.
     return _plain(value if isinstance(value, (str, Mapping)) else str(value))
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The operator's word that what is on a device may be destroyed."""
+"""The operator's consent to destroying what is on a device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 
 
 def require_consent(host: str, consent: str | None, steps: Sequence[str]) -> None:
-    """Refuse to destroy anything without consent that names the host.
+    """Refuse to destroy anything unless the consent names the host.
 
     :param steps: what would be done, in words.
     :raises Refused: the consent is missing, or names another host.
@@ -22,6 +22,6 @@ def require_consent(host: str, consent: str | None, steps: Sequence[str]) -> Non
     if consent != host:
         raise Refused(
             host,
-            f"to decommission it would: {'; '.join(steps) or 'delete what is escrowed of it'}",
-            f"If that is meant, set decommission_consent: {host} for this host. Nothing was changed",
+            f"decommissioning it would: {'; '.join(steps) or 'delete its escrow'}",
+            f"Nothing was changed. If you mean it, set decommission_consent: {host} for this host",
         )

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What all action plugins of the collection share: the gate between a device and the controller.
+"""The gate between a device and the controller, which all action plugins of the collection share.
 
-A device may be in other hands. Before anything is done, its variables are held against its facts, see
-:mod:`_actions.injected`; and of each answer only that is taken which the module may say, see :mod:`_actions.answer`.
+A device may be compromised. Before anything is done, its variables are compared with its facts
+(:mod:`_actions.injected`), and each answer is reduced to what its module may return (:mod:`_actions.answer`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.printab
 )
 
 COLLECTION = "edgesec.hardening."
-# What decoders raise over data that means harm.
+# What decoders raise for malicious data.
 _UNREADABLE = (RecursionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 
 
 class GatedBase(ActionBase):
-    """An action plugin whose modules' answers are filtered before anything sees them."""
+    """An action plugin that filters the answers of its modules before anything else sees them."""
 
-    # What a module may answer that is run by the name of the task.
+    # What the module that the task names may return.
     _shape: ClassVar[dict[str, Field]] = {}
     _asked: tuple[str, dict[str, Any]] = ("", {})
     _taken = False
@@ -53,9 +53,9 @@ class GatedBase(ActionBase):
         task_vars: dict[str, Any] | None = None,
         **others: Any,
     ) -> dict[str, Any]:
-        """As ansible-core has it; only the result is what :func:`_actions.answer.taken` gives.
+        """Run a module as ansible-core does, and return what :func:`_actions.answer.taken` accepts.
 
-        :raises EdgesecError: the answer would steer the controller, or is not of the shape that is documented.
+        :raises EdgesecError: the answer would steer the controller, or does not have the documented shape.
         """
         self._asked = (str(module_name or self._task.action), task_vars or {})
         self._taken = False
@@ -64,18 +64,20 @@ class GatedBase(ActionBase):
         )
         if not self._taken:
             raise EdgesecError(
-                self._subject, "came by a way of this ansible-core that is not known", "Use ansible-core 2.18 to 2.21"
+                self._subject,
+                "its answer bypassed the filter: this version of ansible-core is not known",
+                "Use ansible-core 2.18 to 2.21",
             )
         return result
 
     def _parse_returned_data(self, res: dict[str, Any], *others: Any) -> dict[str, Any]:
-        """The answer as it is read; ansible-core adds to it afterwards what it has found itself."""
-        # What cannot be read is shown as it came.
+        """Filter the answer when it is parsed; ansible-core adds its own findings later."""
+        # ansible-core shows unreadable output unchanged, so it is escaped first.
         printed = {name: escaped_json(str(res.get(name) or "")) for name in ("stdout", "stderr")}
         try:
             answer = super()._parse_returned_data({**res, **printed}, *others)
         except (*_UNREADABLE, AnsibleError) as error:
-            # Without the error itself, whose text may be the device's.
+            # Without the error's text, which the device may have chosen.
             raise EdgesecError(self._subject, f"its answer cannot be read ({type(error).__name__})", REMEDY) from None
         self._taken = True
         return taken(answer, self._shape_of(self._asked[0]), self._subject)
@@ -92,14 +94,14 @@ class GatedBase(ActionBase):
 
 
 class DeviceAction(GatedBase):
-    """The controller half of a module of this collection; as it stands, of one that needs no more than the gate."""
+    """The controller half of a module of this collection; without overrides it adds only the gate."""
 
     _requires_connection = True
     _supports_check_mode = True
     _supports_diff = True
 
     def __init_subclass__(cls, **others: Any) -> None:
-        """Read what the module may answer, in the process that those of the hosts are forked of."""
+        """Read what the module may return, in the parent; the per-host worker processes inherit it."""
         super().__init_subclass__(**others)
         if ".plugins.action." in cls.__module__:
             cls._shape = answer_of(cls.__module__.rsplit(".", 1)[1])
@@ -116,26 +118,26 @@ class DeviceAction(GatedBase):
         except AnsibleActionSkip:
             raise
         except AnsibleConnectionFailure as error:
-            # Its text may be the banner of a device.
+            # Its text may contain the device's banner.
             raise AnsibleConnectionFailure(indented(str(error))) from None
         except (EdgesecError, AnsibleError) as error:
             return _failure(str(error))
         except _UNREADABLE as error:
             self._display.vvv(indented(traceback.format_exc()), host=self.host)
             return _failure(
-                f"{self.host}: its answers do not fit together ({type(error).__name__}: {escaped(str(error))}). "
+                f"{self.host}: its answers are inconsistent ({type(error).__name__}: {escaped(str(error))}). "
                 f"{REMEDY}. If nothing is wrong with it, report this with the output of -vvv."
             )
 
     def _with_interpreter(self, result: dict[str, Any]) -> dict[str, Any]:
-        """With the device's Python as ansible-core has found it, or else it looks for it in every task."""
+        """Add the Python that ansible-core discovered; without it, every task would discover it again."""
         if not self._discovered_interpreter_key:
             return result
         found = {self._discovered_interpreter_key: escaped(str(self._discovered_interpreter))}
         return {**result, "ansible_facts": {**result.get("ansible_facts", {}), **found}}
 
     def act(self) -> dict[str, Any]:
-        """Do the work; returns the result of the task. Only what is documented of it goes on."""
+        """Do the work and return the result of the task; only its documented values are passed on."""
         return self._execute_module(task_vars=self._variables)
 
     @property
@@ -145,5 +147,5 @@ class DeviceAction(GatedBase):
 
 
 def _failure(text: str) -> dict[str, Any]:
-    """A failed result, and not an exception: ansible-core 2.18 prints that an exception occurred above each one."""
+    """A failed result, not an exception: for each exception ansible-core 2.18 prints that one occurred."""
     return {"failed": True, "msg": indented(text)}

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What modules of this collection may answer: the shape that their own documentation gives."""
+"""What the modules of this collection may return, read from their own documentation."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _AREAS = {
     "edgesec_tpm": "tpm_facts",
 }
 FACTS = frozenset(_AREAS)
-# The C(returned) of a value that only the controller half of the module is given.
+# The C(returned) of a value that only the controller half of the module gets.
 INTERNAL = "never by the action"
 
 
 @dataclass(frozen=True)
 class Field:
-    """A value that is documented.
+    """A documented value.
 
-    :ivar kind: its C(type) there.
-    :ivar elements: the type of what is in a list; empty where any may be.
-    :ivar contains: by name the values in it; None where any may be.
-    :ivar returned: when, in words.
+    :ivar kind: its documented C(type).
+    :ivar elements: the type of a list's elements; empty if any is allowed.
+    :ivar contains: the values in it, by name; None if any are allowed.
+    :ivar returned: when it is returned, in words.
     """
 
     kind: str
@@ -52,12 +52,12 @@ class Field:
 def answer_of(module: str) -> dict[str, Field]:
     """What a module of this collection returns, by name.
 
-    :param module: its name, without that of the collection.
+    :param module: its name, without the collection's.
     """
     fields = {name: _field(each) for name, each in _documentation(module).items()}
     facts = fields.get("ansible_facts")
     if facts is not None:
-        # An area without a shape only refers to the module that documents it.
+        # An area without a shape refers to the module that documents it.
         areas = {name: each if each.contains else _area(name) for name, each in (facts.contains or {}).items()}
         fields["ansible_facts"] = replace(facts, contains=areas)
     return fields
@@ -79,7 +79,7 @@ def _field(documented: Mapping[str, Any]) -> Field:
 
 
 def _documentation(module: str) -> dict[str, Any]:
-    """The block RETURN of a module, which is read and not run."""
+    """The RETURN block of a module, parsed without running the module."""
     tree = ast.parse((MODULES / f"{module}.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] == ["RETURN"]:

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Showing how work goes on that a module has started."""
+"""Show the progress of work that a module has started."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ display = Display()
 
 
 class FollowingAction(SecretAction):
-    """The controller half of a module that starts work which goes on when the module has returned."""
+    """The controller half of a module whose work continues after the module has returned."""
 
     def follow(self, arguments: dict[str, Any], done_stage: str, done: str) -> dict[str, Any]:
-        """Look every few seconds, and say what is seen, until the work ends; returns what was seen last.
+        """Poll the work and show its progress until it ends; returns the last state seen.
 
-        :param done_stage: the stage in which nothing is left to be done.
-        :param done: what was done, for the person who waits.
-        :raises AnsibleActionFail: it failed, or stopped before all was done.
+        :param done_stage: the stage that means that all work is done.
+        :param done: what was done, in words for the operator.
+        :raises AnsibleActionFail: the work failed, or stopped early.
         """
         subject = f"{self.host}: {arguments['name']}"
         past: list[tuple[float, int]] = []
@@ -44,9 +44,7 @@ class FollowingAction(SecretAction):
         if now.get("failed"):
             return now
         if now["stage"] != done_stage:
-            raise AnsibleActionFail(
-                f"{subject}: {now['error'] or 'the work ended before all was done.'} Run again to go on."
-            )
+            raise AnsibleActionFail(f"{subject}: {now['error'] or 'the work stopped early.'} Run again to continue.")
         if now["error"]:
             raise AnsibleActionFail(f"{subject}: {done}, but {now['error']}")
         display.display(f"{subject}: {done}")
@@ -54,7 +52,7 @@ class FollowingAction(SecretAction):
 
 
 def _pace(past: list[tuple[float, int]], now: dict[str, Any]) -> str:
-    """Percent, rate over the last minute, and time left, in words."""
+    """Percentage, rate over the last polls, and time left, in words."""
     done, total = int(now["done_bytes"]), int(now["total_bytes"])
     if not total:
         return ""

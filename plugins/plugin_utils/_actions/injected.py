@@ -4,13 +4,13 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Facts that ansible-core makes variables of: what a device said there must not decide what a run does.
+"""Facts that ansible-core turns into variables: a device must not decide what a run does.
 
-With C(inject_facts_as_vars) on, which is the default, each fact of a host is a variable too, and outranks inventory,
-group_vars and the defaults of roles. A fact under a name of its own (C(edgesec_store), C(site_ca_command)) may come
-from a module of any play, or from a fact cache that an earlier run has filled.
+With C(inject_facts_as_vars) on (the default), each fact of a host is also a variable, and outranks the inventory,
+group_vars and role defaults. A fact of any name (C(edgesec_store), C(site_ca_command)) may come from a module of any
+play, or from a fact cache that an earlier run filled.
 
-Names that begin with C(ansible_) are what ansible-core's own facts are called, and also settings of its plugins:
+Names that begin with C(ansible_) belong to ansible-core's own facts, but also to settings of its plugins:
 C(ansible_sftp_executable) names a program that the controller runs. ansible-core removes some of these from facts, but
 not all (C(clean_facts) in C(ansible/vars/clean.py)).
 """
@@ -30,8 +30,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._actions.documented import FACTS
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.printable import escaped
 
-# Names of facts that nobody gives a variable: those of this collection, of ansible-core's own modules (setup,
-# package_facts, service_facts, mount_facts, getent), and of the programs that setup runs.
+# Names of facts that no variable has: facts of this collection, of ansible-core's own modules (setup, package_facts,
+# service_facts, mount_facts, getent), and of the programs that setup runs.
 _EXPECTED = FACTS | {"module_setup", "gather_subset", "packages", "services", "mount_points", "aggregate_mounts"}
 _EXPECTED_BEGINNINGS = ("ansible_", "_ansible_", "discovered_interpreter_", "facter_", "ohai_", "getent_")
 _SHOWN = 5
@@ -52,12 +52,12 @@ def _settings() -> Iterator[str]:
         yield from (each["name"] for each in option.get("vars") or ())
 
 
-# Read once, in the process from which those of the hosts are forked.
+# Read once, in the parent; the per-host worker processes inherit it.
 _SETTINGS = frozenset(_settings())
 
 
 class ForeignVariables(Refused):
-    """Variables of a host that are facts; C(names) has them."""
+    """Facts of a host set variables; C(names) lists them."""
 
     def __init__(self, names: list[str], subject: str, seen: str, remedy: str) -> None:
         self.names = names
@@ -65,7 +65,7 @@ class ForeignVariables(Refused):
 
 
 def foreign_variables(facts: Mapping[Any, Any], settings: Collection[str] = ()) -> list[str]:
-    """The names among facts that are variables which a play, an inventory or a role could have as well.
+    """The names of facts that a play, an inventory or a role could use for a variable.
 
     :param settings: variables of plugins that ansible-core does not ship.
     """
@@ -79,7 +79,7 @@ def foreign_variables(facts: Mapping[Any, Any], settings: Collection[str] = ()) 
 
 
 def settings_of(connection: ConnectionBase) -> set[str]:
-    """The variables that set how this connection works: its own, those of its shell, and of how it becomes root."""
+    """The variables that configure this connection, its shell, and its become plugin."""
     plugins = {"connection": connection, "shell": connection._shell, "become": connection.become}
     return {
         name
@@ -90,12 +90,12 @@ def settings_of(connection: ConnectionBase) -> set[str]:
 
 
 def require_own_variables(variables: Mapping[str, Any], settings: Collection[str] = ()) -> None:
-    """Refuse a host that has set a variable of its own by a fact.
+    """Refuse a host whose facts set a variable.
 
-    :param variables: those of a task, as an action plugin is given them.
+    :param variables: the variables of a task, as an action plugin gets them.
     :param settings: see :func:`settings_of`.
-    :raises ForeignVariables: a fact is one.
-    :raises Refused: it cannot be told.
+    :raises ForeignVariables: a fact sets a variable.
+    :raises Refused: this cannot be determined.
     """
     foreign = foreign_variables(_injected(variables), settings)
     if not foreign:
@@ -107,24 +107,24 @@ def require_own_variables(variables: Mapping[str, Any], settings: Collection[str
         f"{variables['inventory_hostname']}: the facts of this host",
         f"set the variables {named}{more}, and outrank the inventory. Nothing was run with them",
         "If you did not set them (set_fact with cacheable), find out what runs on the device. Remove them from the "
-        "fact cache (--flush-cache), or set inject_facts_as_vars = False (ANSIBLE_INJECT_FACT_VARS), with which no "
+        "fact cache (--flush-cache), or set inject_facts_as_vars = False (ANSIBLE_INJECT_FACT_VARS), so that no "
         "fact is a variable",
     )
 
 
 def _injected(variables: Mapping[str, Any]) -> Mapping[Any, Any]:
-    """The facts that are variables too, under the names that they have as such."""
+    """The facts that are also variables, under their names as variables."""
     if not getattr(C, "INJECT_FACTS_AS_VARS", False) or not variables.get("ansible_facts"):
         return {}
     try:
-        # In the variable ansible_facts, names have lost their prefix, and ansible_x is not told from x.
+        # In the variable ansible_facts the names have lost their prefix: ansible_x and x look the same.
         facts = variables["hostvars"]._variable_manager._fact_cache.get(variables["inventory_hostname"])
     except (KeyError, AttributeError):
         facts = None
     if not isinstance(facts, Mapping):
         raise Refused(
             f"{variables['inventory_hostname']}: which facts are variables",
-            "cannot be seen in this version of ansible-core",
+            "cannot be determined in this version of ansible-core",
             "Set inject_facts_as_vars = False (ANSIBLE_INJECT_FACT_VARS)",
         )
     return facts

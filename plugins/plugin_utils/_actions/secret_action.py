@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What the action plugins share: probe a host first, and let a secret travel only to one that needs it."""
+"""Probe a host first, and send a secret only to one that needs it; several action plugins share this."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ROTATION = "edgesec.hardening.recovery_keyslot"
 class SecretAction(DeviceAction):
     """The controller half of a module that may need a secret.
 
-    The module is called without the secret first. It says what it would change, and in C(needs_key) whether that
-    takes the secret; only then, and never in check mode, it is called again with it.
+    The module runs first without the secret. It reports what it would change, and in C(needs_key) whether that needs
+    the secret. Only then it runs again with the secret; in check mode only if :meth:`has_use_in_check_mode` says so.
     """
 
     def act(self) -> dict[str, Any]:
@@ -51,25 +51,25 @@ class SecretAction(DeviceAction):
         raise NotImplementedError
 
     def public_arguments(self, _store: FleetStore) -> dict[str, Any]:
-        """What of the store the module is told from the first call on; nothing of it is secret."""
+        """Arguments from the store that the module gets from the first call on; none is secret."""
         return {}
 
     @property
     def kept_here(self) -> Collection[str]:
-        """Options that are for the controller half alone."""
+        """Options that only the controller half uses."""
         return ()
 
     @property
     def escrows(self) -> bool:
-        """Whether something is encrypted to the certificates, so that they must be usable."""
+        """Whether the action encrypts to the escrow certificates, so that they must be usable."""
         return True
 
     def has_use_in_check_mode(self) -> bool:
-        """Whether the module does with the secret what changes nothing, so that it is sent in check mode too."""
+        """Whether the module needs the secret in check mode too, for work that changes nothing."""
         return False
 
     def recovery_key(self, arguments: dict[str, Any], store: FleetStore) -> bytes:
-        """The recovery key of the volume; a rotation that was interrupted is brought to its end before.
+        """The recovery key of the volume; an interrupted rotation is finished first.
 
         :raises EdgesecError: it is not escrowed, or cannot be decrypted.
         """
@@ -79,11 +79,11 @@ class SecretAction(DeviceAction):
         return store.recovery_key(self.host, uuid)
 
     def rotate(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
-        """Give the volume another recovery key, or the one that an interrupted rotation had escrowed for it.
+        """Give the volume a new recovery key, or the one that an interrupted rotation escrowed.
 
-        Whenever this ends early, the volume opens with the present key or with the next one, and both are escrowed.
+        If this is interrupted, the volume opens with the present key or with the next one, and both are escrowed.
 
-        :raises EdgesecError: it could not be brought to its end.
+        :raises EdgesecError: the rotation could not be finished.
         """
         store.require_usable_certificates()
         uuid = self.probed["uuid"]
@@ -103,22 +103,22 @@ class SecretAction(DeviceAction):
         return result
 
     def call(self, arguments: dict[str, Any], module: str | None = None) -> tuple[dict[str, Any], bytes | None]:
-        """Run the module (or another one) with secrets among its arguments; returns its result, and the header backup.
+        """Run the module (or another one) with secrets in its arguments; returns its result and the header backup.
 
         :raises AnsibleActionFail: the arguments would be printed, or written to the device's disk.
         """
         if C.DEFAULT_DEBUG:
-            # ansible-core prints the arguments of every module that has run; no_log does not reach that line.
+            # ansible-core prints the arguments of every module it ran; no_log does not cover that line.
             raise AnsibleActionFail(
-                f"{self.host}: a secret would be printed on the controller, and logged, since debugging is on. "
-                "Unset ANSIBLE_DEBUG. Use -vvv in its place, which shows no secret."
+                f"{self.host}: a secret would be printed on the controller, and logged, because debugging is on. "
+                "Unset ANSIBLE_DEBUG. Use -vvv instead, which shows no secret."
             )
         if not self._is_pipelining_enabled("new"):
             raise AnsibleActionFail(
-                f"{self.host}: a recovery key would be written to the device's disk, since pipelining is off. "
+                f"{self.host}: a recovery key would be written to the device's disk, because pipelining is off. "
                 "Set ansible_pipelining to true for this host, and unset ANSIBLE_KEEP_REMOTE_FILES."
             )
-        # Connections print what a module returns from -vvv on, unless the task is one that must not be logged.
+        # From -vvv on, connections print what a module returns, unless the task has no_log.
         context = self._connection._play_context
         logged, context.no_log = context.no_log, True
         try:
@@ -130,7 +130,7 @@ class SecretAction(DeviceAction):
 
 
 class KeyslotAction(SecretAction):
-    """The controller half of a module that adds a keyslot with the escrowed recovery key, and needs nothing else."""
+    """The controller half of a module that only needs the escrowed recovery key to add a keyslot."""
 
     def with_secret(self, arguments: dict[str, Any], store: FleetStore) -> dict[str, Any]:
         key = self.recovery_key(arguments, store)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The options C(store), C(escrow) and C(policy_key) of a module, which are for its controller half alone."""
+"""The options C(store), C(escrow) and C(policy_key) of a module, which only its controller half uses."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _OPTIONS = {**ESCROW, **POLICY_KEY}
 
 
 def take_store(arguments: Mapping[str, Any], loader: DataLoader) -> tuple[dict[str, Any], FleetStore]:
-    """The arguments of a task as they are sent to the device, without the keys, and the store that they name.
+    """The arguments of a task without the keys, as sent to the device, and the store that they name.
 
-    :param loader: the one of the running play, which knows the passwords of its vaults.
-    :raises EdgesecError: one of the options is missing or of a wrong type.
+    :param loader: the loader of the running play, which knows the passwords of its vaults.
+    :raises EdgesecError: one of the options is missing or has the wrong type.
     """
     validated = ArgumentSpecValidator(_OPTIONS).validate(
         {name: arguments[name] for name in _OPTIONS if name in arguments}
@@ -50,12 +50,12 @@ def take_store(arguments: Mapping[str, Any], loader: DataLoader) -> tuple[dict[s
 
 
 def read_file(path: str, loader: DataLoader) -> bytes:
-    """A file of the controller, decrypted where it is a vault.
+    """Read a file of the controller, and decrypt it if it is a vault.
 
     :raises EdgesecError: it cannot be read.
     """
     try:
-        # The loader's way to a file without its decrypted content ever being written to a disk.
+        # The only way of the loader that never writes the decrypted content to disk.
         return bytes(loader._get_file_contents(str(Path(path).absolute()))[0])
     except AnsibleError as error:
         raise EdgesecError(

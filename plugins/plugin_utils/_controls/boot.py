@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the boot: its mounts, firmware, what is measured, and the root file system."""
+"""Controls of the boot: mounts, firmware, measurements, and the root file system."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def _each_mount(facts: View, policy: View, check: Callable[[View], Finding]) -> 
         if path in wanted:
             findings.append((path, finding))
         elif path not in BOOT_PATHS:
-            # One that was found where this image has it; nobody has taken it out of the list.
+            # A path special to this image: nobody removed it from the list on purpose.
             findings.append((path, replace(finding, by_hand=_ADD.format(path)) if finding.verdict == FAIL else finding))
-    return combined(findings, f"none of {', '.join(wanted) or 'boot_mounts_paths'} is a mount of its own")
+    return combined(findings, f"none of {', '.join(wanted) or 'boot_mounts_paths'} is a separate mount")
 
 
 def _lacking(mount: View, wanted: list[str]) -> dict[str, list[str]]:
-    """The wanted options that do not hold now, and those that will not hold after a reboot."""
+    """The wanted options that are missing now, and those that will be missing after a reboot."""
     lacking = {}
     runtime = mount.maybe_child("runtime")
-    # A waiting automount says nothing of what it will mount.
+    # An automount that has not triggered does not show the options of its mount.
     if runtime is not None and runtime.text("fstype") != "autofs":
         lacking["now"] = [option for option in wanted if not holds(option, runtime.texts("options"))]
     line = mount.maybe_child("fstab")
@@ -63,7 +63,7 @@ def _lacking(mount: View, wanted: list[str]) -> dict[str, list[str]]:
 
 
 def holds(wanted: str, options: list[str]) -> bool:
-    """Whether an option holds: in a line of fstab the last of those that contradict each other does (mount(8))."""
+    """Whether an option is in effect: of contradicting options in an fstab line the last one wins (mount(8))."""
     lifting = {_LIFTING.get(wanted), "defaults"}
     last = next((option for option in reversed(options) if option == wanted or option in lifting), None)
     return last == wanted
@@ -86,7 +86,7 @@ def _options(facts: View, policy: View) -> Finding:
 
     def check(mount: View) -> Finding:
         wrong = [f"{place} without {','.join(missing)}" for place, missing in _lacking(mount, wanted).items()]
-        return failed(", ".join(wrong)) if wrong else passed(",".join(wanted) or "no demands")
+        return failed(", ".join(wrong)) if wrong else passed(",".join(wanted) or "no required options")
 
     return _each_mount(facts, policy, check)
 
@@ -95,7 +95,7 @@ def _separate(facts: View, _policy: View) -> Finding:
     boot = facts.child(AREA)
     if boot.flag("separate"):
         return passed(", ".join(mount.text("path") for mount in boot.children("mounts")))
-    return failed("the boot files lie on the root file system")
+    return failed("the boot files are on the root file system")
 
 
 def _secure_boot(facts: View, _policy: View) -> Finding:
@@ -104,7 +104,7 @@ def _secure_boot(facts: View, _policy: View) -> Finding:
     if firmware == "bios":
         return failed("the firmware is a BIOS, or UEFI hides its variables")
     if firmware != "uefi":
-        return unknown("how a device without UEFI verifies its boot is not examined yet")
+        return unknown("verified boot without UEFI is not examined yet")
     return passed("on") if boot.flag("secure_boot") else failed("off")
 
 
@@ -113,7 +113,7 @@ def _user_mode(facts: View, _policy: View) -> Finding:
     if boot.text("firmware") != "uefi":
         return not_applicable("the device has no UEFI")
     if boot.flag("setup_mode"):
-        return failed("setup mode: anybody may enrol keys")
+        return failed("setup mode: anyone can enrol keys")
     return passed("user mode")
 
 
@@ -125,7 +125,7 @@ def _unified(facts: View, _policy: View) -> Finding:
 
 
 def _judged_by_log(measured: View, is_unified: Callable[[], bool]) -> Finding:
-    """What the event log says, as far as the PCRs of the TPM bear it out."""
+    """What the event log says, as far as the TPM's PCRs confirm it."""
     if not measured.flag("log"):
         is_unified()
         return failed("neither a unified kernel image nor an event log")
@@ -133,16 +133,16 @@ def _judged_by_log(measured: View, is_unified: Callable[[], bool]) -> Finding:
         return unknown(measured.text("reason"))
     agree = set(measured.numbers("agree"))
     if not agree:
-        return unknown("the event log accounts for no PCR as it is")
+        return unknown("the event log matches no PCR")
     said = {part: measured.numbers(part.replace(" ", "_")) for part in _PARTS}
     unproven = [part for part, pcrs in said.items() if pcrs and not agree & set(pcrs)]
     if unproven:
         pcrs = sorted({pcr for part in unproven for pcr in said[part]})
-        return unknown(f"the event log does not lead to PCR {', '.join(map(str, pcrs))} ({', '.join(unproven)})")
+        return unknown(f"the event log does not match PCR {', '.join(map(str, pcrs))} ({', '.join(unproven)})")
     missing = [part for part, pcrs in said.items() if not pcrs]
     differ = [pcr for pcr in measured.numbers("differ") if pcr in PARTS_PCRS]
     if missing and differ:
-        return unknown(f"the event log does not lead to PCR {', '.join(map(str, differ))}")
+        return unknown(f"the event log does not match PCR {', '.join(map(str, differ))}")
     if missing:
         is_unified()
         return failed(f"not measured: {', '.join(missing)}")
@@ -156,7 +156,7 @@ def _verified_root(facts: View, _policy: View) -> Finding:
     if verified == "dm-verity":
         return passed("dm-verity")
     if verified != "none":
-        raise Unseen(f"the root file system is verified by {verified!r}, which is not known")
+        raise Unseen(f"the root file system is verified by {verified!r}, an unknown method")
     return failed(f"{root.text('fstype')} on {root.text('source')}, not verified")
 
 
@@ -168,7 +168,7 @@ def _lockdown(facts: View, _policy: View) -> Finding:
 CONTROLS = (
     Control(
         id="boot.mounts.separate",
-        title="Boot files have a file system of their own",
+        title="Boot files are on a separate file system",
         recommendation="3.1.2.3.2",
         expected="a boot partition",
         remedy="Install the device with a separate boot partition",
@@ -182,7 +182,7 @@ CONTROLS = (
         title="Boot file systems are mounted read-only, now and after a reboot",
         recommendation="3.1.2.3.2",
         expected="ro in the mount table and in fstab",
-        remedy="Run harden, or take the path out of boot_mounts_paths",
+        remedy="Run harden, or remove the path from boot_mounts_paths",
         role=ROLE,
         topic="read_only_boot",
         source=AREA,
@@ -190,7 +190,7 @@ CONTROLS = (
     ),
     Control(
         id="boot.mounts.options",
-        title="Boot file systems are mounted with the restricting options",
+        title="Boot file systems are mounted with restrictive options",
         recommendation="3.1.2.3.2",
         expected="boot_mounts_options in the mount table and in fstab",
         remedy="Run harden, or change boot_mounts_options",
@@ -202,10 +202,10 @@ CONTROLS = (
     UPDATES,
     Control(
         id="boot.secure_boot.enabled",
-        title="The firmware boots signed code only",
+        title="The firmware boots only signed code",
         recommendation="3.1.2.3.1",
         expected="Secure Boot on",
-        remedy="Turn Secure Boot on in the firmware's setup",
+        remedy="Turn Secure Boot on in the firmware setup",
         role=None,
         topic="secure_boot",
         source=AREA,
@@ -213,10 +213,10 @@ CONTROLS = (
     ),
     Control(
         id="boot.secure_boot.user_mode",
-        title="The keys of Secure Boot cannot be replaced by the operating system",
+        title="The operating system cannot replace the Secure Boot keys",
         recommendation="3.1.2.3.1",
         expected="user mode",
-        remedy="Enrol a platform key, which ends the setup mode",
+        remedy="Enrol a platform key, which ends setup mode",
         role=None,
         topic="secure_boot",
         source=AREA,
@@ -226,7 +226,7 @@ CONTROLS = (
         id="boot.image.unified_or_measured",
         title="Kernel, initrd and command line are one signed image, or are measured",
         recommendation="3.1.2.3.1",
-        expected="a unified kernel image, or all three in an event log that leads to the PCRs",
+        expected="a unified kernel image, or all three in an event log that matches the PCRs",
         remedy="Boot a unified kernel image, or a shim and GRUB that measure into a TPM",
         role=None,
         topic="secure_boot",
@@ -235,10 +235,10 @@ CONTROLS = (
     ),
     Control(
         id="boot.root.verified",
-        title="The root file system is verified while it is read",
+        title="The root file system is verified as it is read",
         recommendation="3.1.2.3.1",
         expected="dm-verity",
-        remedy="Install an image with a dm-verity root; until then an offline edit of the root is not caught",
+        remedy="Install an image with a dm-verity root; until then offline changes to the root go unnoticed",
         role=None,
         topic="secure_boot",
         source=AREA,

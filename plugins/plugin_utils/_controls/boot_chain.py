@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the chain of a boot: what the firmware trusts, what it measured, and the kernel's command line."""
+"""Controls of the boot chain: what the firmware trusts and measured, and the kernel command line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.contro
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view import Unseen, View
 
-# What firmware and loader measure; into the others the running system extends as well, which no log shows.
+# PCRs that only firmware and loader extend; the running system extends the others too, and no log shows it.
 _REPLAYED = (*range(10), 14)
 _TRUSTED = ("PK", "KEK", "db")
 
 
 def _keys(facts: View) -> View:
-    """The stores of the firmware, whose absence says nothing of a device with UEFI."""
+    """The firmware's key stores; :class:`Unseen` if the facts lack them, which does not mean that they are empty."""
     return facts.child(AREA).child("firmware_keys")
 
 
@@ -41,13 +41,13 @@ def _trusted_keys(facts: View, _policy: View) -> Finding:
 
     def check(store: View) -> Finding:
         if not store.flag("present"):
-            return not_applicable("there is none")
+            return not_applicable("not present")
         certificates = store.children("certificates")
         bad = [each.maybe_text("subject") or "no name" for each in certificates if each.maybe_flag("test_key")]
         if bad:
             return failed(f"test key ({'; '.join(bad)})")
         if not certificates:
-            raise Unseen("it holds no certificate that could be read")
+            raise Unseen("none of its certificates could be read")
         for each in certificates:
             each.flag("test_key")
         return passed(f"{len(certificates)} certificates")
@@ -62,7 +62,7 @@ def _dbx(facts: View, _policy: View) -> Finding:
         return not_applicable("the device has no UEFI")
     dbx = _keys(facts).child("dbx")
     if not dbx.flag("present"):
-        return failed("empty: boot loaders that were found broken still start")
+        return failed("empty: revoked boot loaders still start")
     return passed(f"{dbx.number('hashes')} digests and {len(dbx.children('certificates'))} certificates")
 
 
@@ -73,7 +73,7 @@ def _shim(facts: View, _policy: View) -> Finding:
     if not shim.flag("present"):
         return not_applicable("the device boots without shim")
     if shim.flag("validation_disabled"):
-        return failed("shim starts whatever it is given")
+        return failed("shim starts unsigned code")
     return passed(f"on, with SBAT level {shim.maybe_text('sbat_level') or 'unknown'}")
 
 
@@ -87,9 +87,9 @@ def _replays(facts: View, _policy: View) -> Finding:
         [pcr for pcr in measured.numbers(name) if pcr in _REPLAYED] for name in ("agree", "differ")
     )  # fmt: skip
     if differ:
-        return failed(f"the log does not lead to PCR {', '.join(map(str, differ))}")
+        return failed(f"the log does not match PCR {', '.join(map(str, differ))}")
     if not agree:
-        return unknown("the log has nothing of what firmware and loader measure")
+        return unknown("the log has no measurements of firmware and loader")
     return passed(f"PCR {', '.join(map(str, agree))}")
 
 
@@ -97,10 +97,10 @@ def _command_line(facts: View, _policy: View) -> Finding:
     boot = facts.child(AREA)
     dangers = boot.children("dangers")
     if not dangers:
-        return passed("nothing dangerous")
+        return passed("no dangerous option")
     by_hand = None
     if boot.maybe_flag("uki"):
-        by_hand = "Build a unified kernel image without them: the command line is signed with it"
+        by_hand = "Build a unified kernel image without these options: its command line is signed"
     return failed("; ".join(f"{each.text('option')} {each.text('why')}" for each in dangers), by_hand)
 
 
@@ -120,10 +120,10 @@ def _emmc(facts: View, _policy: View) -> Finding:
 CONTROLS = (
     Control(
         id="boot.keys.trusted",
-        title="The firmware trusts no key that was made for tests",
+        title="The firmware trusts no test keys",
         recommendation="3.1.2.3.1",
         expected="no test key in PK, KEK and db",
-        remedy="Update the firmware, or enrol keys of your own: everybody can have the private half of a test key",
+        remedy="Update the firmware, or enrol your own keys: the private half of a test key is public",
         role=None,
         topic="secure_boot",
         source=AREA,
@@ -131,10 +131,10 @@ CONTROLS = (
     ),
     Control(
         id="boot.dbx.present",
-        title="The firmware knows boot loaders that were taken back",
+        title="The firmware has a list of revoked boot loaders",
         recommendation="3.1.2.3.1",
         expected="entries in dbx",
-        remedy="Install the list of taken back loaders (fwupdmgr update), and after it approve the boot state anew",
+        remedy="Install the revocation list (fwupdmgr update), then approve the new boot state",
         role=None,
         topic="secure_boot",
         source=AREA,
@@ -142,7 +142,7 @@ CONTROLS = (
     ),
     Control(
         id="boot.shim.validation",
-        title="shim starts signed code only",
+        title="shim starts only signed code",
         recommendation="3.1.2.3.1",
         expected="validation on",
         remedy="Run mokutil --enable-validation, reboot, and confirm it at the console",
@@ -153,10 +153,10 @@ CONTROLS = (
     ),
     Control(
         id="boot.log.replays",
-        title="The event log accounts for what the TPM has measured of firmware and loader",
+        title="The event log matches what the TPM has measured of firmware and loader",
         recommendation="3.1.2.2.1",
-        expected="the log leads to PCRs 0 to 9 and 14 as they are",
-        remedy="Update the firmware; until then no boot state can be predicted, only observed",
+        expected="the log matches PCRs 0 to 9 and 14",
+        remedy="Update the firmware; until then boot states can be observed but not predicted",
         role=None,
         topic="secure_boot",
         source=AREA,
@@ -164,10 +164,10 @@ CONTROLS = (
     ),
     Control(
         id="boot.cmdline.safe",
-        title="The kernel's command line switches no protection off and asks for no shell",
+        title="The kernel command line disables no protection and requests no shell",
         recommendation="3.1.2.3.1",
         expected="no dangerous option",
-        remedy="Take the options out of the loader's configuration (with GRUB: /etc/default/grub, then update-grub)",
+        remedy="Remove the options from the loader's configuration (with GRUB: /etc/default/grub, then update-grub)",
         role=None,
         topic="secure_boot",
         source=AREA,

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The control of boot windows: a boot file system that is read-only, and package managers that can write to it."""
+"""The control of boot windows: package managers can write to boot file systems that are read-only otherwise."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ AREA = "edgesec_boot"
 
 
 def held(facts: View) -> str:
-    """For whom boot file systems are writable now, to follow what was seen of them; empty where no window is open."""
+    """Name the holders of an open boot window, as a suffix for a finding; empty if no window is open."""
     windows = facts.child(AREA).maybe_child("windows")
     if windows is None or not windows.maybe_flag("open"):
         return ""
-    return f" (boot window: {', '.join(windows.texts('holders')) or 'it is about to close'})"
+    return f" (boot window: {', '.join(windows.texts('holders')) or 'about to close'})"
 
 
 def _read_only(facts: View, policy: View) -> list[str]:
@@ -45,16 +45,16 @@ def _updates(facts: View, policy: View) -> Finding:
     windows = facts.child(AREA).child("windows")
     hooks = windows.children("hooks")
     if not hooks:
-        return not_applicable("nothing is installed that would write to boot file systems")
+        return not_applicable("no installed tool writes to boot file systems")
     if not policy.flag("boot_mounts_windows"):
         left = [hook.text("tool") for hook in hooks if hook.flag("installed")]
         if left:
             return failed(f"hooks for {', '.join(left)}, though boot_mounts_windows is false")
-        return failed("none of them", "Set boot_mounts_windows to true")
-    wrong = [f"{path} is not in its care" for path in read_only if path not in windows.texts("paths")]
+        return failed("no tool has a hook", "Set boot_mounts_windows to true")
+    wrong = [f"boot-window does not manage {path}" for path in read_only if path not in windows.texts("paths")]
     unlocker = facts.child("edgesec_platform").child("unlocker")
     if not windows.flag("program") or unlocker.maybe_text("digest") != policy.text("unlocker_digest"):
-        wrong.append("boot-window is not installed as this version has it")
+        wrong.append("boot-window is missing, or from another version")
     wrong += [f"{hook.text('tool')} has no hook" for hook in hooks if not hook.flag("installed")]
     if wrong:
         return failed(", ".join(wrong))
@@ -62,7 +62,7 @@ def _updates(facts: View, policy: View) -> Finding:
     needed = {tool: package for tool, package in lacking.items() if package}
     if needed:
         return failed(
-            ", ".join(f"{tool} reads its hook with {package} only" for tool, package in needed.items()),
+            ", ".join(f"{tool} reads its hook only if {package} is installed" for tool, package in needed.items()),
             f"Install {', '.join(needed.values())}",
         )
     return passed(f"hooks for {', '.join(dict.fromkeys(hook.text('tool') for hook in hooks))}")
@@ -72,7 +72,7 @@ CONTROL = Control(
     id="boot.mounts.updates",
     title="Package managers make read-only boot file systems writable only while they need it",
     recommendation="3.1.2.3.2",
-    expected="hooks for each of the tools that are installed",
+    expected="a hook for each installed tool",
     remedy="Run harden",
     role="boot_mounts",
     topic="read_only_boot",

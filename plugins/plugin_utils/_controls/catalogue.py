@@ -8,7 +8,7 @@
 
 The map is our own reading: NIST SP 800-53 revision 5, NISTIR 8259A (names of capabilities), ETSI EN 303 645 V2.1.1,
 IEC 62443-4-2, and Annex I, part I, point 2 of the Cyber Resilience Act, by topic; and the CIS Debian Linux 12 Benchmark
-v1.1.0, by control. What is not sure is left out.
+v1.1.0, by control. Uncertain matches are left out.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ TOPICS: dict[str, dict[str, tuple[str, ...]]] = {
         "iec_62443_4_2": (),
         "cra_annex_i": (),
     },
-    # Of a site policy's own controls we know nothing.
+    # A site's own controls map to no other catalogue.
     SITE_TOPIC: {
         "nist_800_53": (),
         "nistir_8259a": (),

@@ -38,40 +38,40 @@ def _verified(facts: View, _policy: View) -> Finding:
     ima = code.child("ima")
     if not ima.flag("present"):
         if ipe.flag("present") or code.maybe_flag("fs_verity_signatures"):
-            return Finding(FAIL, "the kernel could, but is not told to", evidence=CAPABLE)
+            return Finding(FAIL, "the kernel supports it, but is not configured for it", evidence=CAPABLE)
         return Finding(FAIL, "neither IMA nor IPE is in the kernel", evidence=ABSENT)
     mode = ima.maybe_text("appraise")
     if mode in _NOT_ENFORCING:
-        return Finding(FAIL, f"IMA only looks on (ima_appraise={mode})", evidence=CAPABLE)
-    # Null where the kernel lets nobody read its policy.
+        return Finding(FAIL, f"IMA does not enforce (ima_appraise={mode})", evidence=CAPABLE)
+    # Null if the kernel lets nobody read its policy.
     if ima.maybe_list("execution_rules") is None:
-        return unknown("the kernel has IMA, but does not let its policy be read")
+        return unknown("the kernel has IMA, but its policy cannot be read")
     rules = ima.texts("execution_rules")
     if rules:
         return passed(f"IMA: {rules[0]}")
-    return Finding(FAIL, "IMA has no rule that demands signatures of what is executed", evidence=CAPABLE)
+    return Finding(FAIL, "IMA has no rule that requires signatures on executed files", evidence=CAPABLE)
 
 
 def _packages(facts: View, _policy: View) -> Finding:
     apt = _code(facts).maybe_child("apt")
     if apt is None:
-        return unknown("there is no apt, and other package managers and update agents are not looked at")
+        return unknown("there is no apt, and other package managers and update agents are not examined")
     lax = [*apt.texts("lax_sources"), *apt.texts("lax_options")]
     if lax:
         return failed(", ".join(lax))
     sources = apt.number("sources")
     if not sources:
-        return unknown("apt has no sources; how code gets onto the device is not seen")
-    return passed(f"{sources} source{'s' if sources != 1 else ''} of apt, all with signatures")
+        return unknown("apt has no sources; how code gets onto the device is not known")
+    return passed(f"{sources} apt source{'s' if sources != 1 else ''}, all with signatures")
 
 
 CONTROLS = (
     Control(
         id="code.execution.verified",
-        title="The kernel executes signed programs only",
+        title="The kernel executes only signed programs",
         recommendation="3.1.2.3.4",
         expected="an IPE policy that denies by default, or an IMA rule that appraises signatures, enforced",
-        remedy="Sign the files of the image (evmctl), and load such a policy; where another mechanism does it, declare "
+        remedy="Sign the files of the image (evmctl), and load such a policy; if another mechanism does it, declare "
         "it in compliance_declared",
         role=None,
         topic="signed_code",
@@ -81,10 +81,10 @@ CONTROLS = (
     ),
     Control(
         id="code.packages.signed",
-        title="Packages are installed only if their signatures are good",
+        title="Packages are installed only if their signatures are valid",
         recommendation="3.1.2.3.4",
-        expected="no source of apt that is trusted blindly, and no option that lets unsigned packages in",
-        remedy="Take trusted=yes, allow-insecure and the options out of /etc/apt; where another agent brings signed "
+        expected="no apt source that is trusted without a signature, and no option that allows unsigned packages",
+        remedy="Remove trusted=yes, allow-insecure and the options from /etc/apt; if another agent installs signed "
         "code, declare it in compliance_declared",
         role=None,
         topic="signed_code",

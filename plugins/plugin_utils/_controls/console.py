@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the console: what it gives to whoever stands before the device."""
+"""Controls of the console: what it offers to a person at the device."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view i
 
 ROLE = "boot_console"
 KEEP = "keep"
-_SIGNED = "Build it into the unified kernel image ({}): the command line is signed with it"
-# The only one that the role makes anew.
+_SIGNED = "Add {} to the command line of the unified kernel image, which is signed"
+# The only configuration that the role regenerates.
 _GRUB = "/boot/grub/grub.cfg"
 
 
 def _console(check: Callable[[View, View, View], Finding]) -> Callable[[View, View], Finding]:
-    """A check of the console; a container has none of its own."""
+    """Wrap a check of the console; it does not apply to a container."""
 
     def whole(facts: View, policy: View) -> Finding:
         console = facts.child(AREA).child("console")
         if console.flag("container"):
-            return not_applicable("kernel and console are those of the container's host")
+            return not_applicable("kernel and console belong to the container's host")
         return check(facts.child(AREA), console, policy)
 
     return whole
 
 
 def _asked(policy: View, variable: str) -> Optional[str]:
-    """None where the role acts, or else what a person can do."""
+    """None if the role acts; otherwise what a person can do."""
     return None if policy.flag(variable) else f"Set {variable}: true"
 
 
@@ -52,20 +52,20 @@ def _editor(_boot: View, console: View, policy: View) -> Finding:
     def check(editor: View) -> Finding:
         by_hand = _asked(policy, "boot_console_editor")
         if editor.text("loader") == "grub" and editor.text("path") != _GRUB:
-            by_hand = "Set superusers, and --unrestricted in each entry, by the tools of the distribution"
+            by_hand = "Set superusers, and --unrestricted in each entry, with the distribution's tools"
         if editor.flag("open"):
-            return failed("anybody may edit the command line", by_hand)
-        # An entry that asks for a password does not boot while nobody is there.
+            return failed("anyone can edit the command line", by_hand)
+        # An entry that asks for a password does not boot unattended.
         restricted = editor.texts("restricted_entries")
         if restricted:
-            return failed(f"asks for a password before it starts {'; '.join(restricted)}", by_hand)
+            return failed(f"asks for a password before starting {'; '.join(restricted)}", by_hand)
         return passed("closed")
 
     findings = [
         (editor.text("path"), guarded(lambda editor=editor: check(editor)))  # type: ignore[misc]
         for editor in console.children("editors")
     ]
-    return combined(findings, "no configuration of a loader with an editor was found")
+    return combined(findings, "no configuration of a boot loader with an editor was found")
 
 
 def _emergency(_boot: View, console: View, policy: View) -> Finding:
@@ -75,9 +75,9 @@ def _emergency(_boot: View, console: View, policy: View) -> Finding:
     shells = console.child("shells")
     units = {unit: shells.maybe_flag(unit) for unit in ("emergency.service", "rescue.service")}
     if all(shell is None for shell in units.values()):
-        return not_applicable("there are no units of systemd for it")
+        return not_applicable("systemd has no emergency or rescue unit")
     findings = [
-        (unit, failed("gives a shell, for root's password or for none", by_hand) if shell else passed("no shell"))
+        (unit, failed("opens a shell, with or without root's password", by_hand) if shell else passed("no shell"))
         for unit, shell in ((unit, shells.flag(unit)) for unit in units)
     ]
     return combined(findings, "")
@@ -99,13 +99,13 @@ def _burst(_boot: View, console: View, policy: View) -> Finding:
 
 def _panic(_boot: View, console: View, policy: View) -> Finding:
     wanted = policy.number("boot_console_panic")
-    by_hand = None if wanted > 0 else "Set boot_console_panic to the seconds after which it reboots"
+    by_hand = None if wanted > 0 else "Set boot_console_panic to the seconds before the reboot"
     seconds, oops = console.number("panic_seconds"), console.number("panic_on_oops")
-    # Below zero it reboots at once.
+    # A negative value reboots at once.
     if seconds == 0:
-        return failed("stands still after a panic", by_hand)
+        return failed("hangs after a panic", by_hand)
     if oops != 1:
-        return failed("goes on after an oops, in an unknown state", by_hand)
+        return failed("continues after an oops, in an unknown state", by_hand)
     return passed(f"kernel.panic={seconds}")
 
 
@@ -119,20 +119,20 @@ def _initramfs(boot: View, console: View, policy: View) -> Finding:
         closed = seconds.lstrip("-").isdecimal() and int(seconds) != 0
     if closed:
         return passed("reboots when the root file system is not found")
-    by_hand: Optional[str] = f"Put {option} into the command line"
+    by_hand: Optional[str] = f"Add {option} to the kernel command line"
     if boot.maybe_flag("uki"):
         by_hand = _SIGNED.format(option)
     elif not console.flag("dracut") and any(each.maybe_text("path") == _GRUB for each in boot.children("layout")):
         by_hand = None if policy.number("boot_console_panic") > 0 else "Set boot_console_panic"
-    return failed(f"without {option}: a shell of root where the root file system is not found", by_hand)
+    return failed(f"without {option}: a root shell if the root file system is not found", by_hand)
 
 
 CONTROLS = (
     Control(
         id="boot.console.editor_closed",
-        title="The menu of the loader lets nobody edit the kernel's command line, and boots without a password",
+        title="Nobody can edit the kernel command line in the boot menu, and it boots without a password",
         recommendation="3.1.2.3.1",
-        expected="systemd-boot with editor no; GRUB with superusers, and entries that are --unrestricted",
+        expected="systemd-boot with editor no; GRUB with superusers and --unrestricted entries",
         remedy="Run harden",
         role=ROLE,
         topic="console",
@@ -141,7 +141,7 @@ CONTROLS = (
     ),
     Control(
         id="boot.console.emergency_closed",
-        title="A boot that fails ends in no shell",
+        title="A failed boot opens no shell",
         recommendation="3.1.2.3.1",
         expected="emergency.service and rescue.service without a shell",
         remedy="Run harden",
@@ -152,7 +152,7 @@ CONTROLS = (
     ),
     Control(
         id="boot.console.debug_shell_masked",
-        title="No option of the command line opens a shell of root beside the system",
+        title="No kernel option starts systemd's root debug shell",
         recommendation="3.1.2.3.1",
         expected="debug-shell.service masked",
         remedy="Run harden",
@@ -163,7 +163,7 @@ CONTROLS = (
     ),
     Control(
         id="boot.console.ctrl_alt_del",
-        title="Pressing Ctrl-Alt-Del many times does not cut the system off",
+        title="Pressing Ctrl-Alt-Del repeatedly does not force the system down",
         recommendation="3.1.2.3.1",
         expected="CtrlAltDelBurstAction=none",
         remedy="Run harden",
@@ -174,7 +174,7 @@ CONTROLS = (
     ),
     Control(
         id="boot.console.panic",
-        title="A kernel that panics or oopses reboots",
+        title="The kernel reboots after a panic or an oops",
         recommendation="3.1.2.3.1",
         expected="kernel.panic other than 0, and kernel.panic_on_oops 1",
         remedy="Run harden",
@@ -185,9 +185,9 @@ CONTROLS = (
     ),
     Control(
         id="boot.console.initramfs_closed",
-        title="An initramfs that does not find the root file system gives no shell",
+        title="The initramfs opens no shell if it does not find the root file system",
         recommendation="3.1.2.3.1",
-        expected="panic= in the command line; with dracut rd.shell=0",
+        expected="panic= on the kernel command line; with dracut, rd.shell=0",
         remedy="Run harden, and reboot",
         role=ROLE,
         topic="console",

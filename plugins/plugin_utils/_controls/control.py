@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a control is, and how findings on several things make one."""
+"""Controls, their findings, and how findings on several objects combine into one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNLOCKS = (BY_TPM, BY_KEY_FILE, BY_CONTROLLER)
 PROVIDERS = ("edgesec", SYSTEMD)
 VERDICTS = (PASSED, FAIL, UNKNOWN, NOT_APPLICABLE, WAIVED)
 
-# How sure a verdict is: seen to be so, seen to be possible, said by the owner, or nothing was seen.
+# What a verdict rests on: a measurement, a capability seen, the owner's declaration, or nothing.
 MEASURED = "measured"
 CAPABLE = "capable"
 DECLARED = "declared"
@@ -57,8 +57,8 @@ class Finding:
 
     :ivar actual: what was seen, in a few words.
     :ivar reason: why the verdict is unknown or not applicable.
-    :ivar by_hand: set where no role can change it: what a person must do.
-    :ivar evidence: one of EVIDENCE; what passes or fails was measured, unless it says otherwise.
+    :ivar by_hand: what a person must do; None if a role can change it.
+    :ivar evidence: one of EVIDENCE; by default MEASURED for pass and fail, ABSENT otherwise.
     """
 
     verdict: str
@@ -77,17 +77,17 @@ Check = Callable[[View, View], Finding]
 
 @dataclass(frozen=True)
 class Control:
-    """One thing that is demanded of a device.
+    """One requirement on a device.
 
     :ivar id: stable and never reused.
-    :ivar recommendation: of the Lens; its first four numbers are the best practice.
+    :ivar recommendation: recommendation of the Lens; its first four numbers name the best practice.
     :ivar expected: what passes, in a few words.
     :ivar remedy: the variable to set or what a person must do.
-    :ivar role: which brings it to pass; None where only a person can.
+    :ivar role: the role that makes it pass; None if only a person can.
     :ivar topic: key of the map to other catalogues.
-    :ivar source: fact that it is judged by.
+    :ivar source: the fact that it is judged from.
     :ivar check: facts and policy in, finding out; may raise Unseen.
-    :ivar declarable: whether the owner's word counts (C(compliance_declared)) where nothing was measured.
+    :ivar declarable: whether the owner's declaration (C(compliance_declared)) counts if nothing was measured.
     :ivar thresholds: numbers that a site policy may change, with their defaults.
     """
 
@@ -115,32 +115,32 @@ class Control:
 
     @property
     def severity(self) -> str:
-        """How bad it is where it does not pass, as long as no site policy says otherwise."""
+        """Severity of a failure, unless the site policy sets another."""
         return _SEVERITY[self.priority]
 
 
 def passed(actual: str) -> Finding:
-    """It is as it should be."""
+    """A finding that passes."""
     return Finding(PASSED, actual)
 
 
 def failed(actual: str, by_hand: Optional[str] = None) -> Finding:
-    """It is not as it should be."""
+    """A finding that fails; :class:`Finding` explains C(by_hand)."""
     return Finding(FAIL, actual, by_hand=by_hand)
 
 
 def unknown(reason: str) -> Finding:
-    """It could not be determined."""
+    """A finding that could not be determined."""
     return Finding(UNKNOWN, "not known", reason)
 
 
 def not_applicable(reason: str) -> Finding:
-    """There is nothing it could apply to."""
+    """A finding of a control that has nothing to apply to."""
     return Finding(NOT_APPLICABLE, "-", reason)
 
 
 def threshold(policy: View, control: str, name: str, default: int) -> int:
-    """A number of a control: the site policy's, or else the default."""
+    """A threshold of a control: the site policy's, or the default."""
     try:
         return policy.child(SITE).child("thresholds").child(control).number(name)
     except Unseen:
@@ -148,9 +148,9 @@ def threshold(policy: View, control: str, name: str, default: int) -> int:
 
 
 def combined(findings: Sequence[tuple[str, Finding]], nothing: str) -> Finding:
-    """One finding out of those on several things, each with its name: the worst verdict counts.
+    """Combine named findings into one; the worst verdict counts.
 
-    :param nothing: the reason where there are none to judge.
+    :param nothing: the reason if there are no findings.
     """
     for verdict in (FAIL, UNKNOWN, PASSED):
         chosen = [(name, finding) for name, finding in findings if finding.verdict == verdict]
@@ -160,7 +160,7 @@ def combined(findings: Sequence[tuple[str, Finding]], nothing: str) -> Finding:
                 verdict,
                 "; ".join(dict.fromkeys(f"{name}: {finding.actual}" for name, finding in chosen)),
                 "; ".join(f"{name}: {finding.reason}" for name, finding in chosen if finding.reason),
-                # As long as a role can do something about one of them, it is to be run.
+                # If a role can fix one of them, run it.
                 None if None in hands else "; ".join(dict.fromkeys(hand for hand in hands if hand)),
             )
     reasons = [f"{name}: {finding.reason}" for name, finding in findings]
@@ -168,7 +168,7 @@ def combined(findings: Sequence[tuple[str, Finding]], nothing: str) -> Finding:
 
 
 def guarded(check: Callable[[], Finding]) -> Finding:
-    """The finding of a check, unknown where it could not see what it needs."""
+    """Run a check; the finding is unknown if something it needs was not seen."""
     try:
         return check()
     except Unseen as unseen:
@@ -176,7 +176,7 @@ def guarded(check: Callable[[], Finding]) -> Finding:
 
 
 def declared_volumes(facts: View, policy: View, area: str, check: Callable[[View, View], Finding]) -> Finding:
-    """A check of every declared volume, which is given what an area has observed of it and what was declared."""
+    """Check every declared volume; the check gets the area's facts on the volume, and its declaration."""
     findings = []
     for declared in policy.children("encrypted_storage_volumes"):
         name = declared.text("name")
@@ -192,7 +192,7 @@ def declared_volumes(facts: View, policy: View, area: str, check: Callable[[View
 
 
 def unlock_of(policy: View) -> str:
-    """Who opens the volumes at boot."""
+    """What opens the volumes at boot, one of UNLOCKS."""
     mode = policy.text("encrypted_storage_unlock")
     if mode not in UNLOCKS:
         raise Unseen(f"policy.encrypted_storage_unlock is {mode!r}, not {', '.join(UNLOCKS[:-1])} or {UNLOCKS[-1]}")
@@ -200,7 +200,7 @@ def unlock_of(policy: View) -> str:
 
 
 def by_systemd(policy: View) -> bool:
-    """Whether volumes are sealed to the TPM and opened at boot by systemd, and not by the unlocker."""
+    """Whether systemd, and not the unlocker, opens TPM-sealed volumes at boot."""
     provider = policy.text("tpm_sealing_provider")
     if provider not in PROVIDERS:
         raise Unseen(f"policy.tpm_sealing_provider is {provider!r}, not {' or '.join(PROVIDERS)}")
@@ -208,7 +208,7 @@ def by_systemd(policy: View) -> bool:
 
 
 def opens_at_boot(token: View, policy: View) -> bool:
-    """Whether a token of a header is one by which the volume is to be opened at boot."""
+    """Whether a token of the header is meant to open the volume at boot."""
     kind = token.maybe_text("type")
     return kind in TOKEN_TYPES or (kind == SYSTEMD_TYPE and not token.flag("pin") and by_systemd(policy))
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Where well-known programs keep credentials, and to whom these files should belong."""
+"""Where well-known programs keep credentials, and who should own these files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
 
-# A path or pattern in each line, and behind it owner, group and mode where they are not root, root and 0600. Where
-# services read a file as users of their own, it is by the group that their packages make.
+# Each line has a path or pattern, then owner, group and mode unless they are root, root and 0600. A service that
+# runs as its own user reads a file through the group that its package creates.
 _SETS = {
     "ssh": """
         /etc/ssh/ssh_host_*_key
@@ -117,7 +117,7 @@ NAMES = tuple(_SETS)
 
 
 def files_of_sets(names: Iterable[str]) -> list[dict[str, Any]]:
-    """The files of sets, as C(credentials_files) declares them.
+    """The files of the named sets, in the form of C(credentials_files).
 
     :raises EdgesecError: there is no such set.
     """

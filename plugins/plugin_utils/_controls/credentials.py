@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the files that hold credentials, declared ones and those that a search found."""
+"""Controls of credential files, both declared and found by a search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.creden
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view import Unseen, View
 
 AREA = "edgesec_credentials"
-# A report names so many secrets.
+# The most secrets that a report names.
 MOST_NAMED = 20
 NOTHING = "none of the declared credential files exists"
 
@@ -47,14 +47,14 @@ def _declared(policy: View) -> list[View]:
 
 
 def _each_file(facts: View, policy: View, check: Callable[[View], Optional[Finding]]) -> Finding:
-    """A check of every observed file; None is for a file that the control says nothing of."""
+    """Check every observed file; a check returns None for a file that it does not judge."""
     observed = facts.child(AREA).children("files")
     paths = [file.text("path") for file in observed]
     findings = []
     for declared in _declared(policy):
         pattern = declared.text("path")
         if not any(path == pattern or fnmatchcase(path, pattern) for path in paths):
-            findings.append((pattern, unknown("it was not looked at")))
+            findings.append((pattern, unknown("it was not examined")))
     for path, file in zip(paths, observed, strict=True):
         finding = guarded(lambda file=file: check(file) or not_applicable("nothing to judge"))  # type: ignore[misc]
         findings.append((path, finding))
@@ -69,7 +69,7 @@ def _each_file(facts: View, policy: View, check: Callable[[View], Optional[Findi
 
 def _permissions(facts: View, policy: View) -> Finding:
     def check(file: View) -> Optional[Finding]:
-        # The permissions of a link or a directory are no concern here.
+        # credentials.files.regular judges links and directories.
         if not file.flag("exists") or file.text("type") != "regular":
             return None
         declared = file.child("declared")
@@ -87,8 +87,8 @@ def _permissions(facts: View, policy: View) -> Finding:
             return passed(file.text("mode"))
         refused = file.number("nlink") != 1 or file.maybe_text("unsafe_directory") is not None
         if file.has("flags") and file.texts("flags"):
-            return failed(", ".join(wrong), f"Take away the flag {', '.join(file.texts('flags'))} first (chattr)")
-        by_hand = "First do what credentials.files.regular and credentials.files.directories ask for"
+            return failed(", ".join(wrong), f"Remove the flag {', '.join(file.texts('flags'))} first (chattr)")
+        by_hand = "First fix what credentials.files.regular and credentials.files.directories report"
         return failed(", ".join(wrong), by_hand if refused else None)
 
     return _each_file(facts, policy, check)
@@ -101,7 +101,7 @@ def _regular(facts: View, policy: View) -> Finding:
         if file.text("type") != "regular":
             return failed(f"is a {file.text('type')}")
         names = file.number("nlink")
-        return failed(f"has {names} names") if names != 1 else passed("regular")
+        return failed(f"has {names} hard links") if names != 1 else passed("regular")
 
     return _each_file(facts, policy, check)
 
@@ -111,7 +111,11 @@ def _directories(facts: View, policy: View) -> Finding:
         if not file.flag("exists"):
             return None
         unsafe = file.maybe_text("unsafe_directory")
-        return failed(f"others could replace it by way of {unsafe}") if unsafe is not None else passed("closed")
+        return (
+            failed(f"others can replace it through {unsafe}")
+            if unsafe is not None
+            else passed("others cannot replace it")
+        )
 
     return _each_file(facts, policy, check)
 
@@ -120,7 +124,7 @@ def _present(facts: View, policy: View) -> Finding:
     def check(file: View) -> Optional[Finding]:
         if not file.child("declared").flag("required"):
             return None
-        return passed("there") if file.flag("exists") else failed("missing")
+        return passed("present") if file.flag("exists") else failed("missing")
 
     finding = _each_file(facts, policy, check)
     if finding.verdict == NOT_APPLICABLE:
@@ -129,10 +133,10 @@ def _present(facts: View, policy: View) -> Finding:
 
 
 def _each_secret(facts: View, check: Callable[[View], Optional[Finding]]) -> Finding:
-    """A check of every secret that was found; None is for one that the control says nothing of."""
+    """Check every secret found; a check returns None for a secret that it does not judge."""
     discovered = facts.child(AREA).maybe_child("discovered")
     if discovered is None:
-        return not_applicable("credentials_discovery asks for no search")
+        return not_applicable("credentials_discovery requests no search")
     findings = []
     for secret in discovered.children("secrets"):
         finding = guarded(lambda secret=secret: check(secret) or not_applicable(""))  # type: ignore[misc]
@@ -145,11 +149,11 @@ def _each_secret(facts: View, check: Callable[[View], Optional[Finding]]) -> Fin
         actual = result.actual if more <= 0 else f"{result.actual}; and {more} more"
         return replace(result, actual=actual if incomplete is None else f"{actual}; {incomplete}")
     if incomplete is not None:
-        return unknown(f"{incomplete}. Raise the limits of credentials_discovery, or exclude what holds no secret")
+        return unknown(f"{incomplete}. Raise the limits of credentials_discovery, or exclude paths without secrets")
     return passed(f"{len(findings)} secret{'s' if len(findings) != 1 else ''}{_public_examples(discovered)}")
 
 
-# What a search leaves out, by the name of its count, and what to say of it.
+# What a search leaves out: the name of its count, and the words in a report.
 _LEFT_OUT = (
     ("too_large", "larger than max_size"),
     ("too_complex", "encoded too deeply, or too slow to read"),
@@ -160,8 +164,8 @@ _MOST_EXAMPLES = 3
 
 
 def _unseen_part(discovered: View) -> str:
-    """Why a search did not see everything: how much of each kind was left out, and the first by name."""
-    reasons = ["it ran out of time or files"] if discovered.has("cursor") else []
+    """Explain why a search was incomplete: how many files of each kind were left out, and the first names."""
+    reasons = ["it reached its limit of time or files"] if discovered.has("cursor") else []
     left_out = discovered.child("not_looked_at") if discovered.has("not_looked_at") else View({}, "")
     for name, what in _LEFT_OUT:
         number = left_out.number(name) if left_out.has(name) else 0
@@ -169,26 +173,22 @@ def _unseen_part(discovered: View) -> str:
         if number:
             named = ", ".join([*paths, *(["..."] if number > len(paths) else [])])
             reasons.append(f"{number} {'file is' if number == 1 else 'files are'} {what} ({named})")
-    return "the search did not see everything" + (f": {'; '.join(reasons)}" if reasons else "")
+    return "the search was incomplete" + (f": {'; '.join(reasons)}" if reasons else "")
 
 
 def _public_examples(discovered: View) -> str:
-    """The secrets in unchanged files of packages. Everybody has them; none is passed over in silence."""
+    """List the secrets in unchanged package files: they are public, but still reported."""
     if not discovered.has("packaged"):
         return ""
     packaged = discovered.children("packaged")
     named = [f"{each.text('path')} ({each.text('package')})" for each in packaged[:_MOST_EXAMPLES]]
     more = ", ..." if len(packaged) > _MOST_EXAMPLES else ""
-    return (
-        f"; {len(packaged)} public examples in unchanged files of packages: {', '.join(named)}{more}"
-        if packaged
-        else ""
-    )
+    return f"; {len(packaged)} public examples in unchanged package files: {', '.join(named)}{more}" if packaged else ""
 
 
 def _closed(facts: View, _policy: View) -> Finding:
     def check(secret: View) -> Optional[Finding]:
-        # What is declared is judged by what was declared, and what only the TPM can use needs no secrecy.
+        # credentials.files.permissions judges declared files; a key that only the TPM can use needs no secrecy.
         if secret.text("path") in declared or secret.flag("protected"):
             return None
         readers = secret.texts("readers")
@@ -204,8 +204,8 @@ def _encrypted(facts: View, _policy: View) -> Finding:
         if any(ways):
             return passed("encrypted")
         if None in ways:
-            raise Unseen("it is not known whether it is encrypted, nor on what it lies")
-        return failed("lies in clear on a disk that is not encrypted")
+            raise Unseen("neither its own encryption nor that of its storage is known")
+        return failed("unencrypted, on an unencrypted disk")
 
     return _each_secret(facts, check)
 
@@ -219,11 +219,11 @@ def _sealed(facts: View, policy: View) -> Finding:
             for seen in facts.child(AREA).children("sealed"):
                 if (seen.text("unit"), seen.text("name")) == (unit, name):
                     if seen.flag("plaintext"):
-                        return failed(f"lies in clear at {seen.text('source')}")
+                        return failed(f"in plaintext at {seen.text('source')}")
                     if not seen.flag("encrypted"):
-                        return failed("there is no credential")
-                    return passed("sealed") if seen.flag("loaded") else failed("the unit is not given it")
-            raise Unseen("it was not looked at")
+                        return failed("there is no encrypted credential")
+                    return passed("sealed") if seen.flag("loaded") else failed("the unit does not load it")
+            raise Unseen("it was not examined")
 
         findings.append((f"{unit} {name}", guarded(one)))
     return combined(findings, "no secret is declared in credentials_at_rest")
@@ -232,7 +232,7 @@ def _sealed(facts: View, policy: View) -> Finding:
 CONTROLS = (
     Control(
         id="credentials.files.permissions",
-        title="Credential files belong to the declared user and group, with the declared mode",
+        title="Credential files have the declared owner, group and mode",
         recommendation="3.1.2.1.1",
         expected="owner, group and mode of credentials_files and credentials_extra_files",
         remedy="Run harden, or change what is declared",
@@ -243,7 +243,7 @@ CONTROLS = (
     ),
     Control(
         id="credentials.files.regular",
-        title="Credential files are regular files with one name",
+        title="Credential files are regular files without extra hard links",
         recommendation="3.1.2.1.1",
         expected="no symbolic links, hard links or other kinds",
         remedy="Find out who made the link, and put a regular file in its place",
@@ -254,10 +254,10 @@ CONTROLS = (
     ),
     Control(
         id="credentials.files.directories",
-        title="Nobody else can replace a credential file",
+        title="Only root and the owner can replace a credential file",
         recommendation="3.1.2.1.1",
-        expected="no link on the way, and directories that only root or the owner may write to",
-        remedy="Name the file without links; take write permissions away (chmod go-w), or give the directory to root",
+        expected="no symbolic link in the path, and directories that only root or the owner can write to",
+        remedy="Give the path without links; remove write permission (chmod go-w), or make root the directory's owner",
         role=None,
         topic="credential_files",
         source=AREA,
@@ -265,9 +265,9 @@ CONTROLS = (
     ),
     Control(
         id="credentials.files.present",
-        title="Required credential files are there",
+        title="Required credential files exist",
         recommendation="3.1.2.1.1",
-        expected="every file that is declared with required",
+        expected="every file declared as required",
         remedy="Provision the credential, or declare it without required",
         role=None,
         topic="credential_files",
@@ -276,10 +276,10 @@ CONTROLS = (
     ),
     Control(
         id="credentials.discovered.permissions",
-        title="Secrets that nobody declared can be read by their owner only",
+        title="Only the owner can read secrets that nobody declared",
         recommendation="3.1.2.1.1",
-        expected="no group, no other user and no access control list that lets others read, within what was searched",
-        remedy="Remove what is not needed; declare the others in credentials_extra_files, and harden closes them",
+        expected="no group, other user or access control list may read them, within what was searched",
+        remedy="Remove what is not needed; declare the others in credentials_extra_files, and harden restricts them",
         role=None,
         topic="credential_files",
         source=AREA,
@@ -287,10 +287,10 @@ CONTROLS = (
     ),
     Control(
         id="credentials.discovered.encrypted",
-        title="Secrets that a search finds are encrypted",
+        title="Secrets found by a search are encrypted",
         recommendation="3.1.2.3.3",
         expected="a passphrase, the TPM, memory or an encrypted volume for each secret, within what was searched",
-        remedy="Move it to an encrypted volume, or seal it to the TPM; make a key anew that was ever in clear on flash",
+        remedy="Move it to an encrypted volume or seal it to the TPM; replace keys ever stored in plaintext",
         role=None,
         topic="encrypted_storage",
         source=AREA,
@@ -298,10 +298,10 @@ CONTROLS = (
     ),
     Control(
         id="credentials.at_rest.sealed",
-        title="Secrets of services are sealed to the TPM, and their plaintext is gone",
+        title="Service secrets are sealed to the TPM, and their plaintext is gone",
         recommendation="3.1.2.1.1",
         expected="an encrypted credential for each secret in credentials_at_rest, and no plaintext",
-        remedy="Run harden; on a board without a TPM keep the secret on an encrypted volume",
+        remedy="Run harden; on a board without a TPM, keep the secret on an encrypted volume",
         role="credentials",
         topic="keys_in_hardware",
         source=AREA,

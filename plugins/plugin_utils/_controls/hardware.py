@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of what the hardware has to offer; where use cannot be seen, only the owner's word makes them pass."""
+"""Controls of hardware features; if use cannot be observed, only the owner's declaration makes them pass."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WITH_PUF = (
     "altr,socfpga-stratix10",
     "microchip,mpfs",
 )
-# Modules that keep keys in files or memory, or that only stand for others.
+# Modules that keep keys in files or memory, or only forward to other modules.
 _SOFTWARE = ("softhsm", "gnome-keyring", "p11-kit", "kwallet", "nss")
 
 
@@ -63,10 +63,10 @@ def _api(facts: View, _policy: View) -> Finding:
         return Finding(
             UNKNOWN,
             "not known",
-            f"the PKCS#11 modules {', '.join(modules)} are there, but whether credentials are used by them is not seen",
+            f"the PKCS#11 modules {', '.join(modules)} are there, but whether credentials use them is not seen",
             evidence=CAPABLE,
         )
-    return Finding(FAIL, "no PKCS#11 module of a secure element is known to p11-kit", evidence=ABSENT)
+    return Finding(FAIL, "p11-kit knows no PKCS#11 module of a secure element", evidence=ABSENT)
 
 
 def _tee_name(tee: View) -> str:
@@ -78,28 +78,28 @@ def _tee(facts: View, _policy: View) -> Finding:
     tee = _hardware(facts).child("tee")
     devices = tee.texts("devices")
     if devices:
-        return passed(f"{_tee_name(tee)} at {', '.join(devices)}; whether its build is a safe one is not seen")
+        return passed(f"{_tee_name(tee)} at {', '.join(devices)}; whether its build is secure is not seen")
     if tee.maybe_text("kind") is not None:
         return Finding(FAIL, f"{_tee_name(tee)} is named by the firmware, but no driver reaches it", evidence=CAPABLE)
-    return Finding(FAIL, "the kernel knows of none", evidence=ABSENT)
+    return Finding(FAIL, "the kernel reports none", evidence=ABSENT)
 
 
 def _boot_guard(facts: View, _policy: View) -> Finding:
     hardware = _hardware(facts)
     vendor = hardware.maybe_text("cpu_vendor")
     if vendor is None and not facts.child(AREA).text("architecture").startswith(("x86", "i686")):
-        return not_applicable("it is no processor of Intel's")
+        return not_applicable("it is not an Intel processor")
     if vendor is None:
         raise Unseen("the vendor of the processor could not be determined")
     if vendor != "GenuineIntel":
-        return not_applicable(f"it is no processor of Intel's ({vendor})")
+        return not_applicable(f"it is not an Intel processor ({vendor})")
     if hardware.flag("virtual"):
         return not_applicable("a virtual machine is as safe as its host, which is not seen")
     engine = hardware.maybe_child("boot_guard")
     if engine is None:
-        return unknown("the management engine, which tells of Boot Guard, cannot be read")
+        return unknown("the management engine, which reports on Boot Guard, cannot be read")
     if engine.maybe_flag("verified") is None:
-        return unknown(f"registers of CSME {engine.maybe_text('csme')} are not understood")
+        return unknown(f"the registers of CSME {engine.maybe_text('csme')} are not known")
     wrong = [
         words
         for name, wanted, words in (
@@ -121,7 +121,7 @@ def _puf(facts: View, _policy: View) -> Finding:
         return Finding(
             UNKNOWN, "not known", f"{capable[0]} has one, but whether it is used cannot be read", evidence=CAPABLE
         )
-    return unknown("none is known of this board, and none can be seen from the operating system")
+    return unknown("none is known for this board, and none is visible to the operating system")
 
 
 CONTROLS = (
@@ -130,7 +130,7 @@ CONTROLS = (
         title="The device has hardware that can keep its credentials",
         recommendation="3.1.2.1.1",
         expected="a TPM that answers, or a trusted execution environment that runs",
-        remedy=f"Fit one; where it is an element on a bus that nothing here reads, {_DECLARE}",
+        remedy=f"Install one; if it is on a bus that is not examined, {_DECLARE}",
         role=None,
         topic="keys_in_hardware",
         source="edgesec_tpm",
@@ -139,10 +139,10 @@ CONTROLS = (
     ),
     Control(
         id="hardware.secure_element.api",
-        title="Credentials are used by the cryptographic interface of a secure element",
+        title="Credentials are used through the cryptographic interface of a secure element",
         recommendation="3.1.2.1.2",
-        expected="the owner's declaration: that a module is installed does not show that it is used",
-        remedy=f"Have applications use their keys by PKCS#11 or by the TPM, and {_DECLARE}",
+        expected="the owner's declaration: an installed module does not show that it is used",
+        remedy=f"Configure applications to use their keys through PKCS#11 or the TPM, and {_DECLARE}",
         role=None,
         topic="keys_in_hardware",
         source=AREA,
@@ -151,10 +151,10 @@ CONTROLS = (
     ),
     Control(
         id="hardware.tee.running",
-        title="A trusted execution environment runs beside the operating system",
+        title="A trusted execution environment runs alongside the operating system",
         recommendation="3.1.2.2.2",
         expected="a device in /sys/class/tee",
-        remedy="Choose a board and firmware with one (OP-TEE on Arm), and enable its driver; where no driver knows it, "
+        remedy="Choose a board and firmware with one (OP-TEE on Arm), and enable its driver; if no driver supports it, "
         f"{_DECLARE}",
         role=None,
         topic="isolation",
@@ -164,10 +164,10 @@ CONTROLS = (
     ),
     Control(
         id="hardware.boot_guard.enforced",
-        title="On Intel's processors, hardware verifies the firmware before it runs (Boot Guard)",
+        title="On Intel processors, hardware verifies the firmware before it runs (Boot Guard)",
         recommendation="3.1.2.2.2",
         expected="verified boot with the module forced, fuses locked, manufacturing mode ended",
-        remedy=f"It is fused at the factory: choose such a board; where the engine cannot be read, {_DECLARE}",
+        remedy=f"It is fused at the factory: choose a board that has it; if the engine cannot be read, {_DECLARE}",
         role=None,
         topic="secure_boot",
         source=AREA,
@@ -176,10 +176,10 @@ CONTROLS = (
     ),
     Control(
         id="hardware.puf.used",
-        title="Keys of the device come from a physical unclonable function",
+        title="The device's keys come from a physical unclonable function",
         recommendation="3.1.2.2.3",
-        expected="the owner's declaration: its use cannot be read by design",
-        remedy=f"Where the board or its secure element uses one, {_DECLARE}",
+        expected="the owner's declaration: by design, its use cannot be read",
+        remedy=f"If the board or its secure element uses one, {_DECLARE}",
         role=None,
         topic="keys_in_hardware",
         source=AREA,

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the identity of a device: where its key is, and what its certificate is worth."""
+"""Controls of the device identity: where its key is, and whether its certificate is valid."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ AREA = "edgesec_identity"
 ROLE = "device_identity"
 _DAY = 24 * 60 * 60
 NOT_DECLARED = "no identity is declared (device_identity_library)"
-# What running the role mends; of the rest a person has to find out.
+# Errors that running the role fixes; a person must look into the others.
 _MENDED = ("key", "pin_missing")
 
 
 def _of_identity(check: Callable[[View, View], Finding]) -> Check:
-    """A check where an identity is declared, and its token did not fail."""
+    """Wrap a check: it runs only if an identity is declared and its token works."""
 
     def checked(facts: View, policy: View) -> Finding:
         identity = facts.child(AREA)
@@ -58,11 +58,12 @@ def _of_identity(check: Callable[[View, View], Finding]) -> Check:
 def _in_element(identity: View, _policy: View) -> Finding:
     key = identity.maybe_child("key")
     if key is None:
-        return failed("there is no key that was read back from a token")
+        return failed("no key was read back from a token")
     kind = key.text("token_kind")
     if kind == SOFTWARE:
         return failed(
-            "a software token: its keys are in files", "Give the device a TPM or a secure element, and name its"
+            "a software token: its keys are in files",
+            "Give the device a TPM or a secure element, and set device_identity_library to its PKCS#11 library",
         )
     if kind not in HARDWARE:
         return unknown(f"the token does not say that it is hardware ({kind})")
@@ -72,16 +73,16 @@ def _in_element(identity: View, _policy: View) -> Finding:
 def _attributes(identity: View, _policy: View) -> Finding:
     key = identity.maybe_child("key")
     if key is None:
-        return failed("there is no key that was read back from a token")
+        return failed("no key was read back from a token")
     attributes = key.child("attributes")
     wrong = []
     for name, (_number, wanted) in WANTED.items():
         seen = attributes.maybe_flag(name)
         if seen is not wanted:
-            wrong.append(f"{name} is {'not told' if seen is None else str(seen).lower()}")
+            wrong.append(f"{name} is {'not reported' if seen is None else str(seen).lower()}")
     if wrong:
-        return failed(", ".join(wrong), "Destroy the key, revoke its certificate, and run harden: a new one is made")
-    return passed("made in the token, and never outside it")
+        return failed(", ".join(wrong), "Destroy the key, revoke its certificate, and run harden to make a new one")
+    return passed("made in the token, never outside it")
 
 
 def _valid(identity: View, policy: View) -> Finding:
@@ -91,7 +92,7 @@ def _valid(identity: View, policy: View) -> Finding:
     now, end = identity.number("now"), certificate.number("not_after")
     date = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")
     if now < certificate.number("not_before"):
-        return failed("not valid yet by the clock of the device", "Set the clock of the device")
+        return failed("not valid yet by the device's clock", "Set the device's clock")
     if now >= end:
         return failed(f"expired on {date}")
     if end - now < policy.number("device_identity_renew_before_days") * _DAY:
@@ -104,8 +105,8 @@ def _matches(identity: View, _policy: View) -> Finding:
     if not certificate.flag("exists") or key is None:
         return failed("there is no certificate, or no key")
     if certificate.text("public_key") != key.text("public_key"):
-        return failed("it is that of another key")
-    return passed("it is that of the key")
+        return failed("it is for another key")
+    return passed("it is for this key")
 
 
 def _greengrass(facts: View, policy: View) -> Finding:
@@ -114,7 +115,7 @@ def _greengrass(facts: View, policy: View) -> Finding:
     def one(nucleus: View) -> Finding:
         ended = nucleus.maybe_text("end_of_support")
         if ended is not None:
-            return failed(f"support has ended on {ended}", "Move the device to Greengrass v2, and remove v1")
+            return failed(f"support ended on {ended}", "Move the device to Greengrass v2, and remove v1")
         if nucleus.maybe_flag("in_element") is None:
             return unknown(nucleus.text("reason"))
         if not nucleus.flag("in_element"):
@@ -123,16 +124,17 @@ def _greengrass(facts: View, policy: View) -> Finding:
         copies = nucleus.texts("copies")
         if copies:
             return failed(
-                f"outside the element are {', '.join(copies)}", "Name them in device_identity_greengrass.remove_copies"
+                f"keys outside the element: {', '.join(copies)}",
+                "List them in device_identity_greengrass.remove_copies",
             )
         if not nucleus.flag("copies_complete"):
-            return unknown("not everything below its root could be looked at")
-        return passed("its key is in the element alone")
+            return unknown("not everything below its root could be examined")
+        return passed("its key is only in the element")
 
     found = facts.child(AREA).children("greengrass")
     return combined(
         [(each.text("nucleus"), guarded(lambda each=each: one(each))) for each in found],  # type: ignore[misc]
-        "there is no Greengrass",
+        "Greengrass is not installed",
     )
 
 
@@ -161,29 +163,29 @@ CONTROLS = (
     _control(
         "key.attributes",
         "The private key was made in its token, and cannot leave it",
-        "sensitive and always so, never extractable, local",
+        "sensitive and always sensitive, never extractable, local",
         "Run harden",
         _attributes,
     ),
     _control(
         "certificate.valid",
-        "The certificate of the device is valid, and not about to end",
+        "The device certificate is valid, and not about to expire",
         "valid for longer than device_identity_renew_before_days",
         "Run harden, which renews it with a new key",
         _valid,
     ),
     _control(
         "certificate.matches_key",
-        "The certificate of the device is that of the key in its token",
+        "The device certificate matches the key in its token",
         "the same public key",
         "Run harden",
         _matches,
     ),
     Control(
         id="identity.greengrass.in_element",
-        title="Greengrass uses the key in the element, and no copy of a key is left outside",
+        title="Greengrass uses the key in the element, and no key is left among its files",
         recommendation="3.1.2.1.1",
-        expected="a URI of a token or the TPM in the configuration that is in force, and no key below its root",
+        expected="a token or TPM URI in the active configuration, and no key below its root",
         remedy="Set device_identity_greengrass with apply, and run harden",
         role=ROLE,
         topic="device_identity",

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the key file on a removable token, where that is what opens the volumes at boot."""
+"""Controls of the key file on a removable token, if it opens the volumes at boot."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_KEY_FILE = "volumes are not opened by a key file on a token (encrypted_storag
 
 
 def _of_key_files(check: Callable[[View, View, View], Finding]) -> Check:
-    """A check of every declared volume, where key files open them."""
+    """Check every declared volume, if the policy opens volumes with key files."""
 
     def all_of_them(facts: View, policy: View) -> Finding:
         if unlock_of(policy) != BY_KEY_FILE:
@@ -44,9 +44,9 @@ def _of_key_files(check: Callable[[View, View, View], Finding]) -> Check:
 def _enrolled(volume: View, facts: View, policy: View) -> Finding:
     key_file = volume.maybe_child("key_file")
     if key_file is None:
-        return failed("it has no keyslot of a key file")
+        return failed("it has no keyslot for a key file")
     if not key_file.flag("enrolled"):
-        return failed(key_file.maybe_text("reason") or "its keyslot and its enrolment differ")
+        return failed(key_file.maybe_text("reason") or "its keyslot does not match its enrolment")
     path, wanted = key_file.text("path"), policy.child("encrypted_storage_token")
     if wanted.has("path") and wanted.text("path") != path:
         return failed(f"opened by {path}")
@@ -61,10 +61,10 @@ def _enrolled(volume: View, facts: View, policy: View) -> Finding:
 def _unattended(volume: View, _facts: View, _policy: View) -> Finding:
     key_file = volume.maybe_child("key_file")
     if key_file is None or not key_file.flag("enrolled"):
-        return not_applicable("it has no keyslot of a key file")
+        return not_applicable("it has no keyslot for a key file")
     last = key_file.maybe_child("last_unlock")
     if last is None:
-        return not_applicable("not rebooted since its key file was made")
+        return not_applicable("not rebooted since its key file was created")
     reason = last.text("reason")
     if reason == "ok":
         return passed("opened at boot")
@@ -78,7 +78,7 @@ CONTROLS = (
         id="storage.key_file.enrolled",
         title="Every declared volume is opened at boot by the key file on its token",
         recommendation="3.1.2.3.3",
-        expected="a keyslot of the key file, the unlocker of this version, and its unit enabled",
+        expected="a keyslot for the key file, this version's unlocker, and its unit enabled",
         remedy="Insert the token and run harden",
         role=ROLE,
         topic="key_management",

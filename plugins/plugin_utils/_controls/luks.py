@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of the LUKS2 headers of the declared volumes: where they have drifted from the policy."""
+"""Controls of the LUKS2 headers of declared volumes: drift from the policy."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view i
 _DISCARD = "allow-discards"
 _SECTOR = 4096
 _KDF = "storage.volume.kdf"
-# A key derivation that takes more of the memory than one part in so many may not find it at boot.
+# A key derivation that needs more than memory / memory_divisor may fail at boot.
 _KDF_BOUNDS = {"pbkdf2_iterations": 1000, "memory_divisor": 4}
 
 
 def _of_luks2(check: Callable[[View, View, View], Finding]) -> Check:
-    """A check of every declared volume that has a LUKS2 header, which is given volume, header and declaration."""
+    """Check every declared volume with a LUKS2 header; the check gets volume, header and declaration."""
 
     def one(volume: View, declared: View) -> Finding:
         luks = volume.maybe_child("luks")
@@ -54,8 +54,8 @@ def _label(volume: View, luks: View, declared: View) -> Finding:
         return passed(seen)
     adopted = declared.has("on_existing_data") and declared.text("on_existing_data") == "adopt"
     return failed(
-        f"label {seen!r}, so that it is somebody else's",
-        None if adopted else f"Set on_existing_data: adopt and consent: {luks.text('uuid')} for it, and run harden",
+        f"label {seen!r} is not ours; the volume was made by something else",
+        None if adopted else f"Set on_existing_data: adopt and consent: {luks.text('uuid')}, and run harden",
     )
 
 
@@ -63,7 +63,7 @@ def _flags(facts: View, policy: View) -> Finding:
     wanted = set(policy.texts("encrypted_storage_flags"))
     if policy.flag("encrypted_storage_discard"):
         wanted.add(_DISCARD)
-    # Those that were measured are in the header alone.
+    # Only the header records measured flags.
     ignored = {MEASURED, *TUNING} if MEASURED in wanted else set()
 
     def check(_volume: View, luks: View, _declared: View) -> Finding:
@@ -82,8 +82,8 @@ def _sector_size(volume: View, luks: View, _declared: View) -> Finding:
         return passed(f"{seen} bytes")
     return failed(
         f"{seen} bytes instead of {wanted}",
-        "It works, but slower. Where the file system takes such sectors, changing it encrypts all data anew: "
-        f"back it up, unmount it, and run cryptsetup reencrypt --sector-size {wanted}",
+        "It works, but slower. If the file system supports such sectors, back up the data, unmount it, and run "
+        f"cryptsetup reencrypt --sector-size {wanted}, which encrypts all data again",
     )
 
 
@@ -135,7 +135,7 @@ def _foreign(foreign: list[View], retired: list[str]) -> Finding:
         ", ".join(seen),
         None
         if slots & set(retired)
-        else "If nobody needs them, name their keyslots in retire_keyslots of the volume, and run harden"
+        else "If nobody needs them, list their keyslots in retire_keyslots of the volume, and run harden"
         if slots
         else "They have no keyslot: remove them with cryptsetup token remove",
     )
@@ -159,7 +159,7 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.flags",
-        title="Every declared volume is opened with the flags of dm-crypt that the policy has",
+        title="Every declared volume is opened with the dm-crypt flags of the policy",
         recommendation="3.1.2.3.3",
         expected="encrypted_storage_flags, and allow-discards only with encrypted_storage_discard",
         remedy="Run harden, or change encrypted_storage_flags and encrypted_storage_discard",
@@ -170,10 +170,10 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.sector_size",
-        title="Every declared volume is encrypted in sectors of 4096 bytes where its size allows",
+        title="Every declared volume is encrypted in 4096-byte sectors if its size allows",
         recommendation="3.1.2.3.3",
-        expected="4096 bytes, or 512 where the size of the device is no multiple of that",
-        remedy="A volume that exists must be re-encrypted by hand",
+        expected="4096 bytes, or 512 if the device size is not a multiple of 4096",
+        remedy="Re-encrypt an existing volume by hand",
         role=None,
         topic="configuration",
         source=AREA,
@@ -181,10 +181,10 @@ CONTROLS = (
     ),
     Control(
         id=_KDF,
-        title="Every keyslot of a declared volume can be opened on this board, and is not cheap to guess",
+        title="Every keyslot's key derivation fits this board's memory, and is not cheap to guess",
         recommendation="3.1.2.3.3",
         expected="argon2 in at most a quarter of the memory, or pbkdf2 with at least 1000 iterations",
-        remedy="Choose the cost anew: cryptsetup luksConvertKey --key-slot NUMBER --pbkdf-memory KIB DEVICE",
+        remedy="Change the cost: cryptsetup luksConvertKey --key-slot NUMBER --pbkdf-memory KIB DEVICE",
         role=None,
         topic="key_management",
         source=AREA,
@@ -193,9 +193,9 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.foreign_tokens",
-        title="No other program has a way into a declared volume",
+        title="No declared volume has tokens of other programs",
         recommendation="3.1.2.3.3",
-        expected="no tokens but our own",
+        expected="only tokens that open the volume at boot",
         remedy="Run harden",
         role=ROLE,
         topic="key_management",

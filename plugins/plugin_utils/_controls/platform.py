@@ -22,7 +22,7 @@ ACCEPT = "edgesec_accept_untested_distribution"
 
 
 def is_tested(distribution: View) -> bool:
-    """Whether the collection knows the distribution: a tested release, or one made from Debian."""
+    """Whether the distribution is a tested release, or derived from Debian."""
     name = distribution.text("id")
     if name in TESTED:
         return distribution.text("version_id") in TESTED[name]
@@ -30,8 +30,8 @@ def is_tested(distribution: View) -> bool:
 
 
 def name_of(distribution: View) -> str:
-    """The distribution as it calls itself."""
-    return distribution.maybe_text("pretty_name") or distribution.maybe_text("id") or "a distribution without a name"
+    """The distribution's own name."""
+    return distribution.maybe_text("pretty_name") or distribution.maybe_text("id") or "an unnamed distribution"
 
 
 def _distribution(facts: View, _policy: View) -> Finding:
@@ -43,15 +43,15 @@ def _distribution(facts: View, _policy: View) -> Finding:
 def _tools(facts: View, _policy: View) -> Finding:
     tools = facts.child(AREA).child("tools")
     missing = [name for name in ("blkid", "cryptsetup", "wipefs") if tools.maybe_text(name) is None]
-    return failed(f"without {', '.join(missing)}") if missing else passed("installed")
+    return failed(f"missing: {', '.join(missing)}") if missing else passed("installed")
 
 
 CONTROLS = (
     Control(
         id="platform.distribution.supported",
-        title="The distribution is one that this collection is tested on, or made from Debian",
+        title="The distribution is tested with this collection, or derived from Debian",
         recommendation="3.1.2.3.1",
-        expected="Debian 12 or 13, Ubuntu 24.04 or 26.04, or made from Debian",
+        expected="Debian 12 or 13, Ubuntu 24.04 or 26.04, or derived from Debian",
         remedy=f"Install a tested release, or set {ACCEPT}: true and test it yourself",
         role=None,
         topic="configuration",
@@ -60,7 +60,7 @@ CONTROLS = (
     ),
     Control(
         id="platform.tools.installed",
-        title="The tools that encryption needs are on the device",
+        title="The tools for encryption are installed on the device",
         recommendation="3.1.2.3.3",
         expected="blkid, cryptsetup and wipefs",
         remedy="Install them (on Debian: apt install cryptsetup-bin util-linux)",

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of storage: the declared volumes."""
+"""Controls of storage: declared volumes, crypttab, and unencrypted file systems."""
 
 from __future__ import annotations
 
@@ -39,29 +39,31 @@ ROLE = "encrypted_storage"
 
 
 def contents_of(volume: View) -> str:
-    """What a device that is not blank holds, in the words in which the device would refuse it.
+    """Describe what a non-blank device contains, in the words of the device's own refusal.
 
-    :raises Unseen: the facts are not whole.
+    :raises Unseen: the facts are incomplete.
     """
     try:
         return contents(volume.raw())
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise Unseen(f"what {volume.text('device')} holds is not whole in {AREA}") from None
+        raise Unseen(f"{AREA} is incomplete on what {volume.text('device')} contains") from None
 
 
 def _without_luks2(volume: View) -> Optional[Finding]:
-    """The finding on a volume that has no LUKS2 header; None where it has one."""
+    """The finding on a volume without a LUKS2 header; None if it has one."""
     if not volume.flag("exists"):
         return failed(
             f"there is no {volume.text('device')}",
-            "Correct the device in encrypted_storage_volumes, or make the partition",
+            "Correct the device in encrypted_storage_volumes, or create the partition",
         )
     luks = volume.maybe_child("luks")
     if luks is not None and luks.number("version") == 2:
         return None
     if luks is not None:
-        return failed(f"LUKS{luks.number('version')}", "Set on_existing_data: adopt for it, which converts it to LUKS2")
-    return failed("blank, not encrypted" if volume.flag("blank") else f"not encrypted, holds {contents_of(volume)}")
+        return failed(
+            f"LUKS{luks.number('version')}", "Set on_existing_data: adopt for the volume, which converts it to LUKS2"
+        )
+    return failed("blank, not encrypted" if volume.flag("blank") else f"not encrypted, contains {contents_of(volume)}")
 
 
 def _luks2(volume: View) -> View:
@@ -76,14 +78,14 @@ def _encrypted(facts: View, policy: View) -> Finding:
         requirements = _luks2(volume).texts("requirements")
         if requirements:
             return failed(
-                f"LUKS2 with {', '.join(requirements)} under way",
-                "Wait until it is done. A boot goes on with it, and so does what began it: harden, or rotate",
+                f"LUKS2 with {', '.join(requirements)} in progress",
+                "Wait until it is done. It resumes at boot, and when you rerun what started it: harden or rotate",
             )
         mapping = volume.maybe_child("mapping")
         if mapping is None and declared.has("mount"):
             return failed("LUKS2, but closed")
         if mapping is None:
-            return failed("LUKS2, but closed", "Reboot, so that the unlocker opens it; its mounting is left to you")
+            return failed("LUKS2, but closed", "Reboot: the unlocker opens the volume. Mounting it is up to you")
         wanted = mapper_of(volume.text("name"))
         if mapping.text("path") != wanted:
             return failed(f"mapped as {mapping.text('path')}", f"Close that mapping; it should be {wanted}")
@@ -130,7 +132,7 @@ def _recovery(facts: View, policy: View) -> Finding:
                 "keyslot 0 is empty",
                 "Set on_existing_data: adopt for it, or add the escrowed recovery key with cryptsetup luksAddKey",
             )
-        return passed("keyslot 0 is there")
+        return passed("keyslot 0 is in use")
 
     return declared_volumes(facts, policy, AREA, check)
 
@@ -154,7 +156,7 @@ def _keyslots(facts: View, policy: View) -> Finding:
                 f"unexpected keyslots {', '.join(foreign)}",
                 None
                 if set(foreign) & set(named)
-                else "Find out whose they are, then name them in retire_keyslots of the volume, and run harden",
+                else "Find out who added them, then list them in retire_keyslots of the volume, and run harden",
             )
         return passed(f"keyslots {', '.join(slots) or 'none'}")
 
@@ -169,7 +171,7 @@ def _wanted_options(declared: View, policy: View) -> list[str]:
 def _mount_options(facts: View, policy: View) -> Finding:
     def check(volume: View, declared: View) -> Finding:
         if not declared.has("mount"):
-            return not_applicable("it is not to be mounted")
+            return not_applicable("no mount point declared")
         wanted = _wanted_options(declared, policy)
         mount = volume.maybe_child("mount")
         if mount is None:
@@ -177,7 +179,7 @@ def _mount_options(facts: View, policy: View) -> Finding:
         missing = [option for option in wanted if option not in mount.texts("options")]
         if missing:
             return failed(f"mounted without {','.join(missing)}")
-        return passed(f"mounted with {','.join(wanted) or 'no demands'}")
+        return passed(f"mounted with {','.join(wanted) or 'no required options'}")
 
     return declared_volumes(facts, policy, AREA, check)
 
@@ -188,31 +190,31 @@ def _fstab(facts: View, policy: View) -> Finding:
 
     def check(volume: View, declared: View) -> Finding:
         if not declared.has("mount"):
-            return not_applicable("it is not to be mounted")
+            return not_applicable("no mount point declared")
         line = volume.maybe_child("fstab")
         if line is None:
             return failed("no line in fstab")
         name = volume.text("name")
         mapper = mapper_of(name)
-        # A volume that stays closed must hold up neither the boot nor the way in by SSH.
+        # nofail: a volume that stays closed must not block the boot, or SSH access.
         unit = systemd_unit_of(name) if systemd else unlock_unit_of(name)
         opener = [f"x-systemd.requires={unit}"] if unattended else []
         wanted = [*_wanted_options(declared, policy), "nofail", *opener]
         if line.text("source") != mapper:
-            return failed(f"fstab mounts {line.text('source')} there")
+            return failed(f"fstab mounts {line.text('source')} at its mount point")
         missing = [option for option in wanted if option not in line.texts("options")]
         if missing:
-            return failed(f"its line in fstab lacks {','.join(missing)}")
+            return failed(f"its fstab line lacks {','.join(missing)}")
         foreign = [str(each.number("line")) for each in volume.children("crypttab") if not _is_own(each, name, systemd)]
         if foreign:
-            return failed(f"crypttab opens it as well, past the check of its header (line {', '.join(foreign)})")
+            return failed(f"crypttab opens it as well, without the header check (line {', '.join(foreign)})")
         return passed(f"line {line.number('line')} of fstab")
 
     return declared_volumes(facts, policy, AREA, check)
 
 
 def _is_own(line: View, name: str, systemd: bool) -> bool:
-    """Whether systemd is to open the volume by a line of crypttab."""
+    """Whether the crypttab line is the one with which systemd opens the volume."""
     return systemd and line.flag("opens_it") and line.text("target") == name and not line.flag("early")
 
 
@@ -221,15 +223,15 @@ def _honoured(facts: View, _policy: View) -> Finding:
         (f"line {line.number('line')} ({line.text('target')})", guarded(lambda line=line: _line_honoured(line)))  # type: ignore[misc]
         for line in facts.child(AREA).children("crypttab")
     ]
-    return combined(findings, "nothing is in crypttab")
+    return combined(findings, "crypttab has no lines")
 
 
 def _line_honoured(line: View) -> Finding:
     reader = line.maybe_text("reader")
     if reader is None:
-        return failed("no program that is installed reads it at boot")
+        return failed("no installed program reads it at boot")
     ignored = line.texts("ignored_options")
-    return failed(f"{reader} drops {','.join(ignored)}") if ignored else passed(f"read by {reader}")
+    return failed(f"{reader} ignores {','.join(ignored)}") if ignored else passed(f"read by {reader}")
 
 
 def _plain(facts: View, _policy: View) -> Finding:
@@ -239,20 +241,20 @@ def _plain(facts: View, _policy: View) -> Finding:
         words = f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')})"
         found[None if mount.maybe_flag("encrypted") is None else False].append(words)
     if found[False]:
-        return failed(f"written in clear: {', '.join(found[False])}")
+        return failed(f"written unencrypted: {', '.join(found[False])}")
     if found[None]:
-        seen = f"not known of {', '.join(found[None])}"
-        return Finding(UNKNOWN, seen, "what they lie on could not be followed to the last device", _FOLLOW)
+        seen = f"not known for {', '.join(found[None])}"
+        return Finding(UNKNOWN, seen, "the devices below could not be traced to the last one", _FOLLOW)
     return passed("none")
 
 
-_FOLLOW = "Find out by the tools of the file system (zpool status, bcachefs show-super), or mount it read-only"
+_FOLLOW = "Check with the tools of the file system (zpool status, bcachefs show-super), or mount it read-only"
 
 
 CONTROLS = (
     Control(
         id="storage.writable.encrypted",
-        title="Every declared volume is a LUKS2 volume, open and mounted from its mapping",
+        title="Every declared volume is LUKS2, open, and mounted from its mapping",
         recommendation="3.1.2.3.3",
         expected="LUKS2, mapped and mounted",
         remedy="Declare the volume in encrypted_storage_volumes and run harden",
@@ -266,7 +268,7 @@ CONTROLS = (
         title="Every declared volume is encrypted with an accepted cipher",
         recommendation="3.1.2.3.3",
         expected="one of encrypted_storage_ciphers",
-        remedy="Run harden; a volume that exists must be re-encrypted by hand",
+        remedy="Run harden; re-encrypt an existing volume by hand",
         role=ROLE,
         topic="encrypted_storage",
         source=AREA,
@@ -274,7 +276,7 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.recovery",
-        title="Every declared volume can be opened with an escrowed recovery key",
+        title="Every declared volume has a keyslot for its recovery key",
         recommendation="3.1.2.3.3",
         expected="a key in keyslot 0",
         remedy="Run harden",
@@ -285,9 +287,9 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.keyslots",
-        title="No declared volume can be opened by keys other than recovery key and that of the boot",
+        title="Every declared volume has only its recovery keyslot and the one that opens it at boot",
         recommendation="3.1.2.3.3",
-        expected="no keyslots but 0 (recovery) and that of the TPM or the key file",
+        expected="only keyslot 0 (recovery) and the one of the TPM or the key file",
         remedy="Run harden",
         role=ROLE,
         topic="key_management",
@@ -296,9 +298,9 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.mount_options",
-        title="Every declared volume is mounted with the restricting options",
+        title="Every declared volume is mounted with restrictive options",
         recommendation="3.1.2.3.2",
-        expected="encrypted_storage_mount_options, or those of the volume",
+        expected="encrypted_storage_mount_options, or the volume's mount_options",
         remedy="Run harden, or change encrypted_storage_mount_options",
         role=ROLE,
         topic="mount_options",
@@ -307,9 +309,9 @@ CONTROLS = (
     ),
     Control(
         id="storage.volume.fstab",
-        title="Every declared volume is mounted so again after a reboot",
+        title="Every declared volume is mounted the same way after a reboot",
         recommendation="3.1.2.3.2",
-        expected="a line in fstab that waits for what opens it, with the restricting options; no others in crypttab",
+        expected="an fstab line that waits for the unlock and has the mount options; no other line in crypttab",
         remedy="Run harden",
         role=ROLE,
         topic="mount_options",
@@ -318,12 +320,12 @@ CONTROLS = (
     ),
     Control(
         id="storage.crypttab.options_honoured",
-        title="Every line of crypttab is read at boot as it is written",
+        title="Every crypttab line is read at boot, with all its options",
         recommendation="3.1.2.3.3",
-        expected="a program that reads it, and that knows all its options",
+        expected="a program that reads the line and supports all its options",
         remedy="On Debian, cryptsetup-initramfs reads the lines of the root file system and those marked initramfs, "
-        "and systemd all others; each knows options that the other drops. Take out what is dropped, or install the "
-        "package systemd-cryptsetup where nobody reads the line",
+        "and systemd reads all others; each ignores some options of the other. Remove ignored options, or install "
+        "the package systemd-cryptsetup if nothing reads the line",
         role=None,
         topic="configuration",
         source=AREA,
@@ -331,7 +333,7 @@ CONTROLS = (
     ),
     Control(
         id="platform.filesystems.encrypted",
-        title="No file system is written to in clear",
+        title="No writable file system is unencrypted",
         recommendation="3.1.2.3.3",
         expected="every writable file system on dm-crypt",
         remedy="Declare data partitions as volumes; mount the root file system read-only or install it on LUKS2",

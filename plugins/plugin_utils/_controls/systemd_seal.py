@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Findings on a volume that systemd is to seal and open: no more is claimed than its token and its unit show."""
+"""Findings on a volume that systemd seals and opens; they claim only what its token and its unit show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOT_REBOOTED = "not rebooted since it was sealed"
 
 
 def sealed(volume: View) -> Finding:
-    """Whether one token of systemd, and nothing of the unlocker, binds it to this TPM."""
+    """Whether exactly one systemd token, and none of the unlocker, binds the volume to this TPM."""
     problem = _not_enrolled(volume)
     if problem is not None:
         return problem
@@ -38,11 +38,11 @@ def sealed(volume: View) -> Finding:
         return passed(words)
     if _state(volume) == "failed":
         return failed("systemd could not open it in this boot")
-    return unknown("its token does not tell which TPM it is sealed to, and no boot has shown it yet")
+    return unknown("its token does not name the TPM, and no boot has shown yet that it opens")
 
 
 def approved(volume: View) -> Finding:
-    """Whether it would be opened in this boot state."""
+    """Whether the volume opens in this boot state."""
     problem = _not_enrolled(volume)
     if problem is not None:
         return problem
@@ -51,11 +51,11 @@ def approved(volume: View) -> Finding:
         return passed("the PCRs are as they were sealed to") if matches else failed("the PCRs have changed")
     if _state(volume) == "active":
         return passed("systemd has opened it in this boot")
-    return unknown("whether a signature fits this boot is seen by systemd alone, when it opens the volume")
+    return unknown("only systemd sees whether a signature matches this boot, when it opens the volume")
 
 
 def enabled(volume: View, facts: View) -> Finding:
-    """Whether a line of crypttab has systemd open it."""
+    """Whether a crypttab line makes systemd open the volume."""
     name = volume.text("name")
     for line in facts.child(_STORAGE).children("crypttab"):
         if line.text("target") == name:
@@ -63,13 +63,13 @@ def enabled(volume: View, facts: View) -> Finding:
             if not any(option.startswith("tpm2-device=") for option in options):
                 return failed(f"line {line.number('line')} of crypttab has no tpm2-device=")
             if line.maybe_text("reader") is None or line.texts("ignored_options"):
-                return failed(f"line {line.number('line')} of crypttab is not read as it is written")
+                return failed(f"line {line.number('line')} of crypttab is not read with all its options")
             return failed(f"line {line.number('line')} has noauto") if "noauto" in options else passed("in crypttab")
     return failed("no line in crypttab")
 
 
 def unattended(volume: View) -> Finding:
-    """Whether systemd has opened it in this boot."""
+    """Whether systemd opened the volume in this boot."""
     if _not_enrolled(volume) is not None:
         return not_applicable("not sealed to the TPM")
     state = _state(volume)
@@ -81,24 +81,24 @@ def unattended(volume: View) -> Finding:
 
 
 def latched(volume: View) -> Finding:
-    """Whether the secret cannot be had again."""
+    """Whether the secret can be unsealed only once per boot."""
     if _not_enrolled(volume) is not None:
         return not_applicable("not sealed to the TPM")
     if "no_latch" in _token(volume).texts("weaknesses"):
         return failed(
-            "systemd extends none of its PCRs once it has opened it: root gets the secret again in this boot",
-            "Set tpm_sealing_provider: edgesec, which has a latch, or live with it",
+            "systemd extends none of its PCRs after opening it: root can unseal the secret again in this boot",
+            "Set tpm_sealing_provider: edgesec, which has a latch, or accept the risk",
         )
-    return unknown("whether a PCR is extended once it is open is not known of tokens of systemd")
+    return unknown("systemd's token does not show whether a PCR is extended after opening")
 
 
 def not_offered(volume: View) -> Finding:
-    """What no token of systemd has; the weaknesses among the facts say so too."""
-    return _not_enrolled(volume) or not_applicable("systemd has no such thing (tpm_sealing_provider)")
+    """The finding for a property that no systemd token has; the weaknesses in the facts list it too."""
+    return _not_enrolled(volume) or not_applicable("systemd does not offer this (tpm_sealing_provider)")
 
 
 def selected(volume: View, pcrs: list[int], policy: View) -> Finding:
-    """Whether it is bound to what the policy says, and to nothing else."""
+    """Whether the token is bound to the PCRs and the key of the policy, and to nothing else."""
     problem = _not_enrolled(volume)
     if problem is not None:
         return problem
@@ -118,11 +118,11 @@ def _not_enrolled(volume: View) -> Optional[Finding]:
     if not tokens:
         return failed("not sealed to the TPM by systemd")
     if len(tokens) > 1:
-        return failed(f"it has {len(tokens)} tokens of systemd")
+        return failed(f"it has {len(tokens)} systemd tokens")
     reason = tokens[0].maybe_text("reason")
     if reason is not None:
         return failed(reason)
-    return failed("sealed by edgesec, too") if volume.maybe_text("provider") == EDGESEC else None
+    return failed("also sealed by edgesec") if volume.maybe_text("provider") == EDGESEC else None
 
 
 def _token(volume: View) -> View:
@@ -130,7 +130,7 @@ def _token(volume: View) -> View:
 
 
 def _tokens(volume: View) -> list[View]:
-    """Those by which systemd asks nobody."""
+    """The systemd tokens that need no PIN."""
     tokens = [token for token in volume.children("stock_tokens") if token.text("provider") == SYSTEMD]
     return [token for token in tokens if not token.maybe_flag("pin")]
 
@@ -138,7 +138,7 @@ def _tokens(volume: View) -> list[View]:
 def _state(volume: View) -> Optional[str]:
     unit = volume.maybe_child("systemd_unit")
     if unit is None:
-        raise Unseen("the unit of systemd that opens it could not be looked at")
+        raise Unseen("the systemd unit that opens it could not be examined")
     return unit.maybe_text("state")
 
 

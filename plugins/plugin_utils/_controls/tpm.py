@@ -45,22 +45,22 @@ NOT_SEALED = {
 
 
 def sealing_pcrs(facts: View, policy: View) -> list[int]:
-    """The PCRs to seal to: those of the policy, or else the default for the way in which the device boots."""
+    """The PCRs to seal to: the policy's, or the default for the device's boot type."""
     return sorted(policy.numbers("tpm_sealing_pcrs") or facts.child(AREA).numbers("default_pcrs"))
 
 
 def all_pcrs(facts: View, policy: View) -> list[int]:
-    """The PCRs to seal to, whether their present values count or signed ones."""
+    """The PCRs to seal to, whether by current value or by signature."""
     if not by_systemd(policy) or not policy.text("tpm_sealing_public_key"):
         return sealing_pcrs(facts, policy)
     return sorted({*policy.numbers("tpm_sealing_pcrs"), *policy.numbers("tpm_sealing_public_key_pcrs")})
 
 
 def without_values(facts: View, pcrs: list[int]) -> Optional[tuple[str, str]]:
-    """Why the TPM has no values for some of the PCRs, and what a person can do; None where it has them all."""
+    """Why the TPM has no values for some of the PCRs, and what a person can do; None if it has all."""
     tpm = facts.child(AREA)
     banks = tpm.child("pcrs")
-    # A bank that is off is not among them.
+    # Inactive banks are not listed.
     shown = banks.child(BANK).raw() if BANK in banks.raw() else {}
     missing = [pcr for pcr in pcrs if str(pcr) not in shown]
     return why_missing(tpm.texts("active_banks"), missing) if missing and tpm.flag("responding") else None
@@ -69,17 +69,17 @@ def without_values(facts: View, pcrs: list[int]) -> Optional[tuple[str, str]]:
 def unmeasured(facts: View, pcrs: list[int]) -> list[int]:
     """The PCRs into which nothing was measured.
 
-    :raises Unseen: one has no value, or one that is no digest.
+    :raises Unseen: a PCR has no value, or its value is not a digest.
     """
     bank = facts.child(AREA).child("pcrs").child(BANK)
     try:
         return [pcr for pcr in pcrs if not is_measured(bytes.fromhex(bank.text(str(pcr))))]
     except ValueError:
-        raise Unseen(f"{AREA}.pcrs.{BANK} holds something that is not a digest") from None
+        raise Unseen(f"{AREA}.pcrs.{BANK} contains a value that is not a digest") from None
 
 
 def nothing_sealed(policy: View) -> Optional[Finding]:
-    """Why nothing is to be sealed; None where something is."""
+    """The finding if the policy seals nothing; None otherwise."""
     reason = NOT_SEALED.get(unlock_of(policy))
     return None if reason is None else not_applicable(reason)
 
@@ -90,7 +90,7 @@ def sealed_volumes(
     check: Callable[[View], Finding],
     of_systemd: Callable[[View], Finding],
 ) -> Finding:
-    """A check of every declared volume that is to be sealed, by whom the policy says that it is."""
+    """Check every declared volume, if the policy seals volumes, with the check for the policy's provider."""
     one = of_systemd if by_systemd(policy) else check
     return nothing_sealed(policy) or declared_volumes(facts, policy, AREA, lambda volume, _declared: one(volume))
 
@@ -101,7 +101,7 @@ def _enrolled_volumes(
     check: Callable[[View], Finding],
     of_systemd: Callable[[View], Finding],
 ) -> Finding:
-    """The same, where one that is not sealed fails whatever is checked."""
+    """Like :func:`sealed_volumes`, but a volume that is not sealed fails every check."""
 
     def enrolled(volume: View) -> Finding:
         return check(volume) if volume.flag("enrolled") else failed("not sealed to the TPM")
@@ -129,7 +129,7 @@ def _responding(facts: View, _policy: View) -> Finding:
 
 
 def _not_judged(facts: View, policy: View) -> Optional[Finding]:
-    """The finding where nothing is sealed here, or there is no TPM; None where there is something to judge."""
+    """The finding if nothing is sealed, or there is no TPM; None otherwise."""
     elsewhere = nothing_sealed(policy)
     if elsewhere is not None:
         return elsewhere
@@ -180,9 +180,9 @@ def _approved(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
         match = volume.maybe_text("approval_match")
         if match is None:
-            return failed("no approval fits this boot")
+            return failed("no approval matches this boot")
         if volume.flag("approved_once"):
-            return failed(f"approved for once only, as {match}")
+            return failed(f"approved only once, as {match}")
         return passed(match)
 
     return _enrolled_volumes(facts, policy, check, systemd.approved)
@@ -191,8 +191,8 @@ def _approved(facts: View, policy: View) -> Finding:
 def _authenticated(facts: View, policy: View) -> Finding:
     def check(volume: View) -> Finding:
         if volume.flag("header_authenticated"):
-            return passed("it is the one that the secret vouches for")
-        return failed("it has changed since, or its volume was being encrypted")
+            return passed("authenticated by the sealed secret")
+        return failed("changed since it was authenticated, or its volume was being encrypted")
 
     return _enrolled_volumes(facts, policy, check, systemd.not_offered)
 
@@ -202,7 +202,7 @@ def _revoked(facts: View, policy: View) -> Finding:
         words = f"the revocation counter {volume.text('counter')}"
         if volume.flag("counter_current"):
             return passed(f"{words} is at {volume.number('epoch')}")
-        return failed(f"{words} is gone, or not at {volume.number('epoch')}, which the approvals are for")
+        return failed(f"{words} is missing, or not at {volume.number('epoch')}, the value of the approvals")
 
     return _enrolled_volumes(facts, policy, check, systemd.not_offered)
 
@@ -218,7 +218,7 @@ def _next_boot(facts: View, policy: View) -> Finding:
         return not_applicable("no package has changed since the boot")
     state = said.text("state")
     if state == APPROVED:
-        return passed("it opens every volume")
+        return passed("it is approved to open every volume")
     return failed(said.text("message")) if state == UNAPPROVED else unknown(said.text("message"))
 
 
@@ -234,7 +234,7 @@ def _selected(facts: View, policy: View) -> Finding:
 
 
 def _wanted_pcrs(facts: View, policy: View) -> list[int]:
-    """The PCRs whose values are sealed to, by whomever."""
+    """The PCRs to seal to by current value, for either provider."""
     if unlock_of(policy) != BY_TPM:
         return []
     signed = by_systemd(policy) and policy.text("tpm_sealing_public_key")
@@ -247,7 +247,7 @@ CONTROLS = (
         title="The device has a TPM 2.0",
         recommendation="3.1.2.2.1",
         expected="TPM 2.0",
-        remedy="Turn the TPM on in the firmware's setup, or fit one",
+        remedy="Turn the TPM on in the firmware setup, or install one",
         role=None,
         topic="keys_in_hardware",
         source=AREA,
@@ -258,7 +258,7 @@ CONTROLS = (
         title="The TPM answers",
         recommendation="3.1.2.2.1",
         expected="an answer",
-        remedy="Install tpm2-tools; see the kernel's log; power the device off and on",
+        remedy="Install tpm2-tools; check the kernel log; power the device off and on",
         role=None,
         topic="keys_in_hardware",
         source=AREA,
@@ -266,9 +266,9 @@ CONTROLS = (
     ),
     Control(
         id="tpm.pcrs.measured",
-        title="The boot was measured into the PCRs that are sealed to",
+        title="The boot was measured into the PCRs used for sealing",
         recommendation="3.1.2.2.1",
-        expected="no empty PCR among those selected",
+        expected="no selected PCR is empty",
         remedy="Select PCRs that this firmware measures with tpm_sealing_pcrs",
         role=None,
         topic="secure_boot",
@@ -288,7 +288,7 @@ CONTROLS = (
     ),
     Control(
         id="tpm.srk.fit",
-        title="The storage root key that volumes are sealed under cannot be locked by power cuts, and is strong",
+        title="The storage root key used for sealing is strong, and power cuts cannot lock it",
         recommendation="3.1.2.2.1",
         expected="a storage key with noda, fixed in this TPM and made by it, with AES in CFB mode",
         remedy=(
@@ -304,7 +304,7 @@ CONTROLS = (
         id="tpm.volume.pcrs",
         title="Every declared volume is sealed to the selected PCRs",
         recommendation="3.1.2.2.1",
-        expected="tpm_sealing_pcrs, or the default for the way the device boots",
+        expected="tpm_sealing_pcrs, or the default for the device's boot type",
         remedy="Run harden, or change tpm_sealing_pcrs",
         role=ROLE,
         topic="keys_in_hardware",
@@ -315,7 +315,7 @@ CONTROLS = (
         id="tpm.approval.current",
         title="The running boot state is approved for every declared volume",
         recommendation="3.1.2.2.1",
-        expected="an approval that fits the PCRs, or the values that systemd has sealed to",
+        expected="an approval that matches the PCRs, or the PCR values that systemd sealed to",
         remedy="If the change is yours, run harden once with tpm_sealing_accept: [boot_change]",
         role=ROLE,
         topic="keys_in_hardware",
@@ -324,9 +324,9 @@ CONTROLS = (
     ),
     Control(
         id="tpm.next_boot.approved",
-        title="The boot that comes next is approved already",
+        title="The next boot is already approved",
         recommendation="3.1.2.2.1",
-        expected="an approval that fits the kernel that is installed",
+        expected="an approval that matches the installed kernel",
         remedy="Before the reboot, run approve.yml with tpm_sealing_approve=predict",
         role=None,
         topic="keys_in_hardware",
@@ -335,10 +335,10 @@ CONTROLS = (
     ),
     Control(
         id="tpm.header.authenticated",
-        title="The header of every declared volume is the one that the sealed secret vouches for",
+        title="The header of every declared volume is authenticated by the sealed secret",
         recommendation="3.1.2.2.1",
-        expected="the header that was authenticated last",
-        remedy="Run harden; if nobody meant to change it, find out who did",
+        expected="the header as last authenticated",
+        remedy="Run harden; if nobody meant to change the header, find out who did",
         role=ROLE,
         topic="keys_in_hardware",
         source=AREA,
@@ -346,10 +346,10 @@ CONTROLS = (
     ),
     Control(
         id="tpm.revocation.current",
-        title="What was approved before, and is no more, is refused by the TPM",
+        title="The TPM refuses revoked approvals",
         recommendation="3.1.2.2.1",
-        expected="the revocation counter at the value that the approvals are for",
-        remedy="Run harden; if the counter was removed, find out who did that",
+        expected="the revocation counter at the value of the approvals",
+        remedy="Run harden; if the counter was removed, find out who did it",
         role=ROLE,
         topic="keys_in_hardware",
         source=AREA,

@@ -41,7 +41,7 @@ def _unit(facts: View, policy: View) -> Finding:
 
 
 def _after_reboot(volume: View) -> Optional[Finding]:
-    """Why nothing can be said yet of how a volume was unlocked; None where something can."""
+    """The finding if there is no unlock at boot to judge yet; None otherwise."""
     if not volume.flag("enrolled"):
         return not_applicable("not sealed to the TPM")
     if volume.maybe_child("last_unlock") is None:
@@ -115,10 +115,10 @@ CONTROLS = (
     ),
     Control(
         id="tpm.latch.set",
-        title="The sealed secret cannot be had a second time in this boot",
+        title="The sealed secret can be unsealed only once per boot",
         recommendation="3.1.2.2.1",
         expected="the latch PCR extended",
-        remedy="Reboot; if it stays so, see journalctl -u 'edgesec-unlock@*'",
+        remedy="Reboot; if it fails again, see journalctl -u 'edgesec-unlock@*'",
         role=None,
         topic="keys_in_hardware",
         source=AREA,
@@ -126,7 +126,7 @@ CONTROLS = (
     ),
     Control(
         id="platform.unlocker.installed",
-        title="The unlocker on the device is the one of this collection",
+        title="The unlocker on the device is from this version of the collection",
         recommendation="3.1.2.3.4",
         expected="the digest of this version",
         remedy="Run harden",

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Looking into facts and policy that may lack anything or hold nonsense: what cannot be read is never assumed."""
+"""Read facts and policy that may be incomplete or malformed; nothing that cannot be read is assumed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 class Unseen(Exception):
-    """Something that a verdict depends on is missing, of a wrong type, or was not determined by the device."""
+    """A value that a verdict needs is missing, has the wrong type, or could not be determined by the device."""
 
 
 class View:
-    """A mapping from outside, with accessors that raise Unseen and name the place.
+    """An untrusted mapping; its accessors raise Unseen and name the place.
 
-    An accessor called C(maybe_...) takes null for an answer ("there is none"); the others take it for "not known".
+    The accessors C(maybe_...) return null as a value ("there is none"); to the others null means "not known".
     """
 
     def __init__(self, data: Any, path: str) -> None:
@@ -31,11 +31,11 @@ class View:
         self._path = path
 
     def has(self, key: str) -> bool:
-        """Whether there is anything but null: for what a user may leave out, never for a fact."""
+        """Whether a value is set; only for options that a user may omit, never for a fact."""
         return self._data.get(key) is not None
 
     def raw(self) -> dict[str, Any]:
-        """All of it, as it is: for code that expects, and survives, anything."""
+        """The unchecked mapping, for code that copes with any input."""
         return dict(self._data)
 
     def text(self, key: str) -> str:
@@ -86,7 +86,7 @@ class View:
         """A list of whole numbers."""
         values = self._list_of(key, int)
         if any(isinstance(value, bool) for value in values):
-            raise Unseen(f"{self._at(key)} holds something that is not a number")
+            raise Unseen(f"{self._at(key)} contains a value that is not a number")
         return values
 
     def _at(self, key: str) -> str:
@@ -100,7 +100,7 @@ class View:
     def _maybe(self, key: str, kind: type[T]) -> Optional[T]:
         value = self._value(key)
         if value is not None and not isinstance(value, kind):
-            raise Unseen(f"{self._at(key)} has a value of a wrong type")
+            raise Unseen(f"{self._at(key)} has the wrong type")
         return value
 
     def _list(self, key: str) -> list[Any]:
@@ -112,7 +112,7 @@ class View:
     def _list_of(self, key: str, kind: type[T]) -> list[T]:
         values = self._list(key)
         if not all(isinstance(value, kind) for value in values):
-            raise Unseen(f"{self._at(key)} holds something of a wrong type")
+            raise Unseen(f"{self._at(key)} contains a value of the wrong type")
         return values
 
 

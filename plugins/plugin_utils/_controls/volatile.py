@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls of what a running system writes down in passing: swap, temporary files, core dumps and the journal."""
+"""Controls of swap, temporary files, core dumps and the journal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _swap(facts: View, policy: View) -> Finding:
     for swap in facts.child(AREA).children("swap"):
         encrypted = swap.maybe_flag("encrypted")
         if encrypted is None:
-            found = Finding(UNKNOWN, "not known", "what it lies on could not be determined", _UNDECLARED)
+            found = Finding(UNKNOWN, "not known", "its underlying device could not be determined", _UNDECLARED)
         else:
             found = passed("encrypted") if encrypted else failed("not encrypted", _UNDECLARED)
         findings.append((swap.text("device"), found))
@@ -48,17 +48,17 @@ def _declared_swap(name: str, facts: View, policy: View) -> Finding:
         if swap.text("name") != name:
             continue
         if not swap.flag("active"):
-            return failed("not swapped to with a random key")
+            return failed("not in use as swap with a random key")
         if not swap.flag("at_boot"):
-            return failed("swapped to with a random key, but not at the next boot")
+            return failed("in use as swap with a random key, but not at the next boot")
         if facts.child("edgesec_platform").child("unlocker").maybe_text("digest") != policy.text("unlocker_digest"):
-            return failed("what swaps to it at boot is not of this version of the collection")
-        return passed("swapped to with a random key")
+            return failed("the program that activates it at boot is from another version of the collection")
+        return passed("in use as swap with a random key")
     raise Unseen(f"{AREA} has no declared swap {name}")
 
 
 def _at(place: View, by_hand: Optional[str]) -> Finding:
-    """The finding on a place that something is written to."""
+    """The finding on a place where data is written."""
     memory = place.maybe_flag("memory")
     encrypted = place.maybe_flag("encrypted")
     if memory:
@@ -66,15 +66,15 @@ def _at(place: View, by_hand: Optional[str]) -> Finding:
     if encrypted:
         return passed("on dm-crypt")
     if place.maybe_flag("writable") is False:
-        return passed("not written to")
+        return passed("not writable")
     if encrypted is None or memory is None:
-        reason = place.maybe_text("reason") or "where it goes could not be determined"
+        reason = place.maybe_text("reason") or "where it is written could not be determined"
         return Finding(UNKNOWN, "not known", reason, by_hand)
-    return failed("in clear on the disk", by_hand)
+    return failed("unencrypted on the disk", by_hand)
 
 
 def _asked(policy: View, variable: str, answer: str) -> Optional[str]:
-    """None where the variable has the role act, or else what a person can do."""
+    """None if the variable makes the role act; otherwise what a person can do."""
     return None if policy.text(variable) == answer else f"Set {variable}: {answer}, or encrypt the disk"
 
 
@@ -86,14 +86,14 @@ def _temporary(facts: View, policy: View) -> Finding:
             (place.text("path"), _at(place, _asked(policy, variable, "memory")))
             for place, variable in zip(places, variables, strict=True)
         ],
-        "there are none",
+        "there are no temporary directories",
     )
 
 
 def _core_dumps(facts: View, policy: View) -> Finding:
     dumps = facts.child(AREA).child("core_dumps")
     if dumps.flag("container"):
-        return not_applicable("the kernel is that of the container's host")
+        return not_applicable("the kernel belongs to the container's host")
     if dumps.flag("off"):
         return passed("switched off")
     found = _at(dumps, _asked(policy, "encrypted_storage_core_dumps", "none"))
@@ -103,9 +103,11 @@ def _core_dumps(facts: View, policy: View) -> Finding:
 def _journal(facts: View, policy: View) -> Finding:
     journal = facts.child(AREA).child("journal")
     if not journal.flag("present"):
-        return not_applicable("there is no journal of systemd")
+        return not_applicable("there is no systemd journal")
     if journal.flag("left_over"):
-        return failed("in memory, with older files in clear on the disk", "Remove the old files in /var/log/journal")
+        return failed(
+            "in memory, but older files are unencrypted on the disk", "Remove the old files in /var/log/journal"
+        )
     if journal.flag("off"):
         return passed("switched off")
     return _at(journal, _asked(policy, "encrypted_storage_journal", "memory"))
@@ -114,7 +116,7 @@ def _journal(facts: View, policy: View) -> Finding:
 CONTROLS = (
     Control(
         id="storage.swap.encrypted",
-        title="What is swapped out is encrypted",
+        title="Swap is encrypted",
         recommendation="3.1.2.3.3",
         expected="no swap, or swap on dm-crypt",
         remedy="Run harden, which encrypts the devices of encrypted_storage_swap",
@@ -127,8 +129,8 @@ CONTROLS = (
         id="storage.temporary.protected",
         title="Temporary files are in memory or encrypted",
         recommendation="3.1.2.3.3",
-        expected="both directories for them in memory or on dm-crypt",
-        remedy="Run harden, and reboot where the result says so",
+        expected="in memory or on dm-crypt, both /tmp and /var/tmp",
+        remedy="Run harden, and reboot if the result says so",
         role=ROLE,
         topic="encrypted_storage",
         source=AREA,
@@ -136,7 +138,7 @@ CONTROLS = (
     ),
     Control(
         id="storage.core_dumps.protected",
-        title="Core dumps, which hold what a process had in memory, are switched off or encrypted",
+        title="Core dumps, which contain process memory, are off, in memory, or encrypted",
         recommendation="3.1.2.3.3",
         expected="none, or in memory or on dm-crypt",
         remedy="Run harden",

@@ -4,11 +4,11 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Certificates of AWS IoT by fleet provisioning, for requests that a token has signed.
+"""Certificates from AWS IoT by fleet provisioning, for requests that a token signed.
 
 Source: AWS IoT Core Developer Guide, "Device provisioning MQTT API". Only CreateCertificateFromCsr is used: the other
-call, CreateKeysAndCertificate, has AWS make the private key and send it. RegisterThing then makes the certificate
-active, by the template that the operator has written.
+call, CreateKeysAndCertificate, makes AWS create the private key and send it. RegisterThing then activates the
+certificate according to the operator's template.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ else:
     MISSING = None
 
 SECONDS = 60
-# What AWS IoT puts in place of a subject that it does not take from the request.
+# The common name that AWS IoT uses if it ignores the subject of the request.
 _COMMON_NAME = "AWS IoT Certificate"
 
 
 @dataclass(frozen=True)
 class FleetProvisioning:
-    """How AWS IoT is asked.
+    """How to request certificates from AWS IoT.
 
     :ivar endpoint: host name of the account's data endpoint.
-    :ivar certificate: of the claim, in PEM, and C(key) its private key.
-    :ivar template: name of the provisioning template, and C(parameters) what it is given.
-    :ivar ca: certificates in PEM that the endpoint's certificate is checked by; empty for those of Amazon.
+    :ivar certificate: the claim certificate in PEM; C(key) is its private key.
+    :ivar template: name of the provisioning template; C(parameters) are its parameters.
+    :ivar ca: CA certificates in PEM for the endpoint's certificate; empty for Amazon's.
     """
 
     endpoint: str
@@ -60,10 +60,10 @@ class FleetProvisioning:
 def issued_by_aws(
     settings: FleetProvisioning, request: x509.CertificateSigningRequest, host: str, *, renew_before_days: int = 0
 ) -> str:
-    """A certificate for a request, active in AWS IoT, in PEM.
+    """Request a certificate that is active in AWS IoT; returns PEM.
 
     :param renew_before_days: see :func:`~_issuer.issued_chain`.
-    :raises EdgesecError: AWS could not be reached, or has refused; then no certificate is active.
+    :raises EdgesecError: AWS could not be reached, or refused; no certificate is active.
     """
     subject = f"fleet provisioning at {settings.endpoint}"
     if MISSING is not None:
@@ -78,7 +78,7 @@ def issued_by_aws(
         clean_session=True,
         keep_alive_secs=SECONDS // 2,
     )
-    _result(connection.connect(), subject, "does not take the claim's certificate, or cannot be reached")
+    _result(connection.connect(), subject, "rejects the claim certificate, or cannot be reached")
     try:
         client = iotidentity.IotIdentityClientV2(connection, ClientOptions(2, 2, SECONDS))
         pem = request.public_bytes(serialization.Encoding.PEM).decode()
@@ -96,7 +96,11 @@ def issued_by_aws(
             parameters=dict(settings.parameters),
             template_name=settings.template,
         )
-        _result(client.register_thing(thing), subject, f"did not register it by the template {settings.template}")
+        _result(
+            client.register_thing(thing),
+            subject,
+            f"did not register the certificate with the template {settings.template}",
+        )
     finally:
         connection.disconnect()
     return certificate
@@ -106,11 +110,13 @@ def _result(future: Future[Any], subject: str, seen: str) -> Any:
     try:
         return future.result(SECONDS)
     except (AwsCrtError, V2ServiceException, TimeoutError) as error:
-        raise EdgesecError(subject, f"{seen}: {_said(error)}", "See the policy of the claim and the template") from None
+        raise EdgesecError(
+            subject, f"{seen}: {_said(error)}", "Check the policy of the claim, and the template"
+        ) from None
 
 
 def _said(error: Exception) -> str:
-    """What AWS has said, or the library."""
+    """The error message of AWS, or of the library."""
     modeled = getattr(error, "modeled_error", None)
     words = [str(getattr(modeled, name, "") or "") for name in ("error_code", "error_message")]
     return ", ".join(word for word in words if word) or str(error) or f"nothing within {SECONDS} s"

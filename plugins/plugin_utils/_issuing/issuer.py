@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Who issues the certificates of devices: a CA of which the controller has the key, or a program of the operator's."""
+"""Issue device certificates, with a CA whose key the controller has, or with a program of the operator."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 except ImportError:
-    # Told by require_cryptography() before anything here is called.
+    # require_cryptography() reports this before anything here is called.
     pass
 else:
-    # What cryptography raises for certificates and requests that it does not understand.
+    # What cryptography raises for certificates and requests that it cannot parse.
     _UNREADABLE = (
         ValueError,
         UnsupportedAlgorithm,
@@ -54,7 +54,7 @@ _MOST_REQUEST, _MOST_ISSUED = 16 * 1024, 1024 * 1024
 
 @dataclass(frozen=True)
 class IssuerSettings:
-    """Whom the operator wants to issue certificates; see M(edgesec.hardening.identity_certificate)."""
+    """The issuer that the operator chose; see M(edgesec.hardening.identity_certificate)."""
 
     certificate: str = ""
     key: str = ""
@@ -65,12 +65,12 @@ class IssuerSettings:
 
 
 def load_request(pem: str, common_name: str, key_type: str = "") -> x509.CertificateSigningRequest:
-    """A request from a device, which is byte for byte the one that our own code on the device makes.
+    """Check that a device's request equals, byte for byte, the one that our own code on the device makes.
 
-    What issuers get is written from the bytes that were checked: nothing around them is passed on.
+    Issuers get only the bytes that were checked, and nothing around them.
 
-    :param key_type: the kind of key that was asked for, one of KEY_TYPES; empty for any of them.
-    :raises EdgesecError: it differs from the request that was asked for, or is not signed by its own key.
+    :param key_type: the expected kind of key, one of KEY_TYPES; empty for any of them.
+    :raises EdgesecError: it differs from the expected request, or is not signed by its own key.
     """
     require_common_name(common_name)
     subject, remedy = f"the request for the certificate of {common_name}", "Find out what answers in place of the token"
@@ -111,7 +111,7 @@ def _der_of(pem: str) -> bytes | None:
 
 
 def _difference(der: bytes, wanted: bytes) -> str:
-    """How a request differs from the one that was asked for, for the operator."""
+    """Explain how a request differs from the expected one."""
     try:
         request = x509.load_der_x509_csr(der)
         names = [f"{each.oid.dotted_string}={each.value!a}" for each in request.subject]
@@ -129,14 +129,14 @@ def _difference(der: bytes, wanted: bytes) -> str:
 def issued_chain(
     pem: bytes, request: x509.CertificateSigningRequest, subject: str, *, renew_before_days: int = 0, default: str = ""
 ) -> str:
-    """The certificate that an issuer made of a request, and those after it, written from what was checked, in PEM.
+    """Check the certificate that an issuer returned; returns it and its chain in PEM, written from what was checked.
 
     :param subject: the issuer, for errors.
-    :param renew_before_days: a certificate that ends within these would be replaced again at the next run.
-    :param default: another common name that the issuer may have put in place of the requested one.
+    :param renew_before_days: the next run would replace a certificate that expires within these days.
+    :param default: another common name that the issuer may use instead of the requested one.
     :raises EdgesecError: it is not a valid certificate for this request.
     """
-    remedy = "Have it certify the request"
+    remedy = "Make it certify the request"
     try:
         chain = x509.load_pem_x509_certificates(pem[:_MOST_ISSUED])
         first = chain[0]
@@ -145,7 +145,7 @@ def issued_chain(
         values = [each.value for each in first.extensions]
     except _UNREADABLE as error:
         raise EdgesecError(
-            subject, f"gave no certificate in PEM ({str(error)[:100]})", "Have it give that alone"
+            subject, f"gave no certificate in PEM ({str(error)[:100]})", "Make it return only that"
         ) from None
     if not ours:
         raise EdgesecError(subject, "gave a certificate of another key first", remedy)
@@ -154,7 +154,7 @@ def issued_chain(
         or (isinstance(each, x509.KeyUsage) and each.key_cert_sign)
         for each in values
     ):
-        raise EdgesecError(subject, "gave the certificate of a CA, with which a device could issue others", remedy)
+        raise EdgesecError(subject, "gave a CA certificate, with which a device could issue others", remedy)
     dns = [
         name
         for each in values
@@ -178,7 +178,7 @@ def issued_chain(
 
 def require_longer_than_renewal(life: timedelta, renew_before_days: int, subject: str) -> None:
     """
-    :raises EdgesecError: a certificate that lives so long would be replaced again at every run.
+    :raises EdgesecError: every run would replace a certificate with this lifetime.
     """
     if life <= timedelta(days=renew_before_days):
         raise EdgesecError(
@@ -223,9 +223,9 @@ def issue(
     passphrase: str = "",
     renew_before_days: int = 0,
 ) -> str:
-    """A certificate for TLS clients, with the CA's after it, both PEM.
+    """Issue a certificate for TLS clients; returns it and the CA's, both in PEM.
 
-    :param ca: certificate of the CA in PEM, and C(key) its private key; C(name) stands for them in errors.
+    :param ca: certificate of the CA in PEM; C(key) is its private key, and C(name) names them in errors.
     :param renew_before_days: see :func:`issued_chain`.
     :raises EdgesecError: they do not belong together, or cannot be used.
     """
@@ -267,7 +267,7 @@ def issue(
 def issued_by_command(
     command: Sequence[str], request: x509.CertificateSigningRequest, host: str, *, renew_before_days: int = 0
 ) -> str:
-    """What a program of the operator's makes of a request: the certificate and those that it was issued by, PEM.
+    """Let a program of the operator certify a request; returns the certificate and its chain, in PEM.
 
     :param renew_before_days: see :func:`issued_chain`.
 
@@ -287,12 +287,12 @@ def issued_by_command(
     except OSError as error:
         raise EdgesecError(subject, f"cannot be run: {error.strerror}", "Correct its path") from None
     except subprocess.TimeoutExpired:
-        raise EdgesecError(subject, f"did not end within {SECONDS} s", "See what it waits for") from None
+        raise EdgesecError(subject, f"did not end within {SECONDS} s", "Check what it waits for") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip() or "it printed no error"
-        raise EdgesecError(subject, f"ended with {done.returncode}: {said}", "See what it says; nothing was changed")
+        raise EdgesecError(subject, f"ended with {done.returncode}: {said}", "Check its message; nothing was changed")
     if b"-----BEGIN CERTIFICATE-----" not in done.stdout:
-        raise EdgesecError(subject, "printed no certificate in PEM", "Have it print that alone")
+        raise EdgesecError(subject, "printed no certificate in PEM", "Make it print only that")
     return issued_chain(done.stdout, request, subject, renew_before_days=renew_before_days)
 
 

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The variables by which the PKCS#11 library of a vendor finds its secure element."""
+"""The environment variables that a vendor's PKCS#11 library needs to find its secure element."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._identity.vendor
 
 
 def element_environment(element: Any) -> dict[str, str]:
-    """The variables, for what C(device_identity_element) is; none where it is empty.
+    """The environment variables for C(device_identity_element); none if it is empty.
 
-    :raises EdgesecError: the library would not take it.
+    :raises EdgesecError: the setting is not valid.
     """
     if not element:
         return {}

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Which controls of a host are not to be let pass."""
+"""Which failed controls of a host fail the run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.contro
 
 _NONE = "none"
 _ANY = "any"
-# From the least that can be demanded to the most.
+# From the least strict to the strictest.
 _STEPS = [priority.lower().replace(" ", "_") for priority in PRIORITIES.values()]
 FAIL_ON = (_NONE, *_STEPS, _ANY)
 
 
 def violations(judgement: Mapping[str, Any], fail_on: str, unknown: bool = True) -> list[str]:
-    """The ids of the controls that do not pass and have to.
+    """The ids of the controls that must pass and do not.
 
-    :param fail_on: one of FAIL_ON; a priority stands for itself and those above it, C(any) for what has none as well.
-    :param unknown: whether what is unknown counts as failed.
-    :raises EdgesecError: C(fail_on) is something else.
+    :param fail_on: one of FAIL_ON; a priority includes those above it, C(any) also controls without a priority.
+    :param unknown: whether an unknown verdict counts as a failure.
+    :raises EdgesecError: C(fail_on) is not one of FAIL_ON.
     """
     if fail_on not in FAIL_ON:
         raise EdgesecError("compliance_fail_on", f"is {fail_on!r}", f"Use one of {', '.join(FAIL_ON)}")

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Judging: facts and policy in, one verdict for every control out, whatever a device or a user may give."""
+"""Judge a device: facts and policy in, one verdict for every control out, whatever the input."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _VOLUMES = "encrypted_storage_volumes"
 
 
 def judge(facts: Any, policy: Any, today: Optional[str] = None) -> dict[str, Any]:
-    """The judgement of a device.
+    """Judge a device.
 
-    :param facts: C(ansible_facts), or the C(edgesec_*) facts of it.
+    :param facts: C(ansible_facts), or only its C(edgesec_*) facts.
     :param policy: as :func:`_judging.policy.policy` returns it.
-    :param today: the day (C(YYYY-MM-DD)) on which waivers are to hold; today in UTC if it is not given.
+    :param today: the day (C(YYYY-MM-DD)) for which waivers are checked; by default today in UTC.
     """
     seen = _view(facts, "")
     wanted = _view(policy, "policy")
@@ -50,7 +50,7 @@ def judge(facts: Any, policy: Any, today: Optional[str] = None) -> dict[str, Any
     controls = (*CONTROLS, *_own_controls(site))
     findings = {control.id: _find(control, seen, wanted) for control in controls}
     verdicts = {identifier: finding.verdict for identifier, finding in findings.items()}
-    # Neither a declaration nor a waiver makes a device safer than it was seen to be.
+    # Levels ignore declarations and waivers: neither makes a device safer than observed.
     host, volumes = levels_of(seen, wanted, verdicts, _of_volume(seen, wanted))
     day = today or datetime.datetime.now(datetime.UTC).date().isoformat()
     return {
@@ -62,7 +62,7 @@ def judge(facts: Any, policy: Any, today: Optional[str] = None) -> dict[str, Any
 
 
 def failing_roles(judgement: Mapping[str, Any]) -> list[str]:
-    """The roles that can bring a control to pass which does not; what is unknown counts as failed, a waiver not."""
+    """The roles that can fix a control that fails or is unknown; waived controls do not count."""
     return sorted(
         {
             control["role"]
@@ -77,7 +77,7 @@ def _view(data: Any, name: str) -> View:
 
 
 def _part(policy: View, name: str) -> View:
-    """What a policy has of what it may lack; nothing where that is no mapping."""
+    """An optional part of a policy; empty if it is missing or not a mapping."""
     return _view(policy.raw().get(name), f"policy.{name}")
 
 
@@ -85,7 +85,7 @@ def _own_controls(site: View) -> list[Control]:
     try:
         return [control_of(entry.raw()) for entry in site.children("controls")]
     except (Unseen, LookupError, AttributeError, TypeError):
-        # The filter that makes policies refuses what is not right.
+        # The filter that makes policies has refused wrong entries already.
         return []
 
 
@@ -99,7 +99,7 @@ def _find(control: Control, facts: View, policy: View) -> Finding:
 
 
 def _of_volume(facts: View, policy: View) -> Callable[[View], dict[str, str]]:
-    """What judges one volume, as if it were the only one that is declared."""
+    """Return a function that judges one volume as if it were the only one declared."""
     chosen = [control for control in CONTROLS if control.id in VOLUME_CONTROLS]
 
     def verdicts(volume: View) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _entry(control: Control, found: Finding, policy: View, site: View, today: st
 
 
 def _with_declaration(control: Control, finding: Finding, policy: View) -> Finding:
-    """What the owner says counts where nothing was measured, and shows as what it is."""
+    """Apply the owner's declaration if nothing was measured; the evidence says that it was declared."""
     if not control.declarable or finding.evidence == MEASURED or finding.verdict not in (FAIL, UNKNOWN):
         return finding
     try:
@@ -146,7 +146,7 @@ def _with_declaration(control: Control, finding: Finding, policy: View) -> Findi
 
 
 def _waiver_of(control: Control, site: View) -> Optional[dict[str, str]]:
-    """The waiver that holds longest."""
+    """The waiver with the latest expiry; None if there is none."""
     try:
         waivers = [
             {name: waiver.text(name) for name in ("reason", "expires")}
@@ -161,7 +161,7 @@ def _waiver_of(control: Control, site: View) -> Optional[dict[str, str]]:
 def _with_waiver(finding: Finding, waiver: Mapping[str, str], today: str) -> Finding:
     if waiver["expires"] >= today:
         return replace(finding, verdict=WAIVED)
-    words = f"the waiver ended on {waiver['expires']}"
+    words = f"the waiver expired on {waiver['expires']}"
     return replace(
         finding,
         verdict=FAIL,

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is to be observed of a host, by its policy."""
+"""What to observe on a host, according to its policy."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def arguments(policy: Mapping[str, Any], tcti: str | None) -> dict[str, Any]:
     """The arguments of M(edgesec.hardening.compliance_facts).
 
     :param policy: as :func:`_judging.policy.policy` returns it.
-    :param tcti: how the TPM is reached, where that is not the default.
-    :raises EdgesecError: a set of credentials is not known, or the secure element cannot be so.
+    :param tcti: the TCTI of the TPM, if it is not the default.
+    :raises EdgesecError: a set of credentials is not known, or the secure element's settings are not valid.
     """
     wanted: dict[str, Any] = {
         "volumes": policy["encrypted_storage_volumes"],
@@ -39,7 +39,7 @@ def arguments(policy: Mapping[str, Any], tcti: str | None) -> dict[str, Any]:
         "identity": {
             **{name: policy[f"device_identity_{name}"] for name in _IDENTITY},
             "greengrass_root": policy["device_identity_greengrass"].get("root", CLASSIC_ROOT),
-            # What is set by name holds.
+            # Variables that are set by name take precedence.
             "environment": {
                 **element_environment(policy["device_identity_element"]),
                 **policy["device_identity_environment"],

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The policy of a host: what its owner set, and for the rest the defaults of the roles, written only there."""
+"""The policy of a host: what its owner set, completed by the defaults of the roles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.site_po
 )
 
 _COLLECTION = Path(__file__).resolve().parents[3]
-# Every key of a policy, and the role that its default comes from.
+# Every key of a policy, and the role that has its default.
 _KEYS = {
     "boot_mounts_paths": "boot_mounts",
     "boot_mounts_options": "boot_mounts",
@@ -74,12 +74,12 @@ KEYS = frozenset({*_KEYS, ACCEPT})
 
 
 def policy(overrides: Mapping[str, Any], host: str = "", groups: Collection[str] = ()) -> dict[str, Any]:
-    """A full policy.
+    """Complete the policy of a host.
 
     :param overrides: what is set for the host; a key that is missing or null takes the role's default. So does an
-        empty string, which is what ansible-core 2.18 makes of null.
-    :param host: its name in the inventory, by which waivers are chosen.
-    :param groups: those that it is in.
+        empty string, because ansible-core 2.18 turns null into one.
+    :param host: its name in the inventory, which selects waivers.
+    :param groups: the groups that it is in.
     :raises EdgesecError: a key is not known, or the site policy or a declaration is wrong.
     """
     unknown = sorted(set(overrides) - KEYS)
@@ -98,7 +98,7 @@ def unlocker_digest() -> str:
     """The digest of the unlocker that this version of the collection installs."""
     library = _COLLECTION / "plugins" / "module_utils"
     paths = [path for package in BOOT_PACKAGES for path in (library / package).glob("*.py")]
-    # On the device the files that make packages are empty.
+    # On the device, the __init__.py files are empty.
     sources = {str(path.relative_to(library)): path.read_bytes() for path in paths if path.name != "__init__.py"}
     return digest_of(
         {**sources, **dict.fromkeys(["__init__.py", *(f"{each}/__init__.py" for each in BOOT_PACKAGES)], b"")}

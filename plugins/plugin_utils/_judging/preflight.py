@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What would stop hardening halfway, told before anything is changed."""
+"""Find obstacles that would stop hardening halfway, before anything is changed."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _TOOLS = ("blkid", "cryptsetup", "mkfs.ext4", "wipefs")
 
 
 def preflight(facts: Any, policy: Any) -> list[str]:
-    """One error for each obstacle on a device that needs work; none for a device that needs none.
+    """One error for each obstacle on a device that needs hardening; none if it needs none.
 
-    :param facts: C(ansible_facts), or the C(edgesec_*) facts of it.
+    :param facts: C(ansible_facts), or only its C(edgesec_*) facts.
     :param policy: as :func:`_judging.policy.policy` returns it.
     """
     return obstacles(facts, policy, failing_roles(judge(facts, policy)))
 
 
 def obstacles(facts: Any, policy: Any, roles: Collection[str]) -> list[str]:
-    """The same for a device that was judged, so that the roles which have work to do are known."""
+    """Like :func:`preflight`, for a device that was judged already: C(roles) are those with work to do."""
     checks: list[Callable[[View, View], Problems]] = []
     if roles:
         checks.append(_distribution)
@@ -71,7 +71,7 @@ def _mapping(data: Any) -> Any:
 
 
 def _unseen(unseen: Unseen) -> EdgesecError:
-    return EdgesecError("the facts of the device", str(unseen), "See what edgesec.hardening.compliance_facts returns")
+    return EdgesecError("the facts of the device", str(unseen), "Check what edgesec.hardening.compliance_facts returns")
 
 
 def _distribution(facts: View, policy: View) -> Problems:
@@ -82,7 +82,7 @@ def _distribution(facts: View, policy: View) -> Problems:
         EdgesecError(
             name_of(distribution),
             "is not a distribution that this collection is tested on",
-            f"Set {ACCEPT}: true to go on all the same, after trying it on a device you can lose",
+            f"Set {ACCEPT}: true to go on anyway, after trying it on a device that you can lose",
         )
     ]
 
@@ -97,7 +97,7 @@ def _tools(facts: View, _policy: View) -> Problems:
 
 
 def _volumes(facts: View, policy: View) -> Problems:
-    """What the device would refuse, by the same code."""
+    """Find what the device would refuse, with the same code."""
     observed = {volume.text("name"): volume for volume in facts.child("edgesec_storage").children("volumes")}
     problems: Problems = []
     for declared in policy.children("encrypted_storage_volumes"):
@@ -110,7 +110,7 @@ def _volumes(facts: View, policy: View) -> Problems:
         except EdgesecError as error:
             problems.append(error)
         except (KeyError, TypeError, AttributeError, ValueError):
-            raise Unseen(f"the volume {name} of edgesec_storage, or its declaration, is not whole") from None
+            raise Unseen(f"the volume {name} of edgesec_storage, or its declaration, is incomplete") from None
     return problems
 
 
@@ -120,8 +120,8 @@ def _in_place(volume: View, policy: View) -> Problems:
     return [
         EdgesecError(
             volume.text("device"),
-            "a file system is encrypted in place only by edgesec, whose unlocker goes on with it at boot",
-            "Harden with tpm_sealing_provider: edgesec first, and set systemd once that is done",
+            "only edgesec encrypts a file system in place: its unlocker resumes the work at boot",
+            "Harden with tpm_sealing_provider: edgesec first, then set systemd",
         )
     ]
 
@@ -132,21 +132,21 @@ def _token(_facts: View, policy: View) -> Problems:
     return [
         EdgesecError(
             "encrypted_storage_unlock: keyfile-on-token",
-            "does not say where the key file lies",
+            "does not say where the key file is",
             "Set encrypted_storage_token: {device: /dev/disk/by-label/...}",
         )
     ]
 
 
 def _swaps(facts: View, policy: View) -> Problems:
-    """What the device would refuse, by the same code; and names that two devices would have."""
+    """Find what the device would refuse, with the same code, and names that are used twice."""
     observed = {swap.text("name"): swap for swap in facts.child("edgesec_storage").children("declared_swap")}
     volumes = [volume.text("name") for volume in policy.children("encrypted_storage_volumes")]
     problems: Problems = []
     for declared in policy.children("encrypted_storage_swap"):
         name = declared.text("name")
         if name in volumes:
-            problems.append(EdgesecError(f"the swap {name}", "a volume has that name, too", "Give each its own name"))
+            problems.append(EdgesecError(f"the swap {name}", "a volume has the same name", "Give each its own name"))
         if name not in observed:
             raise Unseen(f"edgesec_storage has no declared swap {name}")
         try:
@@ -154,7 +154,7 @@ def _swaps(facts: View, policy: View) -> Problems:
         except EdgesecError as error:
             problems.append(error)
         except (KeyError, TypeError, AttributeError, ValueError):
-            raise Unseen(f"the declared swap {name} of edgesec_storage is not whole") from None
+            raise Unseen(f"the declared swap {name} of edgesec_storage is incomplete") from None
     return problems
 
 
@@ -162,10 +162,10 @@ def _tpm(facts: View, policy: View) -> Problems:
     if unlock_of(policy) != BY_TPM:
         return []
     tpm = facts.child("edgesec_tpm")
-    without = "or set encrypted_storage_unlock: controller, and volumes are opened from escrow after each boot, "
-    without += "or keyfile-on-token, and a key file on a removable token opens them"
+    without = "or set encrypted_storage_unlock: controller, to open volumes from escrow after each boot, "
+    without += "or keyfile-on-token, to open them with a key file on a removable token"
     if not tpm.flag("present"):
-        return [EdgesecError("the TPM", "there is none", f"Turn it on in the firmware's setup, {without}")]
+        return [EdgesecError("the TPM", "there is none", f"Turn it on in the firmware setup, {without}")]
     if facts.child("edgesec_platform").child("tools").maybe_text("tpm2_unseal") is None:
         return [
             EdgesecError(
@@ -174,7 +174,7 @@ def _tpm(facts: View, policy: View) -> Problems:
         ]
     if tpm.maybe_text("version") == "1.2":
         return [
-            EdgesecError("the TPM", "is a TPM 1.2, which cannot seal to a signed policy", f"Fit a TPM 2.0, {without}")
+            EdgesecError("the TPM", "is a TPM 1.2, which cannot seal to a signed policy", f"Use a TPM 2.0, {without}")
         ]
     if not tpm.flag("responding"):
         seen = (tpm.maybe_text("reason") or "does not answer").rstrip(".")
@@ -202,7 +202,7 @@ def _pcrs(facts: View, policy: View) -> Problems:
         problems.append(
             EdgesecError(
                 "the PCR selection 7",
-                "PCR 7 alone holds for every image that the same keys have signed",
+                "PCR 7 alone is the same for every image signed with the same keys",
                 "Add PCR 4 to tpm_sealing_pcrs, or accept it with tpm_sealing_accept: [pcr7_only]",
             )
         )

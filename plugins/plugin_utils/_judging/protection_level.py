@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The protection level that a device and each of its volumes has reached, and in words what it does not cover."""
+"""The protection level of a device and of each of its volumes, and in words what it does not cover."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.contro
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.tpm import all_pcrs
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view import Unseen, View
 
-# What has to pass for a level; each level needs those below it as well.
+# The controls that must pass for a level; each level includes those below it.
 _L1 = ("storage.writable.encrypted", "storage.volume.cipher", "storage.volume.keyslots", "tpm.volume.sealed")
 _OPENED_BY = {BY_CONTROLLER: "from escrow", BY_KEY_FILE: "by a key file on a token, on any board"}
 _PROOF = ("tpm.approval.current", "tpm.unlock.unattended")
 _L2_OF_VOLUME = ("tpm.volume.pcrs", "tpm.pcrs.measured")
 _L2_OF_DEVICE = ("boot.secure_boot.enabled", "boot.image.unified_or_measured", "boot.root.verified")
 VOLUME_CONTROLS = (*_L1, *_PROOF, *_L2_OF_VOLUME)
-# PCRs that cover kernel, initrd and command line, by the way in which a device boots: one of these sets is enough.
+# PCRs that cover kernel, initrd and command line, by boot type: one of these sets is enough.
 _COVERING = {"uki": ({4}, {11}), "shim-grub": ({8, 9},), "other": ({4, 9},)}
 
 
 def levels_of(
     facts: View, policy: View, verdicts: dict[str, str], of_volume: Callable[[View], dict[str, str]]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The level of the device and those of its volumes, with why they are no higher, and what they leave open.
+    """The levels of the device and of its volumes, why they are not higher, and what they do not cover.
 
-    A device has the level of the least of its volumes.
+    A device has the lowest level of its volumes.
 
     :param verdicts: by id of control.
-    :param of_volume: the verdicts of VOLUME_CONTROLS for one volume as it is declared.
+    :param of_volume: returns the verdicts of VOLUME_CONTROLS for one declared volume.
     """
     volumes = [_volume(volume, facts, policy, verdicts, of_volume(volume)) for volume in _declared(policy)]
     level = min((volume["level"] for volume in volumes), default="L0")
@@ -62,7 +62,7 @@ def _volume(
     try:
         name = volume.text("name")
     except Unseen:
-        name = "a volume without a name"
+        name = "an unnamed volume"
     level, why = _level(facts, policy, device, verdicts)
     gaps = _gaps_of_volume(level, policy, verdicts)
     return {"name": name, "level": level, "why": why, "not_covered": [*gaps, *_gaps_of_boot(level, device)]}
@@ -91,7 +91,7 @@ def _missing(controls: tuple[str, ...], verdicts: dict[str, str]) -> list[str]:
 
 
 def _covers_boot(facts: View, policy: View) -> bool:
-    """Whether the PCRs that are sealed to (tpm.volume.pcrs) tell one kernel, initrd and command line from another."""
+    """Whether the PCRs used for sealing (tpm.volume.pcrs) cover kernel, initrd and command line."""
     try:
         pcrs = set(all_pcrs(facts, policy))
         boots = _COVERING.get(facts.child("edgesec_tpm").text("boot_type"), ())
@@ -124,7 +124,7 @@ def _is_by_systemd(policy: View) -> bool:
 def _not_covered(level: str, facts: View, policy: View, verdicts: dict[str, str]) -> list[str]:
     gaps = [*_gaps_of_volume(level, policy, verdicts), *_plain_gaps(facts)]
     if verdicts.get("storage.swap.encrypted") not in (PASSED, "not_applicable"):
-        gaps.append("memory that was swapped out: swap is not known to be encrypted")
+        gaps.append("swapped out memory: swap is not known to be encrypted")
     return [*gaps, *_gaps_of_boot(level, verdicts)]
 
 
@@ -133,23 +133,21 @@ def _gaps_of_volume(level: str, policy: View, verdicts: dict[str, str]) -> list[
     if verdicts.get("storage.writable.encrypted") != PASSED:
         gaps.append("the data of a removed, resold or dumped disk: not every declared volume is encrypted")
     elif level == "L0":
-        gaps.append("unattended boot bound to this board: whoever has another key opens the disk anywhere")
+        gaps.append("unattended boot bound to this board: anyone with another key can open the disk anywhere")
     if _is_by_systemd(policy):
-        gaps.append(
-            "a volume of somebody else's in place of a declared one: systemd opens it without a look at its header"
-        )
+        gaps.append("a declared volume replaced by a foreign one: systemd opens it without checking its header")
     return gaps
 
 
 def _gaps_of_boot(level: str, verdicts: dict[str, str]) -> list[str]:
     gaps = []
     if verdicts.get("boot.root.verified") != PASSED:
-        gaps.append("an offline edit of the root file system: it is not verified, and nobody would notice")
+        gaps.append("an offline change of the root file system: it is not verified, and goes unnoticed")
     if verdicts.get("boot.secure_boot.enabled") != PASSED:
         gaps.append("another boot loader or kernel: Secure Boot is not known to be on")
     if level != "L0":
-        gaps.append("the whole device stolen: it opens its volumes for whoever powers it on, without a second factor")
-    gaps.append("a running device: whoever becomes root on it reads what is mounted")
+        gaps.append("theft of the whole device: anyone who powers it on opens its volumes, without a second factor")
+    gaps.append("a running device: anyone who becomes root on it can read mounted data")
     return gaps
 
 
@@ -157,8 +155,8 @@ def _plain_gaps(facts: View) -> list[str]:
     try:
         return [
             f"{mount.text('path')} ({mount.text('fstype')} on {mount.text('source')}): "
-            + ("written in clear" if mount.maybe_flag("encrypted") is False else "not known to be encrypted")
+            + ("written unencrypted" if mount.maybe_flag("encrypted") is False else "not known to be encrypted")
             for mount in facts.child("edgesec_storage").children("plain_writable_mounts")
         ]
     except Unseen as unseen:
-        return [f"file systems written in clear: {unseen}"]
+        return [f"file systems written unencrypted: {unseen}"]

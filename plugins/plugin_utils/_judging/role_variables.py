@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The variables of the roles: their defaults and what each may be, both written only there."""
+"""The variables of the roles: read their defaults and their argument specs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
 def check(roles: Collection[str], variables: Mapping[str, Any], template: Callable[[Any], Any]) -> None:
-    """Check what is set for a host.
+    """Check the variables of a host against the argument specs of roles.
 
     :param roles: names of roles of this collection.
-    :param variables: those of the host.
-    :param template: gives the value that a template has for the host.
-    :raises EdgesecError: a variable is not what its role takes.
+    :param variables: the variables of the host.
+    :param template: renders a template for the host.
+    :raises EdgesecError: a variable is not valid for its role.
     """
     for role in roles:
         options = options_of(role)
@@ -48,7 +48,7 @@ def options_of(role: str) -> dict[str, Any]:
 
 
 def defaults_of(role: str) -> dict[str, Any]:
-    """The default of each variable that a role has one for; it may be a template.
+    """The defaults of a role's variables; each may be a template.
 
     :raises EdgesecError: this collection has no such role.
     """
@@ -64,7 +64,7 @@ def _role(name: str) -> dict[str, dict[str, Any]]:
 
 @cache
 def _roles() -> dict[str, dict[str, dict[str, Any]]]:
-    """All at once: the process of a host, which is a fork, has them from the one that it was forked of."""
+    """Read all roles at once, in the parent; the per-host worker processes inherit the cache."""
     return {
         path.name: {
             "options": _read(path / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"],

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Controls that a site adds to the catalogue: a fact, an operator, and what is expected."""
+"""Controls that a site adds to the catalogue: a fact, an operator, and the expected value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view i
 OPERATORS = ("equals", "in", "matches", "at_least", "exists")
 _KEYS = ("id", "title", "recommendation", "fact", "operator", "expected", "remedy")
 _ID = re.compile(r"site(\.[a-z][a-z0-9_]{0,63}){1,4}")
-# A regular expression is tried on no more of a device's text than this.
+# Regular expressions are not tried on longer texts of a device.
 _LONGEST = 4096
 _SHOWN = 100
 
@@ -37,17 +37,17 @@ def check_controls(given: Any, place: str) -> list[dict[str, Any]]:
     :raises EdgesecError: one is wrong; the error names the place.
     """
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise EdgesecError(place, "is no list", "Begin each control with a dash")
+        raise EdgesecError(place, "is not a list", "Begin each control with a dash")
     checked: list[dict[str, Any]] = []
     for number, entry in enumerate(given):
         checked.append(_check(entry, f"{place}[{number}]"))
         if [each["id"] for each in checked].count(checked[-1]["id"]) > 1:
-            raise EdgesecError(f"{place}[{number}].id", f"{checked[-1]['id']} is taken", "Give each an id of its own")
+            raise EdgesecError(f"{place}[{number}].id", f"{checked[-1]['id']} is used twice", "Give each its own id")
     return checked
 
 
 def control_of(entry: Mapping[str, Any]) -> Control:
-    """The control of an entry that was checked."""
+    """The control of a checked entry."""
     expected = "any value" if entry["operator"] == "exists" else f"{entry['operator']} {entry['expected']}"
     return Control(
         id=entry["id"],
@@ -64,7 +64,7 @@ def control_of(entry: Mapping[str, Any]) -> Control:
 
 def _check(entry: Any, place: str) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
-        raise EdgesecError(place, "is no mapping", f"Use the keys {', '.join(_KEYS)}")
+        raise EdgesecError(place, "is not a mapping", f"Use the keys {', '.join(_KEYS)}")
     unknown = sorted(map(str, set(entry) - set(_KEYS)))
     if unknown:
         raise EdgesecError(place, f"has unknown keys {', '.join(unknown)}", f"Use some of {', '.join(_KEYS)}")
@@ -73,7 +73,9 @@ def _check(entry: Any, place: str) -> dict[str, Any]:
         if name != "expected" and (not isinstance(value, str) or not value.strip()):
             raise EdgesecError(f"{place}.{name}", "is missing" if value is None else f"is {value!r}", "Use some words")
     if not _ID.fullmatch(entry["id"]):
-        raise EdgesecError(f"{place}.id", f"is {entry['id']!r}", "Use lower case words with dots, the first being site")
+        raise EdgesecError(
+            f"{place}.id", f"is {entry['id']!r}", "Use lower-case words with dots between, beginning with site"
+        )
     for name, allowed in (("recommendation", RECOMMENDATIONS), ("operator", OPERATORS)):
         if entry[name] not in allowed:
             raise EdgesecError(f"{place}.{name}", f"is {entry[name]!r}", f"Use one of {', '.join(allowed)}")
@@ -90,9 +92,9 @@ def _check_expected(operator: str, value: Any, place: str) -> None:
         "exists": value is None,
     }
     remedies = {
-        "equals": "Give the value that it is to have",
-        "in": "Give a list of the values that it may have",
-        "matches": "Give a regular expression that all of the text is to match",
+        "equals": "Give the required value",
+        "in": "Give a list of the allowed values",
+        "matches": "Give a regular expression that matches the whole text",
         "at_least": "Give a number",
         "exists": "Leave it out",
     }
@@ -102,7 +104,7 @@ def _check_expected(operator: str, value: Any, place: str) -> None:
         try:
             re.compile(value)
         except re.error as error:
-            raise EdgesecError(place, f"is no regular expression ({error})", "Correct it") from None
+            raise EdgesecError(place, f"is not a regular expression ({error})", "Correct it") from None
 
 
 def _find(facts: View, entry: Mapping[str, Any]) -> Finding:
@@ -128,7 +130,7 @@ def _holds(value: Any, operator: str, expected: Any, fact: str) -> bool:
             raise Unseen(f"{fact} is not a number")
         return bool(value >= expected)
     if not isinstance(value, str) or len(value) > _LONGEST:
-        raise Unseen(f"{fact} is no text of at most {_LONGEST} characters")
+        raise Unseen(f"{fact} is not a text of at most {_LONGEST} characters")
     return re.fullmatch(expected, value) is not None
 
 

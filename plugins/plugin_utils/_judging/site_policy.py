@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The site policy: severities, thresholds, waivers and controls of the user's own; and what the user declares.
+"""The site policy (the user's severities, thresholds, waivers and controls), and the user's declarations.
 
-All of it is the user's data, so that everything is checked, and an error names the place.
+All of it is the user's data: everything is checked, and an error names the place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DECLARATION = ("reason", "by")
 
 
 def site_policy(given: Any, host: str, groups: Collection[str]) -> dict[str, Any]:
-    """The site policy as the judge takes it: plain data, with the waivers of one host.
+    """The site policy as the judge needs it: plain data, with the waivers of one host.
 
     :param given: the policy, or the path of a YAML file with it; empty for none.
     :param host: name in the inventory.
@@ -51,7 +51,7 @@ def site_policy(given: Any, host: str, groups: Collection[str]) -> dict[str, Any
 
 
 def declarations(given: Any) -> dict[str, dict[str, str]]:
-    """What is declared, by id of control.
+    """The declarations, by id of control.
 
     :raises EdgesecError: something in it is wrong; the error says where.
     """
@@ -62,7 +62,7 @@ def declarations(given: Any) -> dict[str, dict[str, str]]:
         if control not in declarable:
             raise EdgesecError(
                 f"{DECLARED}.{control}",
-                "is no control that a declaration counts for",
+                "is not a control that can be declared",
                 f"Use some of {', '.join(sorted(declarable))}",
             )
         place = f"{DECLARED}.{control}"
@@ -80,9 +80,9 @@ def _read(path: str) -> Any:
     except OSError as error:
         raise EdgesecError(f"{SITE} {path}", f"cannot be read ({error.strerror})", "Correct the path") from None
     except UnicodeDecodeError:
-        raise EdgesecError(f"{SITE} {path}", "is no UTF-8 text", "Save it as YAML in UTF-8") from None
+        raise EdgesecError(f"{SITE} {path}", "is not UTF-8 text", "Save it as YAML in UTF-8") from None
     except yaml.YAMLError as error:
-        raise EdgesecError(f"{SITE} {path}", f"is no YAML: {' '.join(str(error).split())}", "Correct it") from None
+        raise EdgesecError(f"{SITE} {path}", f"is not YAML: {' '.join(str(error).split())}", "Correct it") from None
 
 
 def _severities(given: Any, known: Collection[str]) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _thresholds(given: Any) -> dict[str, dict[str, int]]:
     for control, numbers in given.items():
         if control not in having:
             raise EdgesecError(
-                f"{place}.{control}", "is no control with thresholds", f"Use some of {', '.join(sorted(having))}"
+                f"{place}.{control}", "is not a control with thresholds", f"Use some of {', '.join(sorted(having))}"
             )
         _mapping(numbers, f"{place}.{control}", tuple(having[control]))
         for name, number in numbers.items():
@@ -124,7 +124,7 @@ def _waivers(given: Any, known: Collection[str], host: str, groups: Collection[s
         checked = {"control": control, "reason": _text(waiver, "reason", here), "expires": _date(waiver, here)}
         hosts, of_groups = (_names(waiver.get(name), f"{here}.{name}") for name in ("hosts", "groups"))
         if not hosts and not of_groups:
-            raise EdgesecError(here, "names neither hosts nor groups", "Set hosts: '*' if it is for all")
+            raise EdgesecError(here, "names neither hosts nor groups", "Set hosts: '*' if it is for all hosts")
         if any(fnmatchcase(host, pattern) for pattern in hosts) or set(of_groups) & set(groups):
             mine.append(checked)
     return mine
@@ -138,7 +138,7 @@ def _date(waiver: Mapping[str, Any], place: str) -> str:
         return datetime.datetime.strptime(str(value), "%Y-%m-%d").date().isoformat()
     except ValueError:
         seen = "is missing" if value is None else f"is {str(value)!r}"
-        raise EdgesecError(f"{place}.expires", seen, "Use a date as 2027-01-31; a waiver is not for ever") from None
+        raise EdgesecError(f"{place}.expires", seen, "Use a date such as 2027-01-31; every waiver expires") from None
 
 
 def _names(value: Any, place: str) -> list[str]:
@@ -157,7 +157,7 @@ def _known(control: Any, known: Collection[str], place: str) -> None:
 
 def _mapping(value: Any, place: str, keys: Collection[str] | None) -> None:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise EdgesecError(place, "is no mapping", f"Use keys of {', '.join(keys or ('ids of controls',))}")
+        raise EdgesecError(place, "is not a mapping", f"Use keys of {', '.join(keys or ('ids of controls',))}")
     unknown = sorted(set(value) - set(keys)) if keys is not None else []
     if unknown:
         raise EdgesecError(place, f"has unknown keys {', '.join(unknown)}", f"Use some of {', '.join(keys or ())}")
@@ -165,7 +165,7 @@ def _mapping(value: Any, place: str, keys: Collection[str] | None) -> None:
 
 def _sequence(value: Any, place: str) -> Sequence[Any]:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise EdgesecError(place, "is no list", "Begin each entry with a dash")
+        raise EdgesecError(place, "is not a list", "Begin each entry with a dash")
     return value
 
 

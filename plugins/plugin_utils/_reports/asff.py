@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report as findings of AWS Security Hub, in its finding format (ASFF): what BatchImportFindings takes."""
+"""The report as findings of AWS Security Hub (ASFF), for BatchImportFindings."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _BY_PRIORITY = {"Required": "HIGH", "Highly Recommended": "MEDIUM"}
 
 
 def write(report: Report, account: str, region: str) -> str:
-    """The report as a JSON list of findings, of which BatchImportFindings takes a hundred at a time.
+    """The report as a JSON list of findings; BatchImportFindings accepts a hundred at a time.
 
-    What passes is among them: that is how Security Hub learns that a finding of before is mended.
+    It includes what passes, which tells Security Hub that an earlier finding is fixed.
 
     :param account: number of the AWS account, twelve digits.
-    :param region: of Security Hub.
+    :param region: region of Security Hub.
     """
     common = {
         "SchemaVersion": "2018-10-08",
@@ -52,7 +52,7 @@ def write(report: Report, account: str, region: str) -> str:
 def _findings(report: Report, prefix: str, region: str) -> Iterator[dict[str, Any]]:
     controls = {control.id: control for control in report.controls}
     for host in report.hosts:
-        # Closed again by the first report in which the host is judged.
+        # The first report in which the host is judged closes this finding.
         yield _unjudged(host) | _place(prefix, region, host, "host.judged")
         for identifier, found in host.verdicts.items():
             yield _finding(controls[identifier], found) | _place(prefix, region, host, identifier)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What is not as it was: two reports on a fleet compared, host by host and control by control."""
+"""Compare two reports on a fleet, host by host and control by control."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.table i
 
 
 def changes(before: Report, after: Report) -> Changes:
-    """What is different in the later report."""
+    """The differences of the later report."""
     hosts = paired({host.name: host for host in before.hosts}, {host.name: host for host in after.hosts})
     both = [(old, new) for _name, old, new in hosts if old and new]
     return Changes(

@@ -19,8 +19,7 @@ HEAD = (
     "host", "status", "level", "control", "title", "recommendation", "priority", "severity", "verdict", "actual",
     "reason", "expected", "remedy", "role", "evidence", "waiver",
 )  # fmt: skip
-# What a spreadsheet takes for the beginning of a formula.
-# NFKC makes U+2212 of the minus signs above and below the line, and leaves it as it is.
+# Characters that begin a formula in a spreadsheet. NFKC turns superscript and subscript minus signs into U+2212.
 _FORMULA = ("=", "+", "-", "@", "\u2212")
 
 
@@ -49,6 +48,6 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def _harmless(cell: str) -> str:
-    # A reader may normalise what it opens: there are forms of each sign in other widths, above and below the line.
+    # A reader may normalise text: each sign also exists full-width, as superscript and as subscript.
     first = unicodedata.normalize("NFKC", cell.lstrip()[:1])
     return f"'{cell}" if first.startswith(_FORMULA) else cell

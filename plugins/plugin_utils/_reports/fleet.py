@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report on a fleet out of the variables of its hosts, or out of a file."""
+"""Make the report on a fleet from the variables of its hosts, or read it from a file."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ RESULT = "compliance_result"
 
 
 def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline: Report | None = None) -> Report:
-    """The report on hosts.
+    """Make the report on hosts.
 
-    :param hosts: by name the variables of a host, of which C(compliance_result) is what
-        M(edgesec.hardening.compliance_judgement) returned, or why it did not.
+    :param hosts: the variables of each host, by name; C(compliance_result) has the result or the failure of
+        M(edgesec.hardening.compliance_judgement).
     :param made_at: ISO 8601 with a zone.
     :param baseline: an earlier report to compare with.
     """
@@ -52,10 +52,10 @@ def fleet_report(hosts: Mapping[str, Mapping[str, Any]], made_at: str, baseline:
 
 
 def saved_report(path: Path, baseline: Report | None = None) -> Report:
-    """A report that was written as JSON.
+    """Read a report that was written as JSON.
 
-    :param baseline: an earlier report to compare with, in place of the one that it was compared with then.
-    :raises EdgesecError: the file cannot be read, or is something else.
+    :param baseline: an earlier report to compare with, instead of the one that it was compared with then.
+    :raises EdgesecError: the file cannot be read, or is not a report.
     """
     try:
         data = path.read_bytes()
@@ -67,7 +67,7 @@ def saved_report(path: Path, baseline: Report | None = None) -> Report:
 
 
 def _result_of(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the controller has registered of a host, which is never what the host says of itself."""
+    """What the controller registered for a host; a fact of the host never counts."""
     facts, result = variables.get("ansible_facts"), variables.get(RESULT)
     if isinstance(facts, Mapping) and RESULT in facts and facts[RESULT] == result:
         return {"failed": True, "msg": f"the host has {RESULT} among its facts, as if it had judged itself"}
@@ -86,7 +86,7 @@ def _judgement(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _not_judged(name: str, result: Mapping[str, Any]) -> Host:
     status = UNREACHABLE if result.get("unreachable") else FAILED
-    missing = "what was registered of it is no judgement" if "judgement" in result else "no reason was given"
+    missing = "what was registered for it is not a judgement" if "judgement" in result else "no reason was given"
     return Host(text_of(name), status, text_of(result.get("msg")).strip() or missing)
 
 

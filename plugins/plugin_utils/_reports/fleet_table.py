@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The fleet at a glance: lines for a terminal, each with a tone for its colour."""
+"""The fleet table: lines for a terminal, each with a tone for its colour."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GAP = "  "
 
 
 def summary(report: Report) -> dict[str, Any]:
-    """What the table shows, as plain data: it travels in the result of a task."""
+    """The content of the table as plain data, for the result of a task."""
     changes = report.changes
     return {
         "hosts": [
@@ -61,10 +61,10 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def fleet_table(seen: Mapping[str, Any], width: int) -> list[Line]:
-    """The worst hosts first, then the controls that most of them fail, then the fleet in numbers.
+    """The hosts, worst first; then the controls that fail most often; then the fleet in numbers.
 
     :param seen: as :func:`summary` returns it.
-    :param width: of the terminal; no line is longer.
+    :param width: width of the terminal; no line is longer.
     """
     width = max(width, _NARROWEST)
     hosts = sorted(
@@ -104,9 +104,9 @@ def _counts(hosts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Line]:
-    """Columns; the first and the last give way where the terminal is narrow.
+    """Format columns; the first and the last shrink on a narrow terminal.
 
-    :param rows: cells, and the tone at the end of each.
+    :param rows: the cells of each row, followed by its tone.
     """
     shown = rows[:_ROWS]
     widths = [max(len(row[column]) for row in (head, *shown)) for column in range(len(head))]

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The formats of the report on a fleet, and the version of the collection that makes them."""
+"""The formats of the report on a fleet, and the version of the collection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AWS = "asff"
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the name of its file, and what writes it."""
+    """A format: the name of its file, and the function that writes it."""
 
     file: str
     write: Callable[..., str]
@@ -49,7 +49,7 @@ FORMATS = {
 def written(report: Report, name: str, account: str, region: str) -> bytes:
     """The report in a format of FORMATS.
 
-    :param account: of AWS; for that format only, as is C(region).
+    :param account: the AWS account; like C(region), only for that format.
     """
     write = FORMATS[name].write
     return (write(report, account, region) if name == AWS else write(report)).encode()

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report as one HTML page that needs nothing else: no network, no other file."""
+"""The report as one self-contained HTML page: no network, no other file."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.report 
 )
 
 _ROLE = Path(__file__).resolve().parents[3] / "roles" / "compliance"
-# What ends a script element, or begins a comment in it, cannot stand in one.
+# Escape what would end a script element, or begin a comment in it.
 _IN_SCRIPT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def write(report: Report) -> str:
-    """The report as HTML; the verdicts are in it once, as data, and shown when they are asked for."""
+    """The report as HTML; the verdicts are in it once, as data, and a script shows them on demand."""
     script, style = ((_ROLE / "files" / f"report.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (_ROLE / "templates" / "report.html.j2").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def write(report: Report) -> str:
 
 
 def _failing(report: Report) -> list[dict[str, Any]]:
-    """How many hosts fail a control, for those that any host fails or does not know."""
+    """For each control that any host fails or does not know, the number of such hosts."""
     counts = Counter((name, found.verdict) for host in report.hosts for name, found in host.verdicts.items())
     rows = [
         {"control": each, FAIL: counts[each.id, FAIL], UNKNOWN: counts[each.id, UNKNOWN]} for each in report.controls
@@ -64,7 +64,7 @@ def _failing(report: Report) -> list[dict[str, Any]]:
 
 
 def _data(report: Report) -> dict[str, Any]:
-    """What the script shows: texts are in a list once, and verdicts are numbers of texts."""
+    """The data for the script: a list of unique texts, and verdicts as indexes into it."""
     numbers: dict[str, int] = {}
 
     def number(text: str) -> int:

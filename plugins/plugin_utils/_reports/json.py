@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report as JSON, schema 1: what other programs, and a later report, read."""
+"""The report as JSON, schema 1, for other programs and for comparison with a later report."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def write(report: Report) -> str:
 
 
 def read(text: str | bytes, name: str) -> Report:
-    """A report that was written so, by this or an earlier version of the collection.
+    """Read a report in this format, from this or an earlier version of the collection.
 
-    :param name: of the file, for errors.
-    :raises Malformed: it is something else.
+    :param name: name of the file, for errors.
+    :raises Malformed: it is not such a report.
     """
     try:
         document = json.loads(text)
@@ -69,7 +69,7 @@ def _host(host: Host) -> dict[str, Any]:
         "status": host.status,
         "reason": host.reason,
         "host_level": {"level": host.level, "why": host.why, "not_covered": host.not_covered},
-        # Without the fields that the catalogue has, which would be most of the file.
+        # Without the fields of the catalogue, which would be most of the file.
         "controls": [
             {
                 "id": identifier,

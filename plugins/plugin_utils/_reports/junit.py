@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.control import FAIL, PASSED, UNKNOWN
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.report import JUDGED, Host, Report, Verdict
 
-# The elements of a case that did not pass; what else there is, is skipped.
+# The elements of a case that did not pass; all other verdicts are skipped cases.
 _ELEMENTS = {FAIL: "failure", UNKNOWN: "error"}
 
 

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What of a judgement is left on the device: a local fact, and metrics for node_exporter.
+"""The parts of a judgement that are left on the device: a local fact, and metrics for node_exporter.
 
-Neither has a time in it, so that they change only when the judgement does. Nor has either more than verdicts and
-levels: everybody on the device can read them.
+Both omit timestamps, so they change only with the judgement. Both contain only verdicts and levels, because everybody
+on the device can read them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def local_facts(judgement: Mapping[str, Any]) -> str:
 
 
 def metrics(judgement: Mapping[str, Any]) -> str:
-    """The same for the textfile collector of node_exporter, in the text format of Prometheus."""
+    """The metrics for node_exporter's textfile collector, in the text format of Prometheus."""
     families: dict[str, tuple[str, list[tuple[dict[str, str], int]]]] = {
         "edgesec_compliance_level": (
             "The protection level of the device, 0 to 3.",

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report as OSCAL 1.1.3 assessment results: a finding for each control, an observation for each thing seen.
+"""The report as OSCAL 1.1.3 assessment results: a finding for each control, an observation for each result.
 
-Hosts on which a control saw the same share an observation, of which they are the subjects. All UUIDs are made of the
-time of the report and of what they name (version 5), so that the same report is the same file.
+Hosts with the same result of a control are the subjects of one observation. All UUIDs (version 5) are derived from the
+report's time and from what they name, so that the same report gives the same file.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _prop(name: str, value: str) -> dict[str, str]:
 
 
 def _token(text: str) -> str:
-    """The text as an XML name without colons, which is what OSCAL takes for an identifier."""
+    """The text as an XML name without colons, which OSCAL requires for identifiers."""
     token = re.sub(r"[^A-Za-z0-9._-]", "_", text)
     return token if re.match(r"[A-Za-z_]", token) else f"_{token}"
 

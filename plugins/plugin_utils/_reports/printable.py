@@ -4,25 +4,25 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Text of a device, made safe to show."""
+"""Make text from a device safe to show."""
 
 from __future__ import annotations
 
 import json
 import re
 
-# Whatever is not plain ASCII is looked at one by one.
+# Every character that is not plain ASCII is checked.
 _SUSPECT = re.compile(r"[^ -~]")
 _NEXT_LINE = re.compile(r"\n(?! {4}|\n|\Z)")
 
 
 def escaped(text: str, kept: str = "") -> str:
-    """The text with escapes (C(\\x1b), C(\\u202e)) in place of all that could steer a terminal or mislead a reader.
+    """The text with escapes (C(\\x1b), C(\\u202e)) for all that could steer a terminal or mislead a reader.
 
-    These are the characters that Unicode does not count as printable: controls, direction marks, what has no width,
-    line separators, lone surrogates. The result holds none of them, so that nothing is escaped twice.
+    Escaped are the characters that Unicode counts as not printable: controls, direction marks, zero-width characters,
+    line separators, lone surrogates. The result contains none of them, so escaping it again changes nothing.
 
-    :param kept: characters that stay as they are, such as C(\\n) in a text of many lines.
+    :param kept: characters that stay unchanged, such as C(\\n) in a text of many lines.
     """
     if text.isprintable():
         return str(text)
@@ -30,15 +30,15 @@ def escaped(text: str, kept: str = "") -> str:
 
 
 def indented(text: str) -> str:
-    """The same for a text of many lines: each line after the first begins with four spaces.
+    """Like :func:`escaped`, for a text of many lines: each line after the first begins with four spaces.
 
-    So no line of it looks like one that ansible-core prints of a task or of another host.
+    So no line of it looks like output of ansible-core about a task or another host.
     """
     return _NEXT_LINE.sub("\n    ", escaped(text, "\n\t"))
 
 
 def escaped_json(text: str) -> str:
-    """The same for a text that may be JSON, which it still is afterwards, and may have any number of lines."""
+    """Like :func:`escaped`, for a text that may be JSON and have any number of lines; JSON stays valid JSON."""
     return _SUSPECT.sub(
         lambda found: found[0] if _is_harmless(found[0], "\n\r\t") else json.dumps(found[0])[1:-1], text
     )

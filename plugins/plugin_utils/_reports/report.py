@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report on a fleet: what every writer writes, out of judgements that may hold anything."""
+"""The report on a fleet, for all formats, made from judgements that may contain anything."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NEW_FAILURE = "new_failure"
 MENDED = "mended"
 OTHER = "other"
 
-# What a device reports is of no bounded length; a report is for reading.
+# A device may report texts of any length; a report is for reading.
 _LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ControlInfo:
-    """What is the same for every host of a control: the fields of the catalogue."""
+    """The fields of a control that are the same for every host, from the catalogue."""
 
     id: str
     title: str
@@ -44,12 +44,12 @@ class ControlInfo:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a control found on one host.
+    """The result of a control on one host.
 
-    :ivar role: which brings it to pass; empty where only a person can.
-    :ivar severity: that the site gives it; empty where it gives none.
-    :ivar evidence: its grade; empty where it has none.
-    :ivar waiver: what is known of it (reason, expiry) by name; empty where it is not waived.
+    :ivar role: the role that makes it pass; empty if only a person can.
+    :ivar severity: its severity; empty if it has none.
+    :ivar evidence: its evidence; empty if it has none.
+    :ivar waiver: the waiver's fields (reason, expiry) by name; empty if it is not waived.
     """
 
     verdict: str
@@ -73,7 +73,7 @@ class Host:
 
     :ivar status: one of STATUSES.
     :ivar reason: why it was not judged.
-    :ivar level: protection level, C(L0) to C(L3); empty where it was not judged.
+    :ivar level: protection level, C(L0) to C(L3); empty if it was not judged.
     :ivar verdicts: by id of control.
     """
 
@@ -85,14 +85,10 @@ class Host:
     not_covered: tuple[str, ...] = ()
     verdicts: dict[str, Verdict] = field(default_factory=dict)
 
-    def count(self, verdict: str) -> int:
-        """How many controls have a verdict."""
-        return sum(each.verdict == verdict for each in self.verdicts.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A verdict that is not what it was; C(before) is empty where the control is new."""
+    """A changed verdict; C(before) is empty if the control is new."""
 
     host: str
     control: str
@@ -109,13 +105,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is not as it was in an earlier report.
+    """The changes since an earlier report.
 
-    :ivar since: when that one was made.
-    :ivar new: hosts that it had not.
-    :ivar gone: hosts that only it had.
-    :ivar lost: hosts that were judged then and could not be now.
-    :ivar back: hosts that could not be judged then and were now.
+    :ivar since: when the earlier report was made.
+    :ivar new: hosts that only this report has.
+    :ivar gone: hosts that only the earlier report has.
+    :ivar lost: hosts that were judged then, but not now.
+    :ivar back: hosts that were judged now, but not then.
     """
 
     since: str
@@ -132,11 +128,11 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A fleet at one time.
+    """The state of a fleet at one time.
 
     :ivar made_at: ISO 8601 with a zone.
     :ivar collection: the version of the collection that judged.
-    :ivar changes: since an earlier report; None where it was compared with none.
+    :ivar changes: the changes since an earlier report; None without one.
     """
 
     made_at: str
@@ -150,10 +146,6 @@ class Report:
         return [
             host.name for host in self.hosts if control in host.verdicts and host.verdicts[control].verdict == verdict
         ]
-
-    def with_status(self, status: str) -> list[Host]:
-        """The hosts with one of STATUSES."""
-        return [host for host in self.hosts if host.status == status]
 
 
 def host_of(name: str, judgement: Any) -> Host:
@@ -179,7 +171,7 @@ def host_of(name: str, judgement: Any) -> Host:
 
 
 def controls_of(judgements: Sequence[Any]) -> tuple[ControlInfo, ...]:
-    """Every control that one of the judgements has, in their order."""
+    """All controls of the judgements, in order of appearance."""
     found: dict[str, ControlInfo] = {}
     for judgement in judgements:
         for entry in map(_mapping, _list(_mapping(judgement).get("controls"))):
@@ -190,7 +182,7 @@ def controls_of(judgements: Sequence[Any]) -> tuple[ControlInfo, ...]:
 
 
 def text_of(value: Any) -> str:
-    """A value as one line of text that steers neither terminal nor parser, and has an end."""
+    """A value as one line of text that cannot steer a terminal or parser, and has a limited length."""
     text = escaped("" if value is None else " ".join(str(value).split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 

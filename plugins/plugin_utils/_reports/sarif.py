@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The report as SARIF 2.1.0: a result for each verdict that somebody has to look at."""
+"""The report as SARIF 2.1.0: a result for each verdict that needs attention."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.report 
 
 _PAGE = "https://github.com/edgesec/hardening"
 _LEVELS = {"Required": "error", "Highly Recommended": "warning"}
-# Section 3.27.9 of the standard; what passes and what does not apply is left out.
+# Section 3.27.9 of the standard; controls that pass or do not apply are left out.
 _KINDS = {FAIL: "fail", "waived": "fail", UNKNOWN: "open"}
 
 

@@ -68,7 +68,7 @@ def _seen(control: Mapping[str, Any]) -> str:
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they need be; the last one takes what is left of the line, and wraps."""
+    """Format columns as wide as needed; the last one wraps in the rest of the line."""
     widths = [max(len(escaped(row[column])) for row in (head, *rows)) for column in range(len(head) - 1)]
     left = sum(widths) + len(_GAP) * len(widths)
     lines = []
@@ -83,7 +83,7 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def paired(before: Mapping[str, T], after: Mapping[str, T]) -> list[tuple[str, T | None, T | None]]:
-    """What two mappings have under each name, None where one has nothing."""
+    """The values of two mappings for each name; None if one lacks it."""
     return [(name, before.get(name), after.get(name)) for name in dict.fromkeys((*before, *after))]
 
 

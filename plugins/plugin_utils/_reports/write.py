@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Files of a report: private, and each there whole or not at all."""
+"""Write the files of a report: private, and atomically."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.files impo
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by name, with mode 0600, in a directory that is made with mode 0700 where it is missing.
+    """Write files by name with mode 0600; the directory is created with mode 0700 if it is missing.
 
-    :raises EdgesecError: that is not possible.
+    :raises EdgesecError: a file cannot be written.
     """
     try:
         directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""How boot states and moves of a counter are signed with the policy key.
+"""Sign boot states and counter moves with the policy key.
 
-What may be signed is decided in one place, :mod:`_signing_gate.gate`, and nothing else on the controller calls this.
+Only :mod:`_signing_gate.gate` decides what may be signed, and nothing else on the controller calls this.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _MOST_STATES = {"ecdsa": 8, "rsassa": 4}
 
 
 def approve(key: PolicyKey, counter: Counter, state: BootState, operand: int) -> Approval:
-    """Sign a boot state for the volume that has this revocation counter, until that is above the operand."""
+    """Sign a boot state for the volume with this revocation counter; valid until the counter exceeds the operand."""
     unsigned = Approval(state.id, state.pcrs, bytes.fromhex(state.digest), operand, state.once, b"")
     signature = key.sign(unsigned.policy(counter.name) + unseal_reference(counter.srk_name))
     return unsigned._replace(signature=signature)
 
 
 def most_states(key: PolicyKey) -> int:
-    """For how many boot states the smallest header has room, with signatures of this key."""
+    """The number of boot states that fit into the smallest header, with signatures of this key."""
     return _MOST_STATES[parse_public_key(key.public_pem()).scheme]
 
 
 def begin_counter(key: PolicyKey, srk_name: bytes) -> str:
-    """Sign the word that begins a revocation counter on the TPM with this storage root key; returns base64."""
+    """Sign the start of a revocation counter on the TPM with this storage root key; returns base64."""
     return _encoded(key.sign(policy_first_increment() + counter_reference(srk_name)))
 
 
 def move_counter(key: PolicyKey, counter: Counter, value: int) -> str:
-    """Sign the word that moves a revocation counter from a value to the next one; returns base64."""
+    """Sign the increment of a revocation counter from a value to the next; returns base64."""
     return _encoded(key.sign(policy_increment(counter.name, value) + counter_reference(counter.srk_name)))
 
 

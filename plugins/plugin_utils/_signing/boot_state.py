@@ -20,12 +20,12 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._tpm.policy impo
 
 @dataclass(frozen=True)
 class BootState:
-    """A boot state of one device, as it is to be approved for each of its volumes.
+    """A boot state of one device, to be approved for each of its volumes.
 
-    :ivar id: tells people when and of which kernel it was.
-    :ivar pcrs: every PCR that it looks at, the latch among them.
-    :ivar digest: policy digest of what they hold (TPM2_PolicyPCR), hex.
-    :ivar once: whether it ends with the next move of the revocation counter.
+    :ivar id: names date and kernel, for people.
+    :ivar pcrs: every PCR that it covers, including the latch.
+    :ivar digest: policy digest of their values (TPM2_PolicyPCR), hex.
+    :ivar once: whether it ends with the next increment of the revocation counter.
     """
 
     id: str
@@ -39,14 +39,14 @@ class BootState:
         return {**vars(self), "pcrs": list(self.pcrs)}
 
     def to_bytes(self) -> bytes:
-        """The state as the file that people read."""
+        """The state as a file for people."""
         return json.dumps(self.to_json(), indent=2).encode() + b"\n"
 
 
 def boot_state(values: Mapping[int, bytes], kernel: str, *, once: bool = False) -> BootState:
-    """The boot state in which PCRs hold these values, by number; the latch is among them.
+    """The boot state in which the PCRs have these values (by number, including the latch).
 
-    :param kernel: release of the kernel, which goes into the id for people to read.
+    :param kernel: release of the kernel; it becomes part of the id, for people.
     """
     digest = policy_pcr(values).hex()
     identity = f"{datetime.now(UTC):%Y-%m-%d}-{kernel}-{digest[:8]}{'-once' if once else ''}"
@@ -69,15 +69,15 @@ def boot_state_of(document: Any) -> BootState:
             raise ValueError
         return state
     except (ValueError, TypeError, KeyError):
-        raise Malformed("a boot state in the store", "lacks a field or has one of a wrong type") from None
+        raise Malformed("a boot state in the store", "lacks a field, or has one of the wrong type") from None
 
 
 def parse_boot_state(data: bytes) -> BootState:
     """A boot state from its file.
 
-    :raises Malformed: it is none.
+    :raises Malformed: the file is not a boot state.
     """
     try:
         return boot_state_of(json.loads(data))
     except (ValueError, RecursionError):
-        raise Malformed("a boot state in the store", "is no JSON") from None
+        raise Malformed("a boot state in the store", "is not JSON") from None

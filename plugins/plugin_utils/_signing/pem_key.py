@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Private keys in PEM, with a passphrase or without, and the public keys of those that sign for a TPM."""
+"""Private keys in PEM, with or without a passphrase, and public keys that a TPM can verify with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ImportError:
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-# Of the policy key, or of the token that it is on.
+# The variable with the policy key's passphrase, or the PIN of its token.
 SET_BY = "tpm_sealing_policy_key_passphrase"
 SIGNING_KEY = "a private key, ECDSA P-256 or RSA of 2048 or 3072 bits, with which TPMs can verify"
 
@@ -32,11 +32,11 @@ SIGNING_KEY = "a private key, ECDSA P-256 or RSA of 2048 or 3072 bits, with whic
 def load_private_key(pem: bytes, subject: str, passphrase: str, variable: str, remedy: str) -> PrivateKeyTypes:
     """A private key of any kind.
 
-    :param subject: stands for it in errors.
-    :param passphrase: used where the key is protected by one.
-    :param variable: with which an operator sets the passphrase.
-    :param remedy: where it is no key at all.
-    :raises EdgesecError: it is none, or the passphrase does not fit.
+    :param subject: names the key in errors.
+    :param passphrase: used if the key is protected by one.
+    :param variable: the variable that sets the passphrase.
+    :param remedy: the remedy if it is not a key at all.
+    :raises EdgesecError: it is not a private key, or the passphrase is wrong.
     """
     try:
         return serialization.load_pem_private_key(pem, password=None)
@@ -52,10 +52,10 @@ def load_private_key(pem: bytes, subject: str, passphrase: str, variable: str, r
 
 
 def signing_public_pem(public: PublicKeyTypes, subject: str) -> str:
-    """The public key of one that signs, SubjectPublicKeyInfo in PEM.
+    """The public key of a signing key, as SubjectPublicKeyInfo in PEM.
 
-    :param subject: stands for it in errors.
-    :raises EdgesecError: it is of a kind that not every TPM takes.
+    :param subject: names the key in errors.
+    :raises EdgesecError: not every TPM supports this kind of key.
     """
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
     try:

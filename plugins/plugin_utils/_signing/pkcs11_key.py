@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Private keys on a token that speaks PKCS#11 (2.40 and newer): they sign there, and never leave it."""
+"""Private keys on a PKCS#11 token (2.40 and newer): they sign there and never leave it."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ except ImportError as missing:
 else:
     _MISSING = None
 
-# The named curve P-256, as CKA_EC_PARAMS has it, and an uncompressed point on it as CKA_EC_POINT has it.
+# The named curve P-256 as in CKA_EC_PARAMS, and an uncompressed point on it as in CKA_EC_POINT.
 _P256 = bytes.fromhex("06082a8648ce3d030107")
 _POINT_PREFIX, _POINT_BYTES = bytes.fromhex("0441"), 65
 
 
 class Pkcs11Key:
-    """A private key on a token, P-256 or RSA. It is looked for at once, and the PIN tried.
+    """A private key on a token, P-256 or RSA; the constructor finds it and tries the PIN.
 
     :param uri: PKCS#11 URI of the key.
-    :param pin: of the user of the token.
+    :param pin: the user PIN of the token.
     :param read: reads the file that C(pin-source) names.
-    :raises EdgesecError: there is no such key, more than one, or it cannot be used.
+    :raises EdgesecError: no key or more than one matches, or it cannot be used.
     """
 
     def __init__(self, uri: str, pin: str, read: Callable[[str], bytes]) -> None:
@@ -67,12 +67,12 @@ class Pkcs11Key:
         return self._public_pem
 
     def sign(self, data: bytes) -> bytes:
-        """Sign; what is returned has been verified.
+        """Sign, and verify the signature before returning it.
 
-        :raises EdgesecError: the token did not sign, or not with the key that belongs to the public one.
+        :raises EdgesecError: the token did not sign, or signed with a key that does not match the public key.
         """
         with self._private_key() as key:
-            # A key for which each use is to be confirmed, as in a PIV card.
+            # A key that needs the PIN for each use, as on a PIV card.
             pin = self._pin if _flag(key, Attribute.ALWAYS_AUTHENTICATE) else None
             try:
                 if isinstance(self._public, rsa.RSAPublicKey):
@@ -91,7 +91,7 @@ class Pkcs11Key:
 
     @contextmanager
     def _private_key(self) -> Iterator[Any]:
-        """The key, for as long as a session with the token lasts."""
+        """The key, for the duration of a session with the token."""
         token = self._token()
         if TokenFlag.LOGIN_REQUIRED in token.flags and not self._pin:
             raise self._error("needs the PIN of the token", f"Set {SET_BY}, or name a file with pin-source")
@@ -114,13 +114,13 @@ class Pkcs11Key:
         except pkcs11.PinLocked:
             raise self._error("is on a token whose PIN is locked", "Unlock it with the PIN of its SO") from None
         except pkcs11.PKCS11Error as error:
-            raise self._error(f"cannot be used: the token says {_said(error)}", "See that it may sign") from None
+            raise self._error(f"cannot be used: the token says {_said(error)}", "Check that it may sign") from None
 
     def _pin_from(self, read: Callable[[str], bytes]) -> str:
         try:
             return read(self._uri.pin_source).decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise self._error("has a pin-source that is no text", "Put nothing but the PIN into it") from None
+            raise self._error("has a pin-source that is not text", "Write only the PIN into it") from None
 
     def _token(self) -> pkcs11.Token:
         try:
@@ -128,7 +128,7 @@ class Pkcs11Key:
         except pkcs11.PKCS11Error as error:
             raise self._error(
                 f"is reached by a PKCS#11 module that cannot be used ({_said(error)})",
-                "Correct module-path, and see that the token is there",
+                "Correct module-path, and check that the token is inserted",
             ) from None
         tokens = [token for token in found if TokenFlag.TOKEN_INITIALIZED in token.flags]
         fitting = [token for token in tokens if self._uri.token.items() <= _described(token).items()]
@@ -142,9 +142,9 @@ class Pkcs11Key:
 
     def _public_key_of(self, private: Any) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
         if not _flag(private, Attribute.SIGN):
-            raise self._error("is not made for signing", "Make one on the token that may sign")
+            raise self._error("may not sign", "Create one on the token that may sign")
         if private.key_type not in (KeyType.EC, KeyType.RSA):
-            raise self._error("is neither an EC nor an RSA key", "Make one of them on the token")
+            raise self._error("is neither an EC nor an RSA key", "Create one of these kinds on the token")
         wanted = {
             Attribute.CLASS: ObjectClass.PUBLIC_KEY,
             Attribute.KEY_TYPE: private.key_type,
@@ -154,13 +154,13 @@ class Pkcs11Key:
         if len(keys) != 1:
             raise self._error(
                 f"has {len(keys)} public keys with its id on the token",
-                "Put the public key that belongs to it beside it (pkcs11-tool --write-object --type pubkey)",
+                "Add its public key to the token (pkcs11-tool --write-object --type pubkey)",
             )
         try:
             return self._rsa(keys[0]) if private.key_type == KeyType.RSA else self._p256(keys[0])
         except ValueError as error:
             raise self._error(
-                f"has a public key on the token that is none ({error})", "Put the right one there"
+                f"has a public key on the token that is not valid ({error})", "Replace it with the right one"
             ) from None
 
     def _rsa(self, public: pkcs11.Object) -> rsa.RSAPublicKey:
@@ -169,9 +169,9 @@ class Pkcs11Key:
 
     def _p256(self, public: pkcs11.Object) -> ec.EllipticCurvePublicKey:
         if public[Attribute.EC_PARAMS] != _P256:
-            raise self._error("is an EC key of another curve than P-256", "Make one of P-256 on the token")
+            raise self._error("is an EC key on another curve than P-256", "Create a P-256 key on the token")
         point = public[Attribute.EC_POINT]
-        # An octet string in DER; some tokens give what is in it.
+        # A DER octet string; some tokens return only its content.
         if len(point) == len(_POINT_PREFIX) + _POINT_BYTES:
             point = point.removeprefix(_POINT_PREFIX)
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
@@ -181,7 +181,7 @@ class Pkcs11Key:
 
 
 def _described(token: pkcs11.Token) -> dict[str, str]:
-    """What a URI says of a token, by the names of its attributes."""
+    """The attributes that a URI can name a token by."""
     return {
         "token": token.label,
         "manufacturer": token.manufacturer_id,
@@ -191,7 +191,7 @@ def _described(token: pkcs11.Token) -> dict[str, str]:
 
 
 def _flag(key: Any, attribute: Attribute) -> bool:
-    """Whether a key has an attribute, and it is set."""
+    """Whether a key has an attribute that is set."""
     return bool(key.get_attributes([attribute]).get(attribute))
 
 

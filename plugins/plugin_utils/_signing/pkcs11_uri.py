@@ -25,7 +25,7 @@ class Pkcs11Uri:
     """A private key on a token.
 
     :ivar shown: the URI without its query, for errors.
-    :ivar token: what the token must have: C(token) (its label), C(manufacturer), C(model), C(serial).
+    :ivar token: the attributes that the token must have: C(token) (its label), C(manufacturer), C(model), C(serial).
     :ivar label: label of the key, or empty.
     :ivar key_id: id of the key, or empty.
     :ivar module: path of the PKCS#11 module.
@@ -41,14 +41,14 @@ class Pkcs11Uri:
 
 
 def is_pkcs11(name: str) -> bool:
-    """Whether a name is meant to be a PKCS#11 URI rather than a path."""
+    """Whether a name is a PKCS#11 URI rather than a path."""
     return name.lower().startswith(SCHEME)
 
 
 def parse_pkcs11_uri(uri: str) -> Pkcs11Uri:
-    """A PKCS#11 URI; what it says is never part of an error, since it may be a PIN.
+    """Parse a PKCS#11 URI; errors never quote it, because it may contain a PIN.
 
-    :raises Malformed: it is none, or does not say which key by which module.
+    :raises Malformed: it is not a valid URI, or does not name a key and a module.
     """
     path, _mark, query = uri[len(SCHEME) :].partition("?")
     if _PIN_VALUE.search(uri[len(SCHEME) :]):
@@ -75,7 +75,7 @@ def _pin_source(value: bytes) -> str:
     path = text.removeprefix("file:")
     path = path.removeprefix("//") if path.startswith("///") else path
     if text and not path.startswith("/"):
-        raise _malformed("has a pin-source that is no file", "Name a file by its absolute path")
+        raise _malformed("has a pin-source that is not a file", "Name a file by its absolute path")
     return path
 
 

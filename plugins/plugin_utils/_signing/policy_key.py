@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The policy key, which signs approvals and records: in the store, in a file that the operator names, or on a token."""
+"""The policy key, which signs approvals and records: in the store, in a file, or on a token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except ImportError:
 
 
 class PolicyKey(Protocol):
-    """A key that signs."""
+    """A signing key."""
 
     def public_pem(self) -> str:
         """The public key, SubjectPublicKeyInfo in PEM."""
@@ -43,10 +43,10 @@ class PolicyKey(Protocol):
 
 @dataclass(frozen=True)
 class PolicyKeySettings:
-    """The policy key that the operator wants.
+    """The policy key that the operator chose.
 
     :ivar key: path of a private key in PEM, or a PKCS#11 URI; empty for the store's own.
-    :ivar passphrase: of the private key, or the PIN of the token.
+    :ivar passphrase: passphrase of the private key, or PIN of the token.
     """
 
     key: str = ""
@@ -56,9 +56,9 @@ class PolicyKeySettings:
 class PemKey:
     """A private key from PEM.
 
-    :param name: stands for it in errors.
-    :param passphrase: used where the key is protected by one.
-    :raises EdgesecError: it is none that signs approvals, or the passphrase does not fit.
+    :param name: names the key in errors.
+    :param passphrase: used if the key is protected by one.
+    :raises EdgesecError: the key cannot sign approvals, or the passphrase is wrong.
     """
 
     def __init__(self, pem: bytes, name: str, passphrase: str = "") -> None:
@@ -81,7 +81,7 @@ class PemKey:
 
 
 def verifies(public_pem: str, data: bytes, signature: bytes) -> bool:
-    """Whether a signature is one that the key signed over the data.
+    """Whether the key signed the data with this signature.
 
     :param public_pem: the public part of a policy key.
     """
@@ -109,7 +109,7 @@ def named_policy_key(settings: PolicyKeySettings, read: Callable[[str], bytes]) 
     """The key that the operator named.
 
     :param read: reads a file.
-    :raises EdgesecError: it is not there, or cannot sign what a TPM would verify.
+    :raises EdgesecError: it does not exist, or a TPM could not verify its signatures.
     """
     if is_pkcs11(settings.key):
         return Pkcs11Key(settings.key, settings.passphrase, read)

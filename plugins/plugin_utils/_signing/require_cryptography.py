@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether the controller has the library that signs and encrypts."""
+"""Check that the controller has the library for signing and encryption."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import EdgesecError
 
-# The first with AES-256 in PKCS7EnvelopeBuilder.
+# The first version with AES-256 in PKCS7EnvelopeBuilder.
 _OLDEST = 45
 
 
 def require_cryptography() -> None:
-    """Refuse to begin without it.
+    """Refuse to start without the library.
 
-    :raises EdgesecError: it is missing or too old.
+    :raises EdgesecError: the library is missing or too old.
     """
     try:
         found = version("cryptography")

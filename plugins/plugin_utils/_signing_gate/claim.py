@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a device says of its TPM when it asks for signatures: read strictly, and believed in nothing."""
+"""What a device claims about its TPM when it requests signatures: parsed strictly, and not trusted."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _KERNEL = re.compile(r"[A-Za-z0-9_.:@+~-]{1,128}")
 
 @dataclass(frozen=True)
 class Claim:
-    """One device's words about one volume.
+    """One device's claim about one volume.
 
     :ivar srk_name: TPM name of the storage root key, hex.
-    :ivar values: what each PCR holds now, by number, the latch included.
-    :ivar counter: NV index of the revocation counter; None before there is one.
-    :ivar value: what the counter has come to; None before it was begun.
-    :ivar epoch: what the counter is to come to.
+    :ivar values: the present value of each PCR, by number, including the latch.
+    :ivar counter: NV index of the revocation counter; None before it exists.
+    :ivar value: the present value of the counter; None before its first increment.
+    :ivar epoch: the value that the counter should reach.
     """
 
     uuid: str
@@ -53,12 +53,12 @@ class Claim:
 
     @property
     def running(self) -> BootState:
-        """The boot state that runs, as it was before the latch was extended."""
+        """The running boot state, as it was before the latch was extended."""
         return boot_state({**self.values, self.latch_pcr: bytes(DIGEST_BYTES)}, self.kernel)
 
 
 def parse_claim(host: str, found: Mapping[str, Any]) -> Claim:
-    """What tpm_keyslot returned for a host.
+    """Parse what tpm_keyslot returned for a host.
 
     :raises Malformed: a field is missing, of a wrong type, or out of range; the error names host and field.
     """
@@ -111,7 +111,7 @@ def _number(host: str, found: Mapping[str, Any], field: str, allowed: range) -> 
 
 def _malformed(host: str, field: str, seen: object) -> Malformed:
     return Malformed(
-        f"{host}: what it says of its TPM",
-        f"has {field} = {ascii(seen)[:80]}, which is no such value",
+        f"{host}: its claim about its TPM",
+        f"has {field} = {ascii(seen)[:80]}, which is not a valid value",
         "Nothing was signed. Find out what answers in place of the device",
     )

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The one gate through which every signature goes that a device has asked for.
+"""The only way for a device to get a signature.
 
-It takes what the device claims, what the register knows of the host, and what the operator says in this run, and gives
-what is signed, or refuses. The register is on the disk before a signature leaves.
+The gate compares the device's claim with the register and with what the operator accepts in this run, and either signs
+or refuses. The register is on the disk before a signature leaves.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.register 
 
 
 def this_run() -> str:
-    """Names this run of ansible-playbook, which starts a process for each task of each host."""
+    """A name for this run of ansible-playbook, whose tasks all have it as parent process."""
     parent = os.getppid()
     return str(tuple(identify(parent) or (parent,)))
 
@@ -51,8 +51,8 @@ class SigningGate:
     """Signs for one host.
 
     :param accept: the changes that the operator accepts in this run.
-    :param pcrs: the PCRs that the operator wants it sealed to; empty for one of the product's sets.
-    :param by_playbook: those of C(accept) that a playbook says whoever runs it.
+    :param pcrs: the PCRs to seal to that the operator chose; empty for one of the product's sets.
+    :param by_playbook: the changes in C(accept) that the playbook accepts for every operator.
     :raises EdgesecError: the policy key cannot be used.
     """
 
@@ -79,9 +79,9 @@ class SigningGate:
     # -- sealing
 
     def begin(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """What begins the revocation counter of a volume that tpm_keyslot found, as options of that module.
+        """The options of tpm_keyslot that start the revocation counter of a volume that it found.
 
-        :raises EdgesecError: the claim is not granted; nothing was signed.
+        :raises EdgesecError: the claim was refused; nothing was signed.
         """
         claim = self._claim(found)
         self._tpm_admitted(self._with_new_name(self._read(), claim), claim)
@@ -94,15 +94,15 @@ class SigningGate:
     def check(self, found: Mapping[str, Any]) -> None:
         """Refuse a claim that :meth:`sign` would refuse, before anything else is done.
 
-        :raises EdgesecError: it is not granted.
+        :raises EdgesecError: the claim would be refused.
         """
         claim = self._claim(found)
         self._admitted(self._with_new_name(self._read(), claim), claim)
 
     def sign(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        """What the controller says to what tpm_keyslot found, as options of that module.
+        """Sign what tpm_keyslot needs; returns options of that module.
 
-        :raises EdgesecError: the claim is not granted; nothing was signed, and the store is as it was.
+        :raises EdgesecError: the claim was refused; nothing was signed, and the store is unchanged.
         """
         claim = self._claim(found)
 
@@ -113,8 +113,8 @@ class SigningGate:
         record = self._store.records.change(self._key, self._host, granted).host(self._host)
         signed = record.counters[claim.uuid]
         counter = Counter(signed.index or 0, self.authority, bytes.fromhex(record.srk_name))
-        # Where the latch is extended already, only a state that has it so can prove the seal in this boot. The other
-        # PCRs are those of a state that is approved, since the running one is.
+        # If the latch is already extended, only a state with the extended latch can prove the seal in this boot. Its
+        # other PCRs are those of an approved state, because the running state is approved.
         proof = approve(self._key, counter, boot_state(claim.values, claim.kernel), signed.value)
         moves = claim.value is not None and signed.value > claim.value
         return {
@@ -129,10 +129,10 @@ class SigningGate:
     # -- the secret of a volume once more
 
     def prove(self, uuid: str, found: Mapping[str, Any]) -> dict[str, Any]:
-        """An approval by which the TPM of a host gives the secret of a sealed volume once more in this boot.
+        """Sign an approval with which the host's TPM unseals the secret of a volume once more in this boot.
 
-        :param found: what luks_volume_key has to be signed.
-        :raises EdgesecError: it is not what the register has of the host and an approved boot state.
+        :param found: the claim that luks_volume_key returned for signing.
+        :raises EdgesecError: the claim differs from the register, or its boot state is not approved.
         """
         record = self._read().host(self._host)
         self._require_own_states(record)
@@ -154,19 +154,19 @@ class SigningGate:
             if seen != known:
                 raise Refused(
                     f"{self._host}: the {field} of the volume {uuid}",
-                    f"is {seen}, and on record is {known or 'none'}",
-                    "Nothing was signed. Run harden first, and find out why if that refuses, too",
+                    f"is {seen}, but the register has {known or 'none'}",
+                    "Nothing was signed. Run harden first. If that refuses too, find out why",
                 )
         if not any((each.pcrs, each.digest, each.once) == _lasting(claim) for each in record.states.values()):
             raise Refused(
                 f"{self._host}: the boot state (pcr_values)",
-                f"{claim.running.id} is none of those that are approved",
+                f"{claim.running.id} is not approved",
                 "Nothing was signed. Find out why. If the change is yours, approve it (approve.yml)",
             )
         if counter is None or counter.index is None or (claim.value or 0) > counter.value:
             raise Refused(
                 f"{self._host}: the revocation counter (counter_value)",
-                f"has come to {claim.value}, and was last signed for {counter.value if counter else 'nothing'}",
+                f"is at {claim.value}, but was last signed for {counter.value if counter else 'nothing'}",
                 "Nothing was signed. Run harden first",
             )
         sealed = Counter(counter.index, self.authority, bytes.fromhex(record.srk_name))
@@ -176,10 +176,10 @@ class SigningGate:
     # -- boot states
 
     def approve(self, state: BootState, *, predicted: bool = False) -> None:
-        """Have a boot state among those that are approved, by the operator's word.
+        """Add a boot state to the approved ones, on the operator's request.
 
-        :param predicted: with no such word, but in the run that sealed the host for the first time, and once.
-        :raises EdgesecError: the host is not sealed like this, or was not in this run.
+        :param predicted: without such a request; allowed once, in the run that first sealed the host.
+        :raises EdgesecError: the host is sealed to other PCRs, or this run did not first seal it.
         """
 
         def approved(register: Register) -> Register:
@@ -189,13 +189,13 @@ class SigningGate:
             if record.was_sealed and not (latch in state.pcrs if state.once else list(state.pcrs) == sealed_to):
                 raise Refused(
                     f"{self._host}: the boot state {state.id}",
-                    f"is one of the PCRs {list(state.pcrs)}, and the host is sealed to {sealed_to}",
-                    "Nothing was approved. Run harden first, which seals it to others",
+                    f"covers PCRs {list(state.pcrs)}, but the host is sealed to {sealed_to}",
+                    "Nothing was approved. Run harden first, which seals the host to the new PCRs",
                 )
             if predicted and (not record.first_run or record.first_run != self._operator.run):
                 raise Refused(
                     f"{self._host}: the boot state {state.id}",
-                    "is a prediction, and this run has not sealed the host for the first time",
+                    "is a prediction, and this run did not seal the host for the first time",
                     "Nothing was approved. Approve it with approve.yml (tpm_sealing_approve: predict)",
                 )
             record = replace(with_state(record, state), first_run="")
@@ -204,9 +204,9 @@ class SigningGate:
         self._store.records.change(self._key, self._host, approved)
 
     def retire(self, identities: Collection[str]) -> None:
-        """Have boot states approved no longer.
+        """Withdraw the approval of boot states.
 
-        :raises EdgesecError: somebody has changed the store.
+        :raises EdgesecError: somebody else changed the store.
         """
 
         def retired(register: Register) -> Register:
@@ -233,16 +233,16 @@ class SigningGate:
         return claim
 
     def _with_new_name(self, register: Register, claim: Claim) -> Register:
-        """The register once a host has another name in the inventory, and its directory in the store as well.
+        """The register after a host was renamed, both in the inventory and in the store.
 
-        That takes the operator's word, since whoever can write the store can move a directory.
+        The operator must accept this in person, because anyone who can write the store can move a directory.
         """
         holder = register.holder_of(claim.srk_name)
         if holder in (None, self._host) or not self._operator.says_in_person("tpm_change"):
             return register
         if register.host(self._host).was_sealed or self._store.has_directory(holder):
             return register
-        # A volume whose recovery key did not come along is another host's, and so is what was signed for it.
+        # A volume whose recovery key was not moved along stays with the other host, and so does what was signed for it.
         record = register.host(holder)
         own = {uuid: each for uuid, each in record.counters.items() if self._store.has_recovery_key(self._host, uuid)}
         return register.with_host(holder, replace(record, counters=own)).renamed(holder, self._host)

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whom a CMS EnvelopedData (RFC 5652, sections 6.1 and 6.2) is encrypted to, read from its DER without any key."""
+"""Read the recipients of a CMS EnvelopedData (RFC 5652, sections 6.1 and 6.2) from its DER, without any key."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.der import
 )
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors import Malformed
 
-# Issuer, as DER, and serial number of a certificate: what an envelope names a recipient by.
+# How an envelope names a recipient: issuer (DER) and serial number of its certificate.
 Recipient = tuple[bytes, int]
 
 
 def recipients(envelope: bytes) -> set[Recipient]:
     """The certificates that can open an envelope.
 
-    :raises Malformed: it is no such envelope, or has a recipient that is not named by issuer and serial number.
+    :raises Malformed: it is not such an envelope, or names a recipient in another way.
     """
     try:
         content = _first(sequence(envelope), CONTEXT_0)
@@ -35,7 +35,7 @@ def recipients(envelope: bytes) -> set[Recipient]:
         return {_recipient(info) for info in _inside(infos)}
     except (Malformed, ValueError):
         raise Malformed(
-            "the envelope", "is no CMS EnvelopedData in DER", "Restore it from the backup of the store"
+            "the envelope", "is not CMS EnvelopedData in DER", "Restore it from the backup of the store"
         ) from None
 
 

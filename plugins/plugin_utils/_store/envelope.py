@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Recovery keys and header backups, encrypted on the controller to the certificates of the operator.
+"""Encrypt recovery keys and header backups on the controller, to the certificates of the operator.
 
 The format is CMS EnvelopedData in DER (RFC 5652), which C(openssl cms -decrypt -inform DER) opens without us.
 """
@@ -28,7 +28,7 @@ try:
     from cryptography.hazmat.primitives.ciphers import algorithms
     from cryptography.hazmat.primitives.serialization import pkcs7
 except ImportError:
-    # Told by require_cryptography() before anything here is called.
+    # require_cryptography() reports this before anything here is called.
     pass
 
 RECOVERY_KEY_BYTES = 32
@@ -39,11 +39,11 @@ _YEARS = 30
 
 @dataclass(frozen=True)
 class EscrowSettings:
-    """Whom the operator wants recovery keys to be encrypted to, and how they are decrypted.
+    """The certificates to encrypt recovery keys to, and the key to decrypt them with.
 
     :ivar certificates: paths of certificates; none for the store's own.
-    :ivar key: path of a private key, where it is not in the store.
-    :ivar key_passphrase: of the private key.
+    :ivar key: path of a private key that is not in the store.
+    :ivar key_passphrase: passphrase of the private key.
     :ivar read: reads a file, and decrypts it where ansible-vault encrypted it.
     """
 
@@ -54,7 +54,7 @@ class EscrowSettings:
 
 
 def new_recovery_key() -> bytes:
-    """256 random bits as eight groups of eight hexadecimal digits: a key file and a passphrase that can be typed."""
+    """256 random bits as eight groups of eight hexadecimal digits, usable as a key file and as a typed passphrase."""
     digits = secrets.token_hex(RECOVERY_KEY_BYTES)
     return "-".join(digits[at : at + 8] for at in range(0, len(digits), 8)).encode()
 
@@ -93,13 +93,15 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def load_certificate(pem: bytes, name: str) -> x509.Certificate:
-    """A certificate from PEM; C(name) stands for it in errors.
+    """Load a certificate from PEM; C(name) names it in errors.
 
-    :raises EdgesecError: it is none.
+    :raises EdgesecError: it is not a certificate.
     """
     subject, remedy = f"the escrow certificate {name}", "Give an X.509 certificate in PEM with an RSA key"
     if b"PRIVATE KEY-----" in pem and b"-----BEGIN CERTIFICATE-----" not in pem:
-        raise EdgesecError(subject, "holds a private key in place of a certificate", f"Keep that one safe. {remedy}")
+        raise EdgesecError(
+            subject, "contains a private key instead of a certificate", f"Keep the private key safe. {remedy}"
+        )
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
@@ -107,16 +109,16 @@ def load_certificate(pem: bytes, name: str) -> x509.Certificate:
 
 
 def require_usable(certificate: x509.Certificate, name: str) -> None:
-    """Refuse a certificate that should not, or cannot, be encrypted to; C(name) stands for it in errors.
+    """Refuse a certificate that must not or cannot be encrypted to; C(name) names it in errors.
 
-    :raises EdgesecError: it is not valid now, or its key is of no use.
+    :raises EdgesecError: it is not valid now, or its key cannot be used.
     """
     subject, now = f"the escrow certificate {name}", datetime.now(UTC)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now > end:
         raise EdgesecError(subject, f"expired on {end:%Y-%m-%d}", "Give one that is valid, then run rotate.yml")
     if now < begin:
-        raise EdgesecError(subject, f"is not valid before {begin:%Y-%m-%d}", "See the controller's clock, or wait")
+        raise EdgesecError(subject, f"is not valid before {begin:%Y-%m-%d}", "Check the controller's clock, or wait")
     try:
         pkcs7.PKCS7EnvelopeBuilder().add_recipient(certificate)
     except TypeError as error:
@@ -133,20 +135,20 @@ def require_usable(certificate: x509.Certificate, name: str) -> None:
 
 
 def load_escrow_key(pem: bytes, name: str, passphrase: str = "") -> rsa.RSAPrivateKey:
-    """A private key from PEM; C(name) stands for it in errors.
+    """Load a private key from PEM; C(name) names it in errors.
 
-    :param passphrase: used where the key is protected by one.
-    :raises EdgesecError: it is none, or the passphrase does not fit.
+    :param passphrase: used if the key is protected by one.
+    :raises EdgesecError: it is not a private RSA key, or the passphrase is wrong.
     """
     subject, remedy = f"the escrow's private key {name}", "Give a private RSA key in PEM"
     key = load_private_key(pem, subject, passphrase, "encrypted_storage_escrow_key_passphrase", remedy)
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise EdgesecError(subject, "is no RSA key", remedy)
+        raise EdgesecError(subject, "is not an RSA key", remedy)
     return key
 
 
 def encrypt(data: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
-    """CMS EnvelopedData (AES-256) for every certificate; each must be usable (:func:`require_usable`)."""
+    """Encrypt to every certificate, as CMS EnvelopedData (AES-256); each must be usable (:func:`require_usable`)."""
     builder = pkcs7.PKCS7EnvelopeBuilder().set_data(data).set_content_encryption_algorithm(algorithms.AES256)
     for certificate in certificates:
         builder = builder.add_recipient(certificate)
@@ -154,7 +156,7 @@ def encrypt(data: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
 
 
 def is_encrypted_to(envelope: bytes, certificates: Sequence[x509.Certificate]) -> bool:
-    """Whether an envelope is encrypted to these certificates, all of them and no other."""
+    """Whether an envelope is encrypted to exactly these certificates."""
     try:
         return recipients(envelope) == {_recipient(certificate) for certificate in certificates}
     except Malformed:
@@ -164,11 +166,11 @@ def is_encrypted_to(envelope: bytes, certificates: Sequence[x509.Certificate]) -
 def decrypt(
     envelope: bytes, certificates: Sequence[x509.Certificate], keys: Sequence[rsa.RSAPrivateKey], what: str
 ) -> bytes:
-    """What is in an envelope.
+    """Decrypt an envelope.
 
-    :param certificates: all that are known, those that are out of use included.
-    :param keys: those at hand.
-    :param what: what it is, for errors.
+    :param certificates: all known certificates, including former ones.
+    :param keys: the available private keys.
+    :param what: names the content in errors.
     :raises EdgesecError: none of the keys opens it, or it is damaged.
     """
     mine = {key.public_key().public_numbers(): key for key in keys}
@@ -184,7 +186,7 @@ def decrypt(
         raise EdgesecError(what, f"cannot be decrypted ({error})", "Restore it from the backup of the store") from None
     raise EdgesecError(
         what,
-        f"cannot be decrypted: it is encrypted to {_names(wanted, certificates)}, and the private key of none is here",
+        f"cannot be decrypted: it is encrypted to {_names(wanted, certificates)}, and no private key for it is here",
         "Name one with encrypted_storage_escrow_key, and its certificate with encrypted_storage_escrow_certificates",
     )
 
@@ -195,4 +197,4 @@ def _recipient(certificate: x509.Certificate) -> Recipient:
 
 def _names(wanted: set[Recipient], certificates: Sequence[x509.Certificate]) -> str:
     known = {_recipient(each): each.subject.rfc4514_string() for each in certificates}
-    return ", ".join(sorted(f"{known.get(each, 'a certificate unknown here')} (serial {each[1]:x})" for each in wanted))
+    return ", ".join(sorted(f"{known.get(each, 'an unknown certificate')} (serial {each[1]:x})" for each in wanted))

@@ -4,10 +4,12 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""A digest of each envelope in use, taken when it is put: the audit notices one that was replaced or is gone.
 
-Envelopes are not authenticated (CMS EnvelopedData): whoever sees the certificate can make one. Nor are the digests,
-so who can write the store can change both; that is noticed by the test of the recovery key alone.
+"""Record a digest of each envelope in use: the audit notices one that was replaced or is missing.
+
+
+Envelopes (CMS EnvelopedData) are not authenticated: anyone with the certificate can make one. Neither are the digests:
+anyone who can write the store can change both, and only the test of the recovery key notices that.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.files imp
 
 
 class EnvelopeDigests:
-    """The digests of the envelopes below one store, a list for each host."""
+    """The digests of the envelopes in a store, one list for each host."""
 
     def __init__(self, files: StoreFiles) -> None:
         self._files = files
 
     def note(self, name: str) -> None:
-        """Record the digest of an envelope as it is, or that it is gone."""
+        """Record the present digest of an envelope, or that it is gone."""
         if not _is_in_use(name):
             return
         host = name.split("/")[1]
@@ -42,7 +44,7 @@ class EnvelopeDigests:
             self._files.put(_list(host), json.dumps(digests, indent=1, sort_keys=True).encode() + b"\n")
 
     def accept(self, host: str, name: str) -> bool:
-        """Record an envelope that has shown to hold what it should; returns whether another one was on record."""
+        """Record an envelope whose content was proven right; returns whether another digest was on record."""
         envelope, recorded = self._files.find(name), self._of(host).get(name)
         if envelope is None or recorded == _digest(envelope):
             return False
@@ -50,9 +52,9 @@ class EnvelopeDigests:
         return recorded is not None
 
     def altered(self, host: str) -> list[str]:
-        """What is wrong with the envelopes that open a host's volumes, in words; no key is needed to tell.
+        """Problems with the envelopes that open a host's volumes, in words; this needs no key.
 
-        An envelope without a digest, from an older release, is not judged.
+        Envelopes of older releases, which have no digest, are not checked.
         """
         problems = []
         for name, digest in self._of(host).items():
@@ -74,14 +76,14 @@ class EnvelopeDigests:
             raise EdgesecError(
                 f"{host}: the list of its envelopes, {self._files.path / _list(host)}",
                 "cannot be read",
-                "Restore it from the backup of the store. Deleted, it is made again with the next envelope",
+                "Restore it from the backup of the store. If you delete it, the next envelope creates it again",
             ) from None
 
 
 def altered_escrow(store: str, host: str) -> list[str]:
-    """What of a host's escrow is not as this controller left it, as lines for a person; none where all is.
+    """Describe what in a host's escrow differs from what this controller wrote; empty if nothing does.
 
-    :param store: path of the fleet store; empty to look at none.
+    :param store: path of the fleet store; empty to check nothing.
     """
     if not store:
         return []
@@ -91,13 +93,13 @@ def altered_escrow(store: str, host: str) -> list[str]:
         return [str(error)]
     return [
         f"{host}: the escrow in the store {store}: {problem}. Restore it from the backup of the store, and find out "
-        "who wrote there. Where it is a recovery key, audit.yml with edgesec_test_recovery: true tells whether it opens"
+        "who wrote there. For a recovery key, audit.yml with edgesec_test_recovery: true tests whether it still opens"
         for problem in problems
     ]
 
 
 def _is_in_use(name: str) -> bool:
-    """Whether an envelope is in use; those of before are in directories of their own (retired, earlier)."""
+    """Whether an envelope is in use; former ones are in subdirectories (retired, earlier)."""
     parts = name.split("/")
     return len(parts) == 4 and parts[0] == "hosts" and ".." not in parts
 

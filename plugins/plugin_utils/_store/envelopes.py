@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Envelopes of the store: what is encrypted to the escrow certificates."""
+"""The envelopes of the store: everything that is encrypted to the escrow certificates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ try:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
 except ImportError:
-    # Told by require_cryptography() before anything here is called.
+    # require_cryptography() reports this before anything here is called.
     pass
 
 _CERTIFICATE = "escrow/certificate.pem"
@@ -27,9 +27,9 @@ _RECIPIENTS = "escrow/recipients"
 
 
 class Envelopes:
-    """The envelopes below one store.
+    """The envelopes of one store.
 
-    :param settings: whom the operator wants them encrypted to, and what decrypts them.
+    :param settings: the certificates to encrypt to, and the key to decrypt with.
     """
 
     def __init__(self, files: StoreFiles, settings: EscrowSettings) -> None:
@@ -42,13 +42,13 @@ class Envelopes:
     def require_usable_certificates(self) -> None:
         """Refuse certificates that cannot be encrypted to, before anything else is done.
 
-        :raises EdgesecError: one is no certificate, is not valid now, or has a key of a wrong kind.
+        :raises EdgesecError: one is not a certificate, is not valid now, or has the wrong kind of key.
         """
         for name, certificate in self._named_certificates().items():
             escrow.require_usable(certificate, name)
 
     def certificates(self) -> list[x509.Certificate]:
-        """The certificates that are encrypted to; the store's own is made on first use.
+        """The certificates to encrypt to; the store's own is created on first use.
 
         :raises EdgesecError: one cannot be used.
         """
@@ -61,7 +61,7 @@ class Envelopes:
     # -- envelopes
 
     def put(self, name: str, data: bytes) -> None:
-        """Encrypt, and keep the envelope in place of the one that is there."""
+        """Encrypt data, and store the envelope; an existing one is replaced."""
         certificates = self.certificates()
         for certificate in certificates:
             kept = f"{_RECIPIENTS}/{escrow.fingerprint(certificate)}.pem"
@@ -71,23 +71,23 @@ class Envelopes:
         self.digests.note(name)
 
     def find(self, name: str, what: str) -> bytes | None:
-        """What is in an envelope, or None where there is none.
+        """Decrypt an envelope; None if it does not exist.
 
-        :raises EdgesecError: no private key that opens it is at hand, or it is damaged.
+        :raises EdgesecError: no available private key opens it, or it is damaged.
         """
         envelope = self._files.find(name)
         return None if envelope is None else self.opened(envelope, what)
 
     def opened(self, envelope: bytes, what: str) -> bytes:
-        """What is in an envelope; C(what) stands for it in errors.
+        """Decrypt an envelope; C(what) names its content in errors.
 
-        :raises EdgesecError: no private key that opens it is at hand, or it is damaged.
+        :raises EdgesecError: no available private key opens it, or it is damaged.
         """
         known = [*self._named_certificates().values(), *self._own_certificate(), *self._past_recipients()]
         return escrow.decrypt(envelope, known, self._private_keys(), what)
 
     def move(self, name: str, to: str) -> None:
-        """Give an envelope another name; the one that had it is replaced."""
+        """Rename an envelope; an existing one with the new name is replaced."""
         self._files.move(name, to)
         self.digests.note(name)
         self.digests.note(to)
@@ -102,16 +102,16 @@ class Envelopes:
         return self._files.names(f"{host_directory(host)}/**/*.cms")
 
     def outdated(self, host: str) -> list[str]:
-        """The envelopes of a host that are not encrypted to the certificates of now, all of them and no other."""
+        """The envelopes of a host that are not encrypted to exactly the present certificates."""
         certificates = list(self._named_certificates().values()) or self._own_certificate()
         return [
             name for name in self.names(host) if not escrow.is_encrypted_to(self._files.find(name) or b"", certificates)
         ]
 
     def encrypt_anew(self, host: str, name: str) -> None:
-        """Encrypt an envelope to the certificates of now.
+        """Encrypt an envelope again, to the present certificates.
 
-        :raises EdgesecError: no private key that opens it is at hand.
+        :raises EdgesecError: no available private key opens it.
         """
         self.put(name, self.opened(self._files.find(name) or b"", name))
         self._files.journal("encrypted anew", host, name)
@@ -119,7 +119,7 @@ class Envelopes:
     # -- keys
 
     def _named_certificates(self) -> dict[str, x509.Certificate]:
-        """Those that the operator named."""
+        """The certificates that the operator named."""
         return {name: escrow.load_certificate(self.read(name), name) for name in self._settings.certificates}
 
     def _own_certificate(self) -> list[x509.Certificate]:
@@ -155,5 +155,5 @@ class Envelopes:
 
     def _new_escrow(self) -> dict[str, bytes]:
         certificate, private = escrow.new_certificate()
-        # The certificate last: where it is, its key is.
+        # The certificate is written last: if it exists, so does its key.
         return {_KEY: private, _CERTIFICATE: certificate}

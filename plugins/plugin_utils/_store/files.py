@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The files below the directory of the fleet store: written whole, private, and on the disk before a call returns."""
+"""The files of the fleet store: written atomically, private, and on the disk before a call returns."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_.:@+~-]+")
 
 
 class StoreFiles:
-    """Files by name below one directory, which is made when something is first put into it."""
+    """Files by name in one directory, which is created when the first file is written."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser().absolute()
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file, in place of the one that is there."""
+        """Write a file; an existing one is replaced."""
         path = self.path / name
         self._make_directory(path.parent)
         write_atomic(str(path), data, 0o600, os.geteuid(), os.getegid())
 
     def find(self, name: str) -> bytes | None:
-        """The content of a file, or None where there is none."""
+        """The content of a file, or None if it does not exist."""
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
@@ -45,7 +45,7 @@ class StoreFiles:
     def get(self, name: str, problem: str, remedy: str) -> bytes:
         """The content of a file.
 
-        :raises EdgesecError: there is none; C(problem) and C(remedy) say what that means.
+        :raises EdgesecError: it does not exist; C(problem) and C(remedy) say what that means.
         """
         data = self.find(name)
         if data is None:
@@ -61,7 +61,7 @@ class StoreFiles:
         return sorted(str(path.relative_to(self.path)) for path in self.path.glob(pattern) if path.is_file())
 
     def move(self, name: str, to: str) -> None:
-        """Give a file the name of another one, which is replaced."""
+        """Rename a file; an existing one with the new name is replaced."""
         self._make_directory((self.path / to).parent)
         os.replace(self.path / name, self.path / to)
         for directory in {(self.path / each).parent for each in (name, to)}:
@@ -75,7 +75,7 @@ class StoreFiles:
             sync_directory(str(path.parent))
 
     def made_once(self, name: str, make: Callable[[], dict[str, bytes]]) -> bytes:
-        """The content of a file that is made, with others, when it is first asked for."""
+        """The content of a file; if it does not exist, C(make) creates it, possibly with others."""
         path = self.path / name
         if not path.exists():
             with self.lock():
@@ -85,7 +85,7 @@ class StoreFiles:
         return path.read_bytes()
 
     def journal(self, event: str, host: str, subject: str) -> None:
-        """Add a line to the journal of what was done."""
+        """Add a line to the journal."""
         entry = {"at": now(), "event": event, "host": host, "subject": subject}
         with self.lock(), open(self.path / "journal.jsonl", "a", encoding="utf-8", opener=_private) as journal:
             journal.write(json.dumps(entry) + "\n")
@@ -94,7 +94,7 @@ class StoreFiles:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hosts are worked on side by side, each in a process of its own."""
+        """Lock the store: each host is worked on in its own process, in parallel."""
         self._make_directory(self.path)
         with open(self.path / ".lock", "w", encoding="ascii", opener=_private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -115,14 +115,14 @@ class StoreFiles:
 
 
 def now() -> str:
-    """The time, as the store writes it (ISO 8601, UTC, seconds)."""
+    """The present time, in the store's format (ISO 8601, UTC, seconds)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def safe(name: str) -> str:
-    """A name that can be that of a file.
+    """Return the name if it is safe as a file name.
 
-    :raises EdgesecError: it cannot, or would lead elsewhere.
+    :raises EdgesecError: it is not a file name, or would lead elsewhere.
     """
     if not _SAFE_NAME.fullmatch(name) or name.startswith("."):
         raise EdgesecError(
@@ -132,9 +132,9 @@ def safe(name: str) -> str:
 
 
 def host_directory(host: str) -> str:
-    """The directory of a host, below the store.
+    """The directory of a host, relative to the store.
 
-    :raises EdgesecError: its name cannot be that of a directory.
+    :raises EdgesecError: the host's name cannot be a directory name.
     """
     return f"hosts/{safe(host)}"
 

@@ -6,7 +6,7 @@
 
 """The fleet store: one directory on the controller, mode 0700, with the keys and the escrow of every host.
 
-Where what is: :mod:`_store.layout`.
+Its layout: :mod:`_store.layout`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing.boot_state import BootState
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing.policy_key import (
@@ -61,21 +61,18 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.records i
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.register import HostRecord, Register
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.survey import survey
 
-if TYPE_CHECKING:
-    from cryptography import x509
-
 _POLICY_KEY = "policy/key.pem"
 _POLICY_PUBLIC = "policy/public.pem"
 _KNOWN = "policy/known"
-# Header backups before the one in use, without the first.
+# How many earlier header backups are kept besides the first.
 _EARLIER = 7
 
 
 class FleetStore:
-    """The store below one directory, which is made when something is first put into it.
+    """The store in one directory, which is created when the first file is written.
 
-    :ivar envelopes: what is encrypted, whatever it holds.
-    :ivar records: what is known of TPMs.
+    :ivar envelopes: everything that is encrypted.
+    :ivar records: what is known about TPMs.
     """
 
     def __init__(
@@ -91,9 +88,9 @@ class FleetStore:
     # -- keys of the store
 
     def policy_key(self) -> PolicyKey:
-        """The key that signs approvals and records: the operator's, or the store's own, which is made on first use.
+        """The key that signs approvals and records: the operator's, or the store's own, which is created on first use.
 
-        :raises EdgesecError: it is not there, or cannot be used.
+        :raises EdgesecError: it does not exist, or cannot be used.
         """
         if self._policy_key.key:
             key = named_policy_key(self._policy_key, self.envelopes.read)
@@ -104,13 +101,13 @@ class FleetStore:
 
     @property
     def has_named_policy_key(self) -> bool:
-        """Whether the operator named a policy key, so that none is made."""
+        """Whether the operator named a policy key; then none is created."""
         return bool(self._policy_key.key)
 
     def policy_public_key(self) -> str | None:
-        """The public part of the policy key, PEM; None where there is none yet, or the operator's was not used yet.
+        """The public part of the policy key, PEM; None if it does not exist or, for the operator's, was not used yet.
 
-        The operator's is not opened for it: that may take a passphrase, or a token.
+        The operator's key is not opened for this, because that may need a passphrase or a token.
         """
         if self._policy_key.key:
             known = self._files.find(self._known())
@@ -121,16 +118,9 @@ class FleetStore:
     def require_usable_certificates(self) -> None:
         """Refuse certificates that cannot be encrypted to, before anything else is done.
 
-        :raises EdgesecError: one is no certificate, is not valid now, or has a key of a wrong kind.
+        :raises EdgesecError: one is not a certificate, is not valid now, or has the wrong kind of key.
         """
         self.envelopes.require_usable_certificates()
-
-    def escrow_certificates(self) -> list[x509.Certificate]:
-        """The certificates that recovery keys are encrypted to; the store's own is made on first use.
-
-        :raises EdgesecError: one cannot be used.
-        """
-        return self.envelopes.certificates()
 
     # -- recovery keys
 
@@ -144,13 +134,13 @@ class FleetStore:
         return self._files.find(recovery_of(host, uuid)) is not None
 
     def has_directory(self, host: str) -> bool:
-        """Whether anything is kept of a host."""
+        """Whether the store has any file of a host."""
         return bool(self._files.names(f"{host_directory(host)}/**/*"))
 
     def recovery_key(self, host: str, uuid: str) -> bytes:
         """The recovery key of a volume, decrypted.
 
-        :raises EdgesecError: it is not escrowed here, or no private key that opens it is at hand.
+        :raises EdgesecError: it is not escrowed here, or no available private key opens it.
         """
         envelope = self._files.get(
             recovery_of(host, uuid),
@@ -160,18 +150,18 @@ class FleetStore:
         return self.envelopes.opened(envelope, f"the recovery key of the volume {uuid} of {host}")
 
     def next_recovery_key(self, host: str, uuid: str) -> bytes | None:
-        """The key that a rotation was bringing in when it was interrupted, or None where none was."""
+        """The new key of an interrupted rotation, or None if none was interrupted."""
         return self.envelopes.find(next_recovery_of(host, uuid), f"the next recovery key of {uuid} of {host}")
 
     def begin_rotation(self, host: str, uuid: str) -> bytes:
-        """Make the recovery key that a volume is to get, and escrow it beside the present one."""
+        """Create the next recovery key of a volume, and escrow it beside the present one."""
         key = _escrow.new_recovery_key()
         self.envelopes.put(next_recovery_of(host, uuid), key)
         self.note(host, uuid, "next recovery key escrowed")
         return key
 
     def end_rotation(self, host: str, uuid: str) -> None:
-        """The volume has its next recovery key, and no longer the one before, whose envelope is put aside."""
+        """Note that the volume now has its next recovery key only; the envelope of the former key is retired."""
         retired = self._files.find(recovery_of(host, uuid))
         if retired is not None:
             self._files.put(f"{host_directory(host)}/recovery/retired/{stamped(uuid)}.cms", retired)
@@ -179,9 +169,9 @@ class FleetStore:
         self.note(host, uuid, "recovery key rotated")
 
     def begin_volume_key_rotation(self, host: str, uuid: str, fingerprint: str) -> None:
-        """The data of a volume is about to be encrypted with another volume key than the one that is named.
+        """Note that the volume key with this fingerprint is about to be replaced.
 
-        Its header backups are put aside: restored once data has the next volume key, they would make that unreadable.
+        The header backups are retired: restored after data has the next volume key, they make that data unreadable.
         """
         self._files.put(rekeyed_of(host, uuid), fingerprint.encode() + b"\n")
         for name in (*self._earlier(host, uuid), proven_of(host, uuid), header_of(host, uuid)):
@@ -190,12 +180,12 @@ class FleetStore:
         self._files.journal("volume key rotation begun", host, uuid)
 
     def volume_key_rotated_from(self, host: str, uuid: str) -> str | None:
-        """The fingerprint that a rotation began with which has not been brought to its end here, or None."""
+        """The fingerprint with which an unfinished rotation began, or None if there is none."""
         fingerprint = self._files.find(rekeyed_of(host, uuid))
         return None if fingerprint is None else fingerprint.decode().strip()
 
     def end_volume_key_rotation(self, host: str, uuid: str) -> None:
-        """All data is encrypted with the new volume key, and the header that has it is escrowed."""
+        """Note that all data is encrypted with the new volume key, and that its header is escrowed."""
         self._files.remove(rekeyed_of(host, uuid))
         self.note(host, uuid, "volume key rotated")
 
@@ -206,14 +196,14 @@ class FleetStore:
         self.envelopes.put(f"{host_directory(host)}/secrets/{safe(name)}.cms", secret)
 
     def secret(self, host: str, name: str) -> bytes | None:
-        """Another secret of a host, decrypted, or None where it is not escrowed here."""
+        """Another secret of a host, decrypted, or None if it is not escrowed here."""
         return self.envelopes.find(f"{host_directory(host)}/secrets/{safe(name)}.cms", f"the secret {name} of {host}")
 
     def put_header(self, host: str, uuid: str, backup: bytes) -> None:
-        """Escrow a header backup (gzip of what C(cryptsetup luksHeaderRestore) takes), and keep those before it.
+        """Escrow a header backup (gzip of what C(cryptsetup luksHeaderRestore) takes), and keep some earlier ones.
 
-        Of those before it the first stays, the one that was last restored, and the newest few. What a device delivers
-        is checked before (:func:`keep_header` of :mod:`_store.header_backups`).
+        Kept are the first, the one last restored, and the newest few. A backup from a device must be checked before
+        (:func:`keep_header` of :mod:`_store.header_backups`).
         """
         before = self._files.find(header_of(host, uuid))
         if before is not None:
@@ -228,7 +218,7 @@ class FleetStore:
         return self._files.find(header_of(host, uuid)) is not None
 
     def header_restored(self, host: str, uuid: str) -> None:
-        """The header backup has opened the data of its volume, and is never dropped from now on."""
+        """Note that the header backup opened its volume; from now on it is never deleted with older backups."""
         envelope = self._files.find(header_of(host, uuid))
         if envelope is not None:
             self._files.put(proven_of(host, uuid), envelope)
@@ -236,21 +226,21 @@ class FleetStore:
         self.note(host, uuid, "header restored")
 
     def put_fingerprint(self, host: str, uuid: str, fingerprint: str) -> None:
-        """Keep which volume key a volume has; the fingerprint tells nothing of the key."""
+        """Record which volume key a volume has; the fingerprint reveals nothing about the key."""
         if self.fingerprint(host, uuid) != fingerprint:
             self._files.put(fingerprint_of(host, uuid), fingerprint.encode() + b"\n")
 
     def fingerprint(self, host: str, uuid: str) -> str | None:
-        """Which volume key a volume has, or None where that is not known."""
+        """The fingerprint of a volume's volume key, or None if it is not known."""
         fingerprint = self._files.find(fingerprint_of(host, uuid))
         return None if fingerprint is None else fingerprint.decode(errors="replace").strip()
 
     def _earlier(self, host: str, uuid: str) -> list[str]:
-        """The header backups before the one in use, those made first in front."""
+        """The earlier header backups, oldest first."""
         return self._files.names(f"{host_directory(host)}/headers/earlier/{safe(uuid)}-*.cms")
 
     def _free(self, name: str) -> str:
-        """The first name of an envelope that begins so and is not taken; later ones sort behind it."""
+        """The first free envelope name with this prefix; later names sort after earlier ones."""
         number = 0
         while self._files.find(f"{name}.{number:03}.cms") is not None:
             number += 1
@@ -259,34 +249,34 @@ class FleetStore:
     def header_backup(self, host: str, uuid: str) -> bytes:
         """The header backup of a volume, decrypted.
 
-        :raises EdgesecError: it is not escrowed here, or no private key that opens it is at hand.
+        :raises EdgesecError: it is not escrowed here, or no available private key opens it.
         """
         envelope = self._files.get(
             header_of(host, uuid),
             f"has no header backup of the volume {uuid} of {host}",
-            "Use the store that the volume was first encrypted with. While its volume key is rotated there is none",
+            "Use the store that the volume was first encrypted with. During a rotation of its volume key there is none",
         )
         return self.envelopes.opened(envelope, f"the header backup of the volume {uuid} of {host}")
 
     def put_header_as_found(self, host: str, uuid: str, backup: bytes) -> None:
-        """Escrow the header of a volume as it was before it was adopted; the first one stays."""
+        """Escrow the header of a volume as it was before adoption; an existing one is kept."""
         name = f"{host_directory(host)}/headers/{safe(uuid)}.adopted.cms"
         if self._files.find(name) is None:
             self.envelopes.put(name, backup)
             self.note(host, uuid, "header as found escrowed")
 
-    # -- what is known of TPMs, which the policy key signs
+    # -- what is known about TPMs, signed with the policy key
 
     def put_boot_state(self, host: str, state: BootState) -> None:
-        """Have a boot state among those that the volumes of a host are opened in."""
+        """Add a boot state in which the volumes of a host open."""
         self._change(host, lambda record: with_state(record, state))
         self._files.journal("boot state approved", host, state.id)
 
     def boot_states(self, host: str) -> list[BootState]:
-        """The boot states in which the volumes of a host are to be opened, those approved first in front.
+        """The boot states in which the volumes of a host open, in the order of approval.
 
-        They are those of the register, held against the public part of the policy key where that is known. Nothing is
-        signed by what this returns: :mod:`_signing_gate.gate` reads the register itself.
+        They come from the register, which is verified with the public policy key if that is known. Nothing is signed
+        based on this result: :mod:`_signing_gate.gate` reads the register itself.
         """
         register = self.records.known(self.policy_public_key())
         if register is not None and host in register.hosts:
@@ -294,21 +284,21 @@ class FleetStore:
         return readable_states(self.records.state_files(host))
 
     def boot_state_ids(self, host: str) -> list[str]:
-        """The ids of those, and of files beside them that somebody else has put there, so that these are noticed."""
+        """The ids of these boot states, and of files beside them that somebody else added, which must be noticed."""
         return sorted({*(state.id for state in self.boot_states(host)), *self.records.state_files(host)})
 
     def put_counter(self, host: str, uuid: str, value: int) -> None:
-        """Keep how far the revocation counter of a volume has been signed for."""
+        """Record the highest signed value of a volume's revocation counter."""
         self._change(host, lambda record: with_counter(record, uuid, value))
 
     def counter(self, host: str, uuid: str) -> int | None:
-        """How far the revocation counter of a volume has been signed for, or None where it never was."""
+        """The highest signed value of a volume's revocation counter, or None if none was signed."""
         register = self.records.known(self.policy_public_key()) or Register()
         counter = register.host(host).counters.get(uuid)
         return counter.value if counter else None
 
     def release_volume(self, host: str, uuid: str) -> None:
-        """Let go of a volume that was erased; with the last one of a host, of its TPM."""
+        """Forget a volume that was erased; with the last volume of a host, forget its TPM too."""
         if self.records.known(self.policy_public_key()) is not None:
             self.records.change(self.policy_key(), host, lambda register: without_volume(register, host, uuid))
 
@@ -318,7 +308,7 @@ class FleetStore:
         )
 
     def note(self, host: str, uuid: str, event: str) -> None:
-        """Keep when something last happened to a volume, and add it to the journal."""
+        """Record an event in a volume's history and in the journal."""
         self._files.put(
             history_of(host, uuid),
             json.dumps({**self.history(host, uuid), event: now()}, indent=2).encode() + b"\n",
@@ -331,31 +321,31 @@ class FleetStore:
         return dict(json.loads(document)) if document else {}
 
     def volumes_with(self, host: str, event: str, *, but_not: str = "") -> list[str]:
-        """The UUIDs of a host's volumes to which one thing has happened, and another has not."""
+        """The UUIDs of a host's volumes whose history has one event and not another."""
         names = self._files.names(f"{host_directory(host)}/volumes/*.json")
         histories = {uuid: self.history(host, uuid) for uuid in (name.rsplit("/", 1)[1][:-5] for name in names)}
         return [uuid for uuid, history in histories.items() if event in history and but_not not in history]
 
     def put_signed_record(self, host: str, subject: str, record: dict[str, Any]) -> str:
-        """Keep a record of what was done, signed with the policy key; returns its path.
+        """Write a record of what was done, signed with the policy key; returns its path.
 
-        Beside it stand the signature with SHA-256 (C(.sig)), ECDSA in DER, or RSASSA-PKCS1-v1_5 where the policy key is
-        an RSA key, and, in C(policy/public.pem), the public key.
+        Its signature is beside it (C(.sig)): SHA-256 with ECDSA in DER, or with RSASSA-PKCS1-v1_5 for an RSA key. The
+        public key is in C(policy/public.pem).
         """
         key = self.policy_key()
         self._files.put(_POLICY_PUBLIC, key.public_pem().encode())
         name = f"{host_directory(host)}/decommission/{safe(subject)}-{now().replace(':', '')}.json"
         document = json.dumps({"host": host, "at": now(), **record}, indent=2, sort_keys=True).encode() + b"\n"
-        # The record last: where it is, its signature is.
+        # The record is written last: if it exists, so does its signature.
         self._files.put(f"{name}.sig", key.sign(document))
         self._files.put(name, document)
         self._files.journal("record signed", host, subject)
         return str(self.path / name)
 
-    # -- all that is escrowed of a host
+    # -- everything that is escrowed of a host
 
     def recovery_key_proven(self, host: str, uuid: str) -> bool:
-        """The escrowed recovery key has opened its volume; returns whether its envelope was another one on record."""
+        """Note that the escrowed recovery key opened its volume; returns whether another envelope was on record."""
         return self.envelopes.digests.accept(host, recovery_of(host, uuid))
 
     def escrow_of(self, host: str, uuid: str) -> list[str]:
@@ -373,7 +363,7 @@ class FleetStore:
         return gone
 
     def _known(self) -> str:
-        """Where the public part of the operator's policy key is kept: by its URI, or by what is in its file."""
+        """Where the public part of the operator's policy key is kept: named after its URI, or its file's content."""
         key = self._policy_key.key
         with suppress(OSError):
             return f"{_KNOWN}/{hashlib.sha256(Path(key).read_bytes()).hexdigest()}.pem"

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Header backups that devices deliver: what the controller takes in place of the one that it has."""
+"""Header backups from devices: decide whether a new one may replace the one in the store."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _STEP = 1 << 20
 
 
 def header_in(backup: bytes, what: str) -> Header:
-    """The LUKS header that is in a header backup (gzip).
+    """The LUKS header in a header backup (gzip).
 
-    :param what: what it is, for errors.
-    :raises Malformed: it is no header backup, or unpacks to more than a header can have.
+    :param what: names the backup in errors.
+    :raises Malformed: it is not a header backup, or unpacks to more than the size of a header.
     """
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     beginning, size, packed = b"", 0, backup
@@ -45,18 +45,18 @@ def header_in(backup: bytes, what: str) -> Header:
             if len(beginning) < HEADER_BYTES:
                 beginning += part
         if not unpacker.eof:
-            raise Malformed(what, "was cut short")
+            raise Malformed(what, "is truncated")
         return read_header(beginning[:HEADER_BYTES])
     except zlib.error:
-        raise Malformed(what, "is no gzip") from None
+        raise Malformed(what, "is not gzip") from None
     except Malformed as error:
         raise Malformed(what, error.seen) from None
 
 
 def keep_header(store: FleetStore, host: str, uuid: str, backup: bytes) -> None:
-    """Escrow a header backup that a device has delivered, if it is one of this volume.
+    """Escrow a header backup from a device, if it belongs to this volume.
 
-    :raises EdgesecError: it is not; the backups from before stay as they are.
+    :raises EdgesecError: it does not; the earlier backups are unchanged.
     """
     fingerprint = _require_of_volume(store, host, uuid, backup)
     store.put_header(host, uuid, backup)
@@ -65,8 +65,8 @@ def keep_header(store: FleetStore, host: str, uuid: str, backup: bytes) -> None:
 
 
 def _require_of_volume(store: FleetStore, host: str, uuid: str, backup: bytes) -> str | None:
-    """The fingerprint of the volume key that a backup has, where it may take the place of the one before."""
-    what = f"{host}: the header backup of the volume {uuid} that the device has delivered"
+    """The fingerprint of the backup's volume key, if the backup may replace the earlier one."""
+    what = f"{host}: the header backup of the volume {uuid} that the device sent"
     try:
         header = header_in(backup, what)
     except Malformed as error:
@@ -77,36 +77,36 @@ def _require_of_volume(store: FleetStore, host: str, uuid: str, backup: bytes) -
         problem = f"is of another volume, {header.uuid!a}"
     elif not found:
         problem = "names no volume key"
-    # While the volume key is rotated, the header has the next one, or the present one again.
+    # During a rotation of the volume key, the header has either the next key or the present one.
     elif store.volume_key_rotated_from(host, uuid) is None and _known_fingerprint(store, host, uuid) not in (
         None,
         found,
     ):
-        problem = "has another volume key than the volume had, and no rotation of it was begun here"
+        problem = "has a different volume key, and no rotation was started from this store"
     if problem:
         raise _refused(what, problem)
     return found
 
 
 def _refused(what: str, seen: str) -> Refused:
-    remedy = "It was not taken, and the backup from before was kept. Find out what was done to the device"
+    remedy = "It was not accepted, and the earlier backup was kept. Find out what was done to the device"
     return Refused(what, seen, remedy)
 
 
 def _known_fingerprint(store: FleetStore, host: str, uuid: str) -> str | None:
-    """The fingerprint of the volume key that the store knows; of an older release's, what its last backup has.
+    """The fingerprint of the volume key that the store knows; in a store of an older release, that of the last backup.
 
-    :raises Refused: that cannot be decrypted, or is no header backup.
+    :raises Refused: the last backup cannot be decrypted, or is not a header backup.
     """
     known = store.fingerprint(host, uuid)
     if known is None and store.has_header(host, uuid):
         try:
-            known = header_in(store.header_backup(host, uuid), "the header backup from before").volume_key_fingerprint
+            known = header_in(store.header_backup(host, uuid), "the earlier header backup").volume_key_fingerprint
         except EdgesecError as error:
             raise Refused(
-                f"{host}: the header backup of the volume {uuid} that the device has delivered",
-                f"cannot be held against the one from before, which {error.seen}",
-                "It was not taken, and the backup from before was kept. Run again with the escrow's private key "
-                "(encrypted_storage_escrow_key), or with the store as it is in its backup",
+                f"{host}: the header backup of the volume {uuid} that the device sent",
+                f"cannot be compared with the earlier one, which {error.seen}",
+                "It was not accepted, and the earlier backup was kept. Run again with the escrow's private key "
+                "(encrypted_storage_escrow_key), or with the store restored from its backup",
             ) from None
     return known

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Where the register is kept, the approved boot states beside it, and how a store without a register gets one."""
+"""Read and write the register and the files of approved boot states; create the register of an older store."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ Change = Callable[[Register], Register]
 
 
 class Survey(Protocol):
-    """Finds what an older release has left of hosts that were sealed before there was a register."""
+    """Find what an older release left about hosts that were sealed before there was a register."""
 
     def __call__(self, authority: str, only: Collection[str] = ()) -> Register:
-        """What header backups show that carry approvals of this policy key: those of some hosts, or of all."""
+        """What header backups with approvals of this policy key show, for some hosts or for all."""
 
 
 class Records:
     """The register of a store, one for each policy key.
 
-    :param survey: where there is no register yet, what it begins with.
+    :param survey: the first content of a register that does not exist yet.
     """
 
     def __init__(self, files: StoreFiles, survey: Survey) -> None:
@@ -53,24 +53,24 @@ class Records:
     def read(self, authority: str) -> Register:
         """The register under a policy key (its public part, PEM).
 
-        :raises Malformed: somebody without the key has changed it.
+        :raises Malformed: somebody without the key changed it.
         """
         name = _file(authority)
         data = self._files.find(name)
         register = self._surveyed_for(authority) if data is None else self._verified(data, name, authority)
-        # The key that opens their backups may be here today.
+        # Today the key that opens their backups may be available.
         unread = [host for host, why in register.unread.items() if why != OTHER_KEY]
         return _with_found(register, self._surveyed_for(authority, *unread)) if unread else register
 
     def known(self, authority: str | None) -> Register | None:
-        """The register under a policy key, or None where none is kept; no header backup is opened for it."""
+        """The register under a policy key, or None if there is none; opens no header backups."""
         data = None if authority is None else self._files.find(_file(authority))
         return None if data is None or authority is None else self._verified(data, _file(authority), authority)
 
     def others(self, host: str, authority: str) -> list[HostRecord]:
-        """What was recorded of a host under other policy keys, the one written last in front.
+        """The records of a host under other policy keys, newest first.
 
-        They are vouched for by keys that the store names itself, so they count only by the operator's word.
+        They are verified with keys that the store itself names, so they count only if the operator accepts them.
         """
         found = []
         for name in self._files.names(f"{_DIRECTORY}/*.json"):
@@ -82,10 +82,10 @@ class Records:
         return [record for _time, record in sorted(found, key=lambda each: each[0], reverse=True)]
 
     def change(self, key: PolicyKey, host: str, change: Change) -> Register:
-        """Change the register, one process at a time, and sign it; the files of the host's boot states go with it.
+        """Change and sign the register, one process at a time, together with the files of the host's boot states.
 
-        Where C(change) raises, nothing is written. A process that is killed on the way leaves files missing, which the
-        next change writes again, and none that the register does not have, which later runs would refuse.
+        If C(change) raises, nothing is written. A process that is killed may leave files missing, which the next change
+        writes again, but no file that the register lacks, which later runs would refuse.
         """
         authority = key.public_pem()
         with self._files.lock():
@@ -100,14 +100,14 @@ class Records:
         return after
 
     def state_files(self, host: str) -> dict[str, bytes]:
-        """The files of boot states that a host has, by the id that each is named after."""
+        """The files of a host's boot states, by the id in their names."""
         names = self._files.names(f"{_states(host)}/*.json")
         return {name.rsplit("/", 1)[1][: -len(".json")]: self._files.find(name) or b"" for name in names}
 
     def require_own_states(self, host: str, record: HostRecord) -> None:
-        """Refuse files of boot states that the register does not have like this.
+        """Refuse files of boot states that differ from the register.
 
-        :raises Refused: there is one.
+        :raises Refused: a file differs, or is not in the register.
         """
         for identity, data in self.state_files(host).items():
             state = record.states.get(identity)
@@ -115,8 +115,8 @@ class Records:
                 raise Refused(
                     f"{host}: the boot state in {self._files.path / _states(host) / identity}.json",
                     "was not approved by this controller, or was changed since",
-                    "Nothing was signed. Find out who wrote to the store, and remove the file. If all that "
-                    "counts is the boot state that runs now, run once with tpm_sealing_accept: [boot_change]",
+                    "Nothing was signed. Find out who wrote to the store, and remove the file. If only "
+                    "the running boot state matters, run once with tpm_sealing_accept: [boot_change]",
                 )
 
     def _verified(self, data: bytes, name: str, authority: str) -> Register:
@@ -147,19 +147,19 @@ def with_state(record: HostRecord, state: BootState) -> HostRecord:
 
 
 def without_state(record: HostRecord, identity: str) -> HostRecord:
-    """A record with one approved boot state less."""
+    """A record without one approved boot state."""
     return replace(record, states={name: state for name, state in record.states.items() if name != identity})
 
 
 def with_counter(record: HostRecord, uuid: str, value: int) -> HostRecord:
-    """A record with the highest value that something was signed for."""
+    """A record with the highest signed value of a counter."""
     before = record.counters.get(uuid)
     counter = SignedCounter(before.index if before else None, value)
     return replace(record, counters={**record.counters, uuid: counter})
 
 
 def without_volume(register: Register, host: str, uuid: str) -> Register:
-    """A register that has let go of a volume, and with its last volume of the host."""
+    """A register without a volume; without the host too, if that was its last volume."""
     record = register.host(host)
     counters = {name: counter for name, counter in record.counters.items() if name != uuid}
     if counters == record.counters:
@@ -168,7 +168,7 @@ def without_volume(register: Register, host: str, uuid: str) -> Register:
 
 
 def readable_states(files: dict[str, bytes]) -> list[BootState]:
-    """The boot states in files of an older release; what is no boot state is left out."""
+    """The boot states in files of an older release; other content is ignored."""
     states = []
     for data in files.values():
         try:
@@ -179,7 +179,7 @@ def readable_states(files: dict[str, bytes]) -> list[BootState]:
 
 
 def _with_found(register: Register, found: Register) -> Register:
-    """The register with records of hosts that could not be read before."""
+    """The register with added records of hosts that could not be read before."""
     for host, record in found.hosts.items():
         if host in register.unread and register.holder_of(record.srk_name) in (None, host):
             register = register.with_host(host, record)
@@ -187,7 +187,7 @@ def _with_found(register: Register, found: Register) -> Register:
 
 
 def _authority_of(data: bytes, name: str) -> str:
-    """The public key that a register names, which must be the one that it is named after."""
+    """The public key that a register names; empty if the file is not named after it."""
     try:
         authority = json.loads(data)["authority"]
         if isinstance(authority, str) and _file(authority) == name:

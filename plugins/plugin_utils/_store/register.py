@@ -4,9 +4,9 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The controller's register: what it knows of the TPM of each host, as one document signed with the policy key.
+"""The controller's register: what it knows about the TPM of each host, as one document signed with the policy key.
 
-One document for all hosts, so that who can write the store but has no key can neither change nor drop one entry.
+One document holds all hosts, so that anyone who can write the store but lacks the key can neither change nor drop one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._base.errors imp
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing.boot_state import BootState, boot_state_of
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing.policy_key import PolicyKey, verifies
 
-# Longer than the 64 bytes that a TPM policy signature covers, and no JSON: it is taken for nothing else.
+# Longer than the 64 bytes that a TPM policy signature covers, and not JSON: it cannot be mistaken for anything else.
 CONTEXT = b"edgesec:register:v1|what the controller knows of the TPMs of its fleet|"
-# Why there is no record of a host that another policy key approves for: what this one signs is nothing to it.
+# Why a host has no record if another policy key signs its approvals: signatures of this key do not matter to it.
 OTHER_KEY = "its volumes are sealed under another policy key"
 _VERSION = 1
 
@@ -33,8 +33,8 @@ _VERSION = 1
 class SignedCounter:
     """The revocation counter of a volume.
 
-    :ivar index: its NV index; None where it is not known.
-    :ivar value: the highest value that something was signed for.
+    :ivar index: its NV index; None if it is not known.
+    :ivar value: the highest signed value.
     """
 
     index: int | None
@@ -43,13 +43,13 @@ class SignedCounter:
 
 @dataclass(frozen=True)
 class HostRecord:
-    """What is known of the TPM of one host.
+    """What is known about the TPM of one host.
 
-    :ivar srk_name: TPM name of its storage root key, hex; empty where it is not known.
+    :ivar srk_name: TPM name of its storage root key, hex; empty if it is not known.
     :ivar pcrs: the PCRs that its volumes are sealed to, without the latch.
     :ivar counters: by UUID of the volume.
-    :ivar states: the approved boot states by id, those approved first in front.
-    :ivar first_run: the run that sealed it for the first time, as long as that may approve a predicted boot state.
+    :ivar states: the approved boot states by id, in the order of approval.
+    :ivar first_run: the run that first sealed it, while that run may still approve a predicted boot state.
     """
 
     srk_name: str = ""
@@ -61,18 +61,19 @@ class HostRecord:
 
     @property
     def was_sealed(self) -> bool:
-        """Whether something was signed for the host, or approved, before."""
+        """Whether anything was signed or approved for the host before."""
         return bool(self.srk_name or self.counters or self.states)
 
 
 @dataclass(frozen=True)
 class Register:
-    """What is known of all hosts.
+    """What is known about all hosts.
 
-    :ivar unread: hosts that the store says were sealed before there was a register, and why it has no record of them.
-    :ivar retired: by storage root key, the counter with the highest value that something was signed for which is in no
-        record any more; its index is None where several had that value. What was signed stays valid on that TPM,
-        whoever has it, as long as its counters may be at that value.
+    :ivar unread: hosts that, according to the store, were sealed before there was a register, and why they have no
+        record.
+    :ivar retired: by storage root key, the counter with the highest signed value that is in no record any more; its
+        index is None if several had that value. Signatures stay valid on that TPM, whoever has it, as long as its
+        counters can be at that value.
     """
 
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class Register:
     retired: Mapping[str, SignedCounter] = field(default_factory=dict)
 
     def host(self, name: str) -> HostRecord:
-        """The record of a host; an empty one where there is none."""
+        """The record of a host; empty if there is none."""
         return self.hosts.get(name, HostRecord())
 
     def holder_of(self, srk_name: str) -> str | None:
@@ -88,23 +89,23 @@ class Register:
         return next((name for name, record in self.hosts.items() if record.srk_name == srk_name), None)
 
     def with_host(self, name: str, record: HostRecord) -> Register:
-        """The register with another record of a host; what the one before had signed and this one lacks is retired."""
+        """The register with a new record of a host; signed counters that only the old record has are retired."""
         unread = {host: why for host, why in self.unread.items() if host != name or not record.srk_name}
         return Register({**self.hosts, name: record}, unread, self._retired_by(name, record))
 
     def without_host(self, name: str) -> Register:
-        """The register with no record of a host; what that had signed is retired."""
+        """The register without a record of a host; its signed counters are retired."""
         hosts = {host: record for host, record in self.hosts.items() if host != name}
         return Register(hosts, self.unread, self._retired_by(name, HostRecord()))
 
     def renamed(self, name: str, to: str) -> Register:
-        """The register in which a host that had no record has the one of another name."""
+        """The register in which a host without a record takes over the record of another name."""
         hosts = {to if host == name else host: record for host, record in self.hosts.items()}
         unread = {host: why for host, why in self.unread.items() if host != to}
         return Register(hosts, unread, self.retired)
 
     def _retired_by(self, name: str, record: HostRecord) -> dict[str, SignedCounter]:
-        """What is retired once a host has another record."""
+        """The retired counters after a host gets a new record."""
         before = self.host(name)
         counters = record.counters if record.srk_name == before.srk_name else {}
         values = {uuid: counter.value for uuid, counter in counters.items()}
@@ -127,7 +128,7 @@ def signed(register: Register, key: PolicyKey) -> bytes:
         "unread": dict(register.unread),
         "retired": _counters_to_json(register.retired),
     }
-    # Without an indent, which json would write in Python: a fleet of 10,000 hosts has some 10 MB here.
+    # No indent: with one, json uses its slow Python writer, and a fleet of 10,000 hosts has about 10 MB here.
     whole = {
         "authority": key.public_pem(),
         "signature": base64.b64encode(key.sign(_signed_bytes(document))).decode(),
@@ -139,9 +140,9 @@ def signed(register: Register, key: PolicyKey) -> bytes:
 def verified(data: bytes, name: str, authority: str) -> Register:
     """A register from its file.
 
-    :param name: of the file, for errors.
+    :param name: name of the file, for errors.
     :param authority: the public key that must have signed it, PEM.
-    :raises Malformed: it is not as the controller signed it.
+    :raises Malformed: it is not what the controller signed.
     """
     try:
         whole = json.loads(data)
@@ -153,7 +154,7 @@ def verified(data: bytes, name: str, authority: str) -> Register:
         hosts = {host: _record_of(record) for host, record in document["hosts"].items()}
         return Register(hosts, dict(document["unread"]), _counters_of(document.get("retired", {})))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
-        raise _tampered(name, "is no register, or was cut short") from None
+        raise _tampered(name, "is not a register, or is truncated") from None
 
 
 def _signed_bytes(document: Any) -> bytes:

@@ -4,10 +4,10 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""What a store of an older release, which has no register, shows of the hosts that were sealed with it.
+"""What the store of an older release, which has no register, shows about the hosts that were sealed with it.
 
-Nothing is believed that is merely in the store: of each header backup the token counts that carries an approval with
-a signature of our policy key, and of the boot states those that such approvals name.
+The store alone proves nothing. A token in a header backup counts if it has an approval with a signature of our policy
+key; a boot state counts if such an approval names it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.register 
 
 
 def survey(files: StoreFiles, envelopes: Envelopes, authority: str, only: Collection[str] = ()) -> Register:
-    """The register that a store begins with.
+    """The first register of a store.
 
-    :param authority: the policy key, its public part in PEM.
-    :param only: the hosts to look at; none for all.
+    :param authority: the public part of the policy key, PEM.
+    :param only: the hosts to examine; none for all.
     """
     hosts: dict[str, HostRecord] = {}
     unread: dict[str, str] = {}
@@ -60,9 +60,9 @@ def survey(files: StoreFiles, envelopes: Envelopes, authority: str, only: Collec
 
 
 def _record(files: StoreFiles, envelopes: Envelopes, host: str, authority: str) -> HostRecord | None:
-    """What is known of one host; None where nothing says that it may have been sealed.
+    """What is known about one host; None if nothing shows that it may have been sealed.
 
-    :raises EdgesecError: it was, and no backup shows on which TPM.
+    :raises EdgesecError: it may have been sealed, and no backup shows on which TPM.
     """
     tokens = dict(_tokens(files, envelopes, host))
     approvals = {uuid: _vouched(token, authority) for uuid, token in tokens.items()}
@@ -71,10 +71,10 @@ def _record(files: StoreFiles, envelopes: Envelopes, host: str, authority: str) 
         if tokens and all(token.authority != authority for token in tokens.values()):
             raise Malformed(host, OTHER_KEY)
         if tokens or any(files.names(f"{host_directory(host)}/{each}") for each in ("counters/*", "approvals/*.json")):
-            raise Malformed(host, "no header backup of it carries an approval of the policy key")
+            raise Malformed(host, "none of its header backups has an approval of the policy key")
         lost = _lost_backups(files, host)
         if lost:
-            raise Malformed(host, f"the header backup of its volume {lost[0]} is gone, so it may have been sealed")
+            raise Malformed(host, f"the header backup of its volume {lost[0]} is missing, so it may have been sealed")
         return None
     first = next(iter(vouched.values()))
     if any(token.srk_name != first.srk_name for token in vouched.values()):
@@ -91,13 +91,13 @@ def _record(files: StoreFiles, envelopes: Envelopes, host: str, authority: str) 
 
 
 def _tokens(files: StoreFiles, envelopes: Envelopes, host: str) -> Iterator[tuple[str, Token]]:
-    """The token of each volume that a header backup of the host has, by UUID.
+    """The tokens in the header backups of a host, by UUID of the volume.
 
-    :raises EdgesecError: a backup cannot be decrypted, or holds no header.
+    :raises EdgesecError: a backup cannot be decrypted, or contains no header.
     """
     for name in files.names(f"{host_directory(host)}/headers/*.cms"):
         uuid = _uuid_in(name)
-        # Beside the backup in use there are those as found (.adopted), and proven ones.
+        # Skip backups as found (.adopted) and proven ones: only those in use have no dot in the name.
         if "." not in uuid:
             header = header_in(envelopes.opened(files.find(name) or b"", name), name)
             for data in header.tokens.values():
@@ -106,7 +106,7 @@ def _tokens(files: StoreFiles, envelopes: Envelopes, host: str) -> Iterator[tupl
 
 
 def _lost_backups(files: StoreFiles, host: str) -> list[str]:
-    """The volumes whose recovery key is escrowed, and whose header backup was and is no more."""
+    """The volumes whose recovery key is escrowed, and whose header backup has disappeared."""
     escrowed = [_uuid_in(name) for name in files.names(f"{host_directory(host)}/recovery/*.cms")]
     there = [_uuid_in(name) for name in files.names(f"{host_directory(host)}/headers/*.cms")]
     return [
@@ -121,7 +121,7 @@ def _uuid_in(name: str) -> str:
 
 
 def _vouched(token: Token, authority: str) -> list[Approval]:
-    """The approvals of a token that the policy key has signed, for the TPM and the counter that the token names."""
+    """The approvals of a token that the policy key signed for the TPM and the counter that the token names."""
     reference = unseal_reference(token.srk_name)
     return [
         approval
@@ -132,7 +132,7 @@ def _vouched(token: Token, authority: str) -> list[Approval]:
 
 
 def _adopted(files: StoreFiles, names: list[str], approvals: list[Approval]) -> Iterator[BootState]:
-    """The boot states in the store that approvals name with just this content."""
+    """The boot states in the store that match an approval exactly."""
     signed = {(approval.pcrs, approval.state.hex(), approval.once) for approval in approvals}
     for name in names:
         try:

@@ -49,10 +49,10 @@ def with_another_volume_key(device: str, _good: bytes) -> bytes:
 
 FORGED: dict[str, tuple[Callable[[str, bytes], bytes], str]] = {
     "another volume": (of_another_volume, f"is of another volume, '{OTHER_UUID}'"),
-    "another volume key": (with_another_volume_key, "has another volume key than the volume had"),
-    "nothing": (lambda _device, _good: b"", "was cut short"),
-    "no gzip": (lambda _device, _good: b"LUKS\xba\xbe" * 100, "is no gzip"),
-    "cut short": (lambda _device, good: good[:-10], "was cut short"),
+    "another volume key": (with_another_volume_key, "has a different volume key"),
+    "nothing": (lambda _device, _good: b"", "is truncated"),
+    "no gzip": (lambda _device, _good: b"LUKS\xba\xbe" * 100, "is not gzip"),
+    "cut short": (lambda _device, good: good[:-10], "is truncated"),
     "no header": (lambda _device, _good: gzip.compress(bytes(1 << 20)), "has no LUKS header"),
     "a bomb": (lambda _device, _good: gzip.compress(bytes(MOST_HEADER_BYTES + 1)), "unpacks to more than"),
     "a header that does not hold together": (
@@ -72,7 +72,7 @@ def test_what_is_no_backup_of_the_volume_is_refused_and_the_one_before_stays(
     with pytest.raises(EdgesecError, match=why) as refused:
         keep_header(store, HOST, UUID, forged)
     assert f"{HOST}: the header backup of the volume {UUID}" in str(refused.value)
-    assert "the backup from before was kept" in str(refused.value)
+    assert "the earlier backup was kept" in str(refused.value)
     assert envelopes(store) == before
 
 
@@ -80,7 +80,7 @@ def test_a_store_of_the_first_release_knows_the_volume_key_by_its_last_backup(
     store: FleetStore, volume: Volume
 ) -> None:
     (store.path / "hosts" / HOST / "headers" / f"{UUID}.fingerprint").unlink()
-    with pytest.raises(EdgesecError, match="has another volume key"):
+    with pytest.raises(EdgesecError, match="has a different volume key"):
         keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
 
 
@@ -94,7 +94,7 @@ def test_where_the_last_backup_of_the_first_release_cannot_be_opened_none_takes_
     escrow.write_bytes(new_certificate()[1])
     before = envelopes(store)
     delivered = header_backup(volume.device) if key == "the same" else with_another_volume_key(volume.device, b"")
-    with pytest.raises(EdgesecError, match=r"the backup from before was kept.*encrypted_storage_escrow_key"):
+    with pytest.raises(EdgesecError, match=r"the earlier backup was kept.*encrypted_storage_escrow_key"):
         keep_header(store, HOST, UUID, delivered)
     assert envelopes(store) == before
     escrow.write_bytes(mine)
@@ -111,7 +111,7 @@ def test_another_volume_key_is_taken_while_it_is_rotated_and_known_from_then_on(
     keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
     store.end_volume_key_rotation(HOST, UUID)
     assert store.fingerprint(HOST, UUID) != known
-    with pytest.raises(EdgesecError, match="has another volume key"):
+    with pytest.raises(EdgesecError, match="has a different volume key"):
         keep_header(store, HOST, UUID, with_another_volume_key(volume.device, b""))
 
 

@@ -184,7 +184,7 @@ def test_a_certificate_that_cannot_be_used_is_refused_before_anything_changes(fl
     for options in (("--check",), ()):
         done = fleet.play("rotate", *options, encrypted_storage_escrow_certificates=[str(key)])
         assert done.returncode == 2
-        assert "holds a private key in place of a certificate" in words(done)
+        assert "contains a private key instead of a certificate" in words(done)
     assert fleet.key() == RECOVERY_KEY
     assert fleet.store.next_recovery_key(HOST, UUID) is None
     assert cryptsetup.opens(fleet.device, RECOVERY_KEY, slot="0")
@@ -202,7 +202,7 @@ def test_the_escrow_is_moved_to_another_certificate_and_that_once(fleet: Fleet) 
     moved = FleetStore(str(fleet.store_path), EscrowSettings((str(certificate),), str(private)))
     assert moved.recovery_key(HOST, UUID) == RECOVERY_KEY
     # From now on the private key elsewhere is what opens it.
-    assert "private key of none is here" in words(fleet.play("audit", edgesec_test_recovery=True))
+    assert "no private key for it is here" in words(fleet.play("audit", edgesec_test_recovery=True))
     elsewhere = {"encrypted_storage_escrow_key": str(private), **wanted}
     done = fleet.play("audit", edgesec_test_recovery=True, **elsewhere)
     assert done.returncode == 0, words(done)

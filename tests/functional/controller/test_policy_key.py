@@ -232,7 +232,7 @@ def one(kind: Any) -> Callable[[SoftToken], None]:
         (one(P256), {"which": "object=other"}, PIN, r"names 0 private keys of the token \(none\)"),
         (two_keys, {}, PIN, r"names 2 private keys of the token \(id=%01, id=%02\)\. Name one by its id"),
         (without_public, {}, PIN, "has 0 public keys with its id"),
-        (beside_the_curve, {}, PIN, "has a public key on the token that is none"),
+        (beside_the_curve, {}, PIN, "has a public key on the token that is not valid"),
         (one(ec.SECP384R1()), {}, PIN, "another curve than P-256"),
         (one(4096), {}, PIN, "is an RSA key of 4096 bits with exponent 65537, which not every TPM takes"),
         (one(1024), {}, PIN, "is an RSA key of 1024 bits"),
@@ -259,7 +259,7 @@ def test_a_public_key_of_another_pair_is_found_out_before_anything_is_sealed_to_
 
 def test_a_key_that_may_not_sign_is_refused(tmp_path: Path, token: SoftToken) -> None:
     token.generate(KeyType.RSA, 2048, 1, SIGN=False)
-    with pytest.raises(EdgesecError, match="is not made for signing"):
+    with pytest.raises(EdgesecError, match="may not sign"):
         named(tmp_path, token.uri("id=%01"), PIN)
 
 

@@ -83,7 +83,7 @@ def test_the_secret_of_a_stolen_device_is_not_had_by_another_device_of_the_old_s
     controller.tpm.reboot()
     boot(controller.tpm, kernel="thief's kernel")
     for accept in ((), ("boot_change", "tpm_change", "policy_change")):
-        with pytest.raises(Refused, match=f"is the one of {HOST}"):
+        with pytest.raises(Refused, match=f"belongs to {HOST}"):
             SigningGate(controller.store, ATTACKER, accept).sign(claimed(controller))
     # For a host that nobody else knows the same claim is signed: only the record held it back.
     shutil.rmtree(controller.store.path / "hosts" / HOST)
@@ -118,17 +118,17 @@ def test_where_a_backup_cannot_be_decrypted_it_takes_the_operators_word(controll
     mine = key.read_bytes()
     key.write_bytes(new_certificate()[1])
     found = {**claimed(controller), "uuid": UUID}
-    with pytest.raises(EdgesecError, match=r"the one that it is known by \(cannot be decrypted.*\[tpm_change\]"):
+    with pytest.raises(EdgesecError, match=r"the one on record \(cannot be decrypted.*\[tpm_change\]"):
         controller.gate().check(found)
     stranger = {**claimed(controller), "srk_name": f"000b{1:064x}"}
-    with pytest.raises(Refused, match=rf"might be that of a host whose TPM is not on record here: {HOST} \(cannot"):
+    with pytest.raises(Refused, match=rf"might belong to a host whose TPM is not on record here: {HOST} \(cannot"):
         SigningGate(controller.store, ATTACKER).check(stranger)
     assert SigningGate(controller.store, ATTACKER, ("tpm_change",)).sign(stranger)
     # It is told of in the register, and tried again by each that asks.
     key.write_bytes(mine)
     again = Store(str(controller.store.path), controller)
     assert SigningGate(again, HOST).sign(found)["approvals"]
-    with pytest.raises(Refused, match=f"is the one of {HOST}"):
+    with pytest.raises(Refused, match=f"belongs to {HOST}"):
         SigningGate(again, ATTACKER, ("tpm_change",)).sign(claimed(controller))
 
 
@@ -142,10 +142,10 @@ def test_while_the_tpm_of_a_host_is_not_known_recover_alone_frees_no_other_host_
     store = Store(str(controller.store.path), controller)
     assert SigningGate(store, ATTACKER, ("tpm_change",)).sign(mine)
     stolen = SigningGate(store, ATTACKER, recover, by_playbook=recover)
-    with pytest.raises(Refused, match=rf"might be that of a host whose TPM is not on record here: {HOST} \(cannot"):
+    with pytest.raises(Refused, match=rf"might belong to a host whose TPM is not on record here: {HOST} \(cannot"):
         stolen.sign(claimed(controller))
     assert SigningGate(store, HOST, recover, by_playbook=recover).sign({**claimed(controller), "uuid": UUID})
-    with pytest.raises(Refused, match=f"is the one of {HOST}"):
+    with pytest.raises(Refused, match=f"belongs to {HOST}"):
         stolen.sign(claimed(controller))
     assert stolen.sign(mine), "once all are known, it counts"
 
@@ -156,11 +156,11 @@ def test_a_host_whose_register_and_header_backup_were_removed_is_not_taken_for_a
     """Who removes the notes as well makes it one: the threat model says so."""
     for gone in ("headers", "approvals", "counters"):
         shutil.rmtree(controller.store.path / "hosts" / HOST / gone)
-    words = rf"might be that of a host .*{HOST} \(the header backup of its volume {UUID} is gone"
+    words = rf"might belong to a host .*{HOST} \(the header backup of its volume {UUID} is missing"
     store = Store(str(controller.store.path), controller)
     with pytest.raises(Refused, match=words):
         SigningGate(store, ATTACKER).sign(claimed(controller))
-    with pytest.raises(Refused, match=r"is gone, so it may have been sealed.*\[tpm_change\]"):
+    with pytest.raises(Refused, match=r"is missing, so it may have been sealed.*\[tpm_change\]"):
         SigningGate(store, HOST).check({**claimed(controller), "uuid": UUID})
 
 
@@ -186,7 +186,7 @@ def test_what_was_signed_for_a_tpm_before_its_device_was_sealed_does_not_open_wh
     stolen = parse_approval(SigningGate(controller.store, ATTACKER).sign(claim)["approvals"][0])
     tpm.reboot()
     boot(tpm)
-    with pytest.raises(Refused, match=f"is the one of {ATTACKER}"):
+    with pytest.raises(Refused, match=f"belongs to {ATTACKER}"):
         controller.harden()
     controller.store.release_volume(ATTACKER, ATTACKERS_UUID)
     # Its counter begins at what was signed for, so it is moved to the next value; a higher one is refused.
@@ -218,7 +218,7 @@ def test_a_token_that_our_key_has_not_signed_for_is_no_record(controller: Contro
     strangers = Controller(controller.tpm, controller.volume, Path(controller.root) / "other")
     store = Store(str(controller.store.path), strangers)
     found = {**claimed(controller), "uuid": UUID}
-    with pytest.raises(Refused, match=r"another one than its volumes were sealed under.*\[policy_change\]"):
+    with pytest.raises(Refused, match=r"not the one that its volumes were sealed under.*\[policy_change\]"):
         SigningGate(store, HOST).check(found)
     fresh = {**claimed(controller), "srk_name": f"000b{1:064x}"}
     assert SigningGate(store, ATTACKER).sign(fresh), "what another key has sealed is nothing to this one"

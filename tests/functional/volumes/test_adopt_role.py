@@ -138,7 +138,7 @@ def test_a_key_file_may_be_a_vault(adopting: Adopting) -> None:
 
 def test_without_a_key_or_with_a_wrong_one_nothing_changes_and_nothing_is_escrowed(adopting: Adopting) -> None:
     before = digest(adopting.volume)
-    assert "takes a key that opens the volume" in adopting.refused()
+    assert "needs a key that opens it" in adopting.refused()
     wrong = adopting.refused(encrypted_storage_adopt_passphrases={"data": "wrong"})
     assert "opens none of its keyslots" in wrong
     for size in (0, 4097):

@@ -194,7 +194,7 @@ def test_a_run_that_lost_its_answer_leaves_a_record_with_the_next(erasing: Erasi
         file.write(bytes(DATA_BEGINS))
     assert not erasing.erase()
     (record,) = erasing.records()
-    assert "lost on the way" in json.loads(record.read_text())["erased"]["result"]
+    assert "lost in an interruption" in json.loads(record.read_text())["erased"]["result"]
     assert not erasing.erase()
     assert erasing.records() == [record]
 

@@ -105,7 +105,7 @@ def test_progress_that_a_device_makes_up_is_one_line(capsys: pytest.CaptureFixtu
 def test_progress_in_numbers_without_bounds_is_refused() -> None:
     running = {"stage": "running", "phase": "x", "total_bytes": 10**401, "error": None}
     result = following({**running, "done_bytes": 10**400 * number} for number in range(1, 4))
-    assert "gw-001: its answers do not fit together (OverflowError" in result["msg"]
+    assert "gw-001: its answers are inconsistent (OverflowError" in result["msg"]
 
 
 @pytest.mark.parametrize("answer", [{"stage": "stopped", "error": HOSTILE}, {"stage": "done", "error": HOSTILE}])

@@ -87,7 +87,7 @@ def of_facts(change: Callable[[Facts], Any]) -> Change:
     return lambda facts, _policy: change(facts)
 
 
-# What has to be changed of the hardened device of the other tests, so that a control passes.
+# Changes to the hardened device that make a control pass.
 PASSES: dict[str, Change] = {
     "boot.root.verified": lambda f, _p: f["edgesec_boot"]["root"].update(verified="dm-verity"),
     "platform.filesystems.encrypted": lambda f, _p: f["edgesec_storage"].update(plain_writable_mounts=[]),
@@ -112,7 +112,7 @@ PASSES: dict[str, Change] = {
         execution_rules=["appraise func=BPRM_CHECK appraise_type=imasig"]
     ),
 }
-# What makes it fail then; the other controls have theirs in the tables of test_judge.py and test_judge_key_file.py.
+# Changes that then make it fail; other controls have theirs in tests/support/failures.py and the tables of _judging.
 FAILS: dict[str, Change] = {
     "boot.root.verified": lambda f, _p: f["edgesec_boot"]["root"].update(verified="none"),
     "platform.filesystems.encrypted": lambda f, _p: f["edgesec_storage"]["plain_writable_mounts"].append(
@@ -142,6 +142,8 @@ def passing(identifier: str) -> tuple[Facts, Facts]:
 
 
 def failing(identifier: str) -> tuple[Facts, Facts]:
+    if identifier not in FAILS:
+        pytest.fail(f"{identifier}: add an example here: FAILURES in tests/support/failures.py, or FAILS in this file")
     facts, policy = passing(identifier)
     FAILS[identifier](facts, policy)
     return facts, policy
@@ -228,9 +230,14 @@ def test_every_recommendation_of_the_lens_has_a_control() -> None:
     assert len(CONTROLS) >= 45
 
 
+def test_a_control_without_an_example_is_named() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"site\.new: add an example here"):
+        failing("site.new")
+
+
 @pytest.mark.parametrize("identifier", CONTROL)
 def test_every_control_is_seen_to_pass_and_to_fail(identifier: str) -> None:
-    assert verdict(*passing(identifier), identifier) == "pass"
+    assert verdict(*passing(identifier), identifier) == "pass", "add an example here: PASSES in this file"
     found = entry(*failing(identifier), identifier)
     assert found["verdict"] == "fail"
     assert found["actual"]
@@ -268,7 +275,8 @@ def test_no_failure_is_hidden_by_what_is_absent(identifier: str) -> None:
         inner.update(kept)
 
 
-EVERYTHING = [*map(passing, CONTROL), *map(failing, CONTROL)]
+# A control without an example fails its own tests, not the whole file.
+EVERYTHING = [*map(passing, CONTROL), *(failing(each) for each in CONTROL if each in FAILS)]
 HOSTILE = st.recursive(
     st.none()
     | st.booleans()

@@ -212,7 +212,7 @@ ISSUED = {
     "another name": (certified(name="gateway-b"), "not for"),
     "another name beside ours": (certified(x509.SubjectAlternativeName([x509.DNSName("b")])), "not for"),
     "no name": (certified(name=""), "not for"),
-    "a CA": (certified(x509.BasicConstraints(ca=True, path_length=None)), "of a CA"),
+    "a CA": (certified(x509.BasicConstraints(ca=True, path_length=None)), "a CA certificate"),
     "not valid yet": (certified(begins=timedelta(days=2)), "not now"),
     "expired": (certified(begins=timedelta(days=-2), days=1), "not now"),
     "no certificate": (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no certificate in PEM"),

@@ -167,7 +167,7 @@ def test_a_plain_root_is_l1_whatever_is_sealed(after: Facts, policy: Facts) -> N
     level = judge(after, policy)["host_level"]
     assert level["level"] == "L1"
     assert "boot.root.verified" in level["why"]
-    assert any("offline edit of the root" in gap for gap in level["not_covered"])
+    assert any("offline change of the root" in gap for gap in level["not_covered"])
     assert any(gap.startswith("/ (ext4") for gap in level["not_covered"])
 
 

@@ -29,9 +29,9 @@ def test_a_credential_that_the_role_would_refuse_runs_no_role(after: Facts, poli
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"plaintext": True}, "lies in clear at /etc/app/key"),
-        ({"encrypted": False}, "there is no credential"),
-        ({"loaded": False}, "the unit is not given it"),
+        ({"plaintext": True}, "in plaintext at /etc/app/key"),
+        ({"encrypted": False}, "there is no encrypted credential"),
+        ({"loaded": False}, "the unit does not load it"),
         ({}, ""),
     ],
 )

@@ -69,7 +69,12 @@ def test_each_control_fails_by_its_fault_alone(
         ("key.in_element", lambda i: i["key"].update(token_kind="unknown"), "unknown", "not known"),
         ("key.in_element", lambda i: i.update(key=None), "fail", "no key"),
         ("key.attributes", lambda i: i["key"]["attributes"].update(local=False), "fail", "local is false"),
-        ("key.attributes", lambda i: i["key"]["attributes"].update(sensitive=None), "fail", "sensitive is not told"),
+        (
+            "key.attributes",
+            lambda i: i["key"]["attributes"].update(sensitive=None),
+            "fail",
+            "sensitive is not rep",
+        ),
         ("certificate.valid", lambda i: i.update(now=1_830_000_000 - 30 * DAY + 1), "fail", "expires on"),
         ("certificate.valid", lambda i: i.update(now=1_830_000_000 - 30 * DAY), "pass", "valid until"),
         ("certificate.valid", lambda i: i.update(now=1_000_000_000), "fail", "not valid yet"),
@@ -100,7 +105,7 @@ def test_a_token_that_cannot_be_used_fails_everything_by_its_reason(after: Facts
     [
         ({"in_element": False, "key_file": "/greengrass/v2/privKey.key"}, "fail", "in the file /greengrass/v2/privKey"),
         ({"in_element": None, "reason": "it is not UTF-8"}, "unknown", "not known"),
-        ({"end_of_support": "2026-10-07", "in_element": False}, "fail", "support has ended on 2026-10-07"),
+        ({"end_of_support": "2026-10-07", "in_element": False}, "fail", "support ended on 2026-10-07"),
         ({"copies_complete": False}, "unknown", "not known"),
         ({"copies_complete": False, "copies": ["/greengrass/v2/privKey.key"]}, "fail", "outside the element"),
     ],

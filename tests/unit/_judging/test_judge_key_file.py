@@ -76,7 +76,7 @@ FAILURES: list[tuple[str, Change, str]] = [
     (
         "storage.key_file.enrolled",
         lambda f: f["edgesec_storage"]["volumes"][0].update(key_file=None),
-        "no keyslot of a key file",
+        "no keyslot for a key file",
     ),
     ("storage.key_file.enrolled", lambda f: key_file(f).update(enrolled=False, reason="it differs"), "it differs"),
     ("storage.key_file.enrolled", lambda f: key_file(f).update(unlock_unit_enabled=False), "not enabled"),

@@ -105,7 +105,7 @@ def test_it_passes_but_for_the_latch_and_no_role_runs_again(stock: Facts, policy
 def test_what_is_not_covered_is_said(stock: Facts, policy: Facts) -> None:
     level = judge(stock, policy)["host_level"]
     assert level["level"] == "L1"
-    assert any("without a look at its header" in gap for gap in level["not_covered"])
+    assert any("without checking its header" in gap for gap in level["not_covered"])
 
 
 def test_the_same_facts_fail_where_edgesec_is_to_seal(stock: Facts, policy: Facts) -> None:
@@ -161,12 +161,12 @@ def test_a_latch_is_never_claimed(stock: Facts, policy: Facts) -> None:
 Change = Callable[[Facts], Any]
 FAILURES: list[tuple[str, Change, str]] = [
     ("tpm.volume.sealed", lambda f: volume(f)["stock_tokens"].clear(), "not sealed"),
-    ("tpm.volume.sealed", lambda f: volume(f)["stock_tokens"].append(token(f)), "2 tokens"),
+    ("tpm.volume.sealed", lambda f: volume(f)["stock_tokens"].append(token(f)), "2 systemd tokens"),
     ("tpm.volume.sealed", lambda f: token(f).update(reason="cut short"), "cut short"),
     ("tpm.volume.sealed", lambda f: token(f).update(pin=True), "not sealed"),
     ("tpm.volume.sealed", lambda f: token(f).update(srk_matches=False), "another TPM"),
     ("tpm.volume.sealed", lambda f: volume(f)["systemd_unit"].update(state="failed"), "could not open"),
-    ("tpm.volume.sealed", lambda f: volume(f).update(provider="edgesec"), "edgesec, too"),
+    ("tpm.volume.sealed", lambda f: volume(f).update(provider="edgesec"), "also sealed by edgesec"),
     ("tpm.volume.pcrs", lambda f: token(f).update(pcrs=[7]), "PCRs 7"),
     ("tpm.volume.pcrs", lambda f: token(f).update(pcrlock=True), "pcrlock"),
     ("tpm.approval.current", lambda f: token(f).update(policy_matches=False), "changed"),
@@ -209,7 +209,7 @@ def test_encryption_in_place_is_refused_before_anything_is_changed(before: Facts
         blank=False,
         signatures=[{"type": "ext4", "usage": "filesystem", "uuid": "1234", "label": None, "offset": 0, "live": True}],
     )
-    assert any("only by edgesec" in problem for problem in preflight(before, policy))
+    assert any("only edgesec encrypts" in problem for problem in preflight(before, policy))
 
 
 def test_an_unknown_provider_is_not_judged(stock: Facts, policy: Facts) -> None:

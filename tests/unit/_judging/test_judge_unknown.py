@@ -114,5 +114,5 @@ def test_a_file_system_that_cannot_be_followed_is_unknown_and_never_hides_one_in
         found = entry(after, policy, "platform.filesystems.encrypted")
         seen[len(mounts)] = (found["verdict"], found["actual"])
     assert seen[0][0] == "pass"
-    assert seen[1] == ("unknown", "not known of /data (zfs on tank/data)")
-    assert seen[2] == ("fail", "written in clear: /srv (ext4 on /dev/vdb)")
+    assert seen[1] == ("unknown", "not known for /data (zfs on tank/data)")
+    assert seen[2] == ("fail", "written unencrypted: /srv (ext4 on /dev/vdb)")

@@ -52,7 +52,7 @@ def test_a_converged_device_has_no_errors_whatever_it_lacks(after: Facts, policy
             lambda f: f["edgesec_tpm"].update(responding=False, reason="does not answer (no device)."),
             ("the TPM", "does not answer (no device)", "Power the device off"),
         ),
-        (lambda f: f["edgesec_tpm"].update(version="1.2"), ("TPM 1.2", "signed policy", "Fit a TPM 2.0")),
+        (lambda f: f["edgesec_tpm"].update(version="1.2"), ("TPM 1.2", "signed policy", "Use a TPM 2.0")),
         (
             lambda f: volume(f).update(exists=False),
             (
@@ -139,7 +139,7 @@ def test_a_blank_swap_device_is_no_obstacle(before: Facts, policy: Facts) -> Non
     [
         ({"blank": False, "signatures": [EXT4]}, "something other than swap: ext4 uuid edba2ce1"),
         ({"exists": False}, "Correct the device of the swap scratch"),
-        ({"signatures": 7}, "the declared swap scratch of edgesec_storage is not whole"),
+        ({"signatures": 7}, "the declared swap scratch of edgesec_storage is incomplete"),
     ],
 )
 def test_a_swap_device_with_anything_else_is_told_before(before: Facts, policy: Facts, seen: Facts, words: str) -> None:
@@ -149,7 +149,7 @@ def test_a_swap_device_with_anything_else_is_told_before(before: Facts, policy: 
 
 def test_a_swap_device_cannot_have_the_name_of_a_volume(before: Facts, policy: Facts) -> None:
     policy["encrypted_storage_volumes"][0]["name"] = volume(before)["name"] = SWAP["name"]
-    assert any("a volume has that name, too" in error for error in plain_swap(before, policy))
+    assert any("a volume has the same name" in error for error in plain_swap(before, policy))
 
 
 def test_pcr_7_alone_needs_acceptance(before: Facts, policy: Facts) -> None:

@@ -48,7 +48,7 @@ def test_a_waiver_holds_to_its_last_day_and_shows(after: Facts, policy: Facts) -
     assert "not verified" in found["actual"]
     late = entry(after, waived, "boot.root.verified", "2027-01-01")
     assert late["verdict"] == "fail"
-    assert "the waiver ended on 2026-12-31" in late["actual"]
+    assert "the waiver expired on 2026-12-31" in late["actual"]
 
 
 def test_a_waiver_of_something_unknown_fails_once_it_has_ended(after: Facts, policy: Facts) -> None:
@@ -151,15 +151,15 @@ def test_a_control_of_the_site_may_be_waived(after: Facts, policy: Facts) -> Non
 
 
 WRONG: list[tuple[Any, str]] = [
-    ([], "compliance_site_policy: is no mapping"),
+    ([], "compliance_site_policy: is not a mapping"),
     ({"waiver": []}, "unknown keys waiver"),
     ({"severities": {"boot.root": "low"}}, "severities: there is no control 'boot.root'"),
     ({"severities": {"boot.root.verified": "bad"}}, "severities.boot.root.verified: is 'bad'"),
-    ({"thresholds": {"boot.root.verified": {}}}, "thresholds.boot.root.verified: is no control with thresholds"),
+    ({"thresholds": {"boot.root.verified": {}}}, "thresholds.boot.root.verified: is not a control with thresholds"),
     ({"thresholds": {"storage.volume.kdf": {"rounds": 1}}}, "thresholds.storage.volume.kdf: has unknown keys rounds"),
     ({"thresholds": {"storage.volume.kdf": {"memory_divisor": 0}}}, "memory_divisor: is 0"),
     ({"thresholds": {"storage.volume.kdf": {"memory_divisor": True}}}, "memory_divisor: is True"),
-    ({"waivers": {"control": "x"}}, "waivers: is no list"),
+    ({"waivers": {"control": "x"}}, "waivers: is not a list"),
     ({"waivers": [WAIVER, {**WAIVER, "reason": " "}]}, r"waivers\[1\].reason: is ' '"),
     ({"waivers": [{**WAIVER, "reason": None}]}, r"waivers\[0\].reason: is missing"),
     ({"waivers": [{**WAIVER, "expires": None}]}, r"waivers\[0\].expires: is missing"),
@@ -170,14 +170,14 @@ WRONG: list[tuple[Any, str]] = [
     ({"waivers": [{**WAIVER, "hosts": 7}]}, r"waivers\[0\].hosts: is 7"),
     ({"waivers": [{**WAIVER, "host": "x"}]}, "unknown keys host"),
     ({"controls": [{**CONTROL, "id": "boot.mine"}]}, r"controls\[0\].id: is 'boot.mine'"),
-    ({"controls": [CONTROL, CONTROL]}, r"controls\[1\].id: site.kernel.recent is taken"),
+    ({"controls": [CONTROL, CONTROL]}, r"controls\[1\].id: site.kernel.recent is used twice"),
     ({"controls": [{**CONTROL, "operator": "like"}]}, r"controls\[0\].operator: is 'like'"),
     ({"controls": [{**CONTROL, "recommendation": "3.1.2.4.1"}]}, r"controls\[0\].recommendation"),
-    ({"controls": [{**CONTROL, "expected": "("}]}, r"controls\[0\].expected: is no regular expression"),
+    ({"controls": [{**CONTROL, "expected": "("}]}, r"controls\[0\].expected: is not a regular expression"),
     ({"controls": [{**CONTROL, "operator": "at_least"}]}, r"controls\[0\].expected: is .* at_least cannot use"),
     ({"controls": [{**CONTROL, "operator": "exists"}]}, r"controls\[0\].expected"),
     ({"controls": [{**CONTROL, "remedy": ""}]}, r"controls\[0\].remedy"),
-    ({"controls": ["x"]}, r"controls\[0\]: is no mapping"),
+    ({"controls": ["x"]}, r"controls\[0\]: is not a mapping"),
 ]
 
 
@@ -209,7 +209,7 @@ def test_a_file_is_read_and_what_is_wrong_with_it_said(tmp_path: Path) -> None:
         {"control": "boot.root.verified", "reason": "new image", "expires": "2027-01-31"}
     ]
     path.write_text("waivers: [")
-    with pytest.raises(EdgesecError, match="is no YAML"):
+    with pytest.raises(EdgesecError, match="is not YAML"):
         site_policy(str(path), "gw-001", ())
     path.write_bytes(b"\xff")
     with pytest.raises(EdgesecError, match="UTF-8"):
@@ -257,9 +257,9 @@ def test_what_is_possible_is_not_compliant(after: Facts, policy: Facts) -> None:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"boot.root.verified": {"by": "me", "reason": "trust me"}}, "boot.root.verified: is no control that"),
+        ({"boot.root.verified": {"by": "me", "reason": "trust me"}}, "boot.root.verified: is not a control that"),
         ({"hardware.puf.used": {"by": "me"}}, "hardware.puf.used.reason: is missing"),
-        ({"hardware.puf.used": "yes"}, "hardware.puf.used: is no mapping"),
+        ({"hardware.puf.used": "yes"}, "hardware.puf.used: is not a mapping"),
     ],
 )
 def test_a_declaration_that_does_not_count_is_refused(said: Facts, words: str) -> None:

@@ -180,7 +180,7 @@ TPM_12 = b"".join(
     [
         (b"", "cut short"),
         (b"\0" * 7, "cut short"),
-        (first_record(), "accounts for no PCR"),
+        (first_record(), "matches no PCR"),
         (TPM_12, "TPM 1.2"),
         (first_record(b"Spec ID Event03\0" + SHA1) + record(4, 0xD, {0x4: b"a" * 20}, b"x"), "no sha256 digests"),
         (first_record(SPEC_ID[:-4]), "cut short"),

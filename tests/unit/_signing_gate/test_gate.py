@@ -221,26 +221,26 @@ def test_what_is_signed_for_an_honest_device_is_what_its_policy_asks_for(store: 
 
 
 REFUSALS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
-    ({"srk_name": SRK[B]}, (), f"is the one of {B}"),
-    ({"srk_name": SRK[B]}, ALL_WORDS, f"is the one of {B}"),
+    ({"srk_name": SRK[B]}, (), f"belongs to {B}"),
+    ({"srk_name": SRK[B]}, ALL_WORDS, f"belongs to {B}"),
     ({"srk_name": STRANGER}, ("boot_change",), r"tpm_sealing_accept: \[tpm_change\]"),
     ({"pcr_values": values(2)}, (), r"has changed to .*tpm_sealing_accept: \[boot_change\]"),
     ({"pcr_values": values(2), "action": "seal"}, ("policy_change",), "boot_change"),
-    ({"pcr_values": {**values(1), "23": "00" * 32}}, ALL_WORDS, r"are \[4, 7, 23\], and they may be \[4, 7\]"),
+    ({"pcr_values": {**values(1), "23": "00" * 32}}, ALL_WORDS, r"are \[4, 7, 23\], but may only be \[4, 7\]"),
     ({"pcr_values": values(1, 4, 7, 9)}, (), r"changed from \[4, 7\] to \[4, 7, 9\]"),
     ({"latch_pcr": 4, "pcr_values": values(1, 4, 7)}, ALL_WORDS, "PCRs to seal to"),
     ({"latch_pcr": 13, "pcr_values": {"4": "00" * 32, "7": "00" * 32, "13": "00" * 32}}, (), "from 15 to 13"),
     ({"counter_value": 2**64 - 1, "epoch": 2**64 - 1}, ALL_WORDS, "which no counter does"),
     ({"counter_value": 3, "epoch": 2**64 - 1}, ALL_WORDS, "which no counter does"),
-    ({"counter_value": 5, "epoch": 5}, (), "has come to 5, and was last signed for 3"),
-    ({"counter_value": 4, "epoch": 5}, (), "has come to 4, and was last signed for 3"),
-    ({"counter_value": 1, "epoch": 1}, (), "has come to 1, and was last signed for 3. No TPM does that"),
-    ({"counter_value": 1, "epoch": 1}, ALL_WORDS, "has come to 1, and was last signed for 3. No TPM does that"),
-    ({"counter_value": 1, "epoch": 2}, ALL_WORDS, "has come to 1, and was last signed for 3. No TPM does that"),
-    ({"counter": 0x01800011, "counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, and approvals for up to 3"),
-    ({"counter": 0x01800011, "counter_value": 3, "epoch": 4}, ALL_WORDS, "is at 3, and approvals for up to 3"),
+    ({"counter_value": 5, "epoch": 5}, (), "is at 5, but was last signed for 3"),
+    ({"counter_value": 4, "epoch": 5}, (), "is at 4, but was last signed for 3"),
+    ({"counter_value": 1, "epoch": 1}, (), "is at 1, but was last signed for 3. No TPM does that"),
+    ({"counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, but was last signed for 3. No TPM does that"),
+    ({"counter_value": 1, "epoch": 2}, ALL_WORDS, "is at 1, but was last signed for 3. No TPM does that"),
+    ({"counter": 0x01800011, "counter_value": 1, "epoch": 1}, ALL_WORDS, "is at 1, but approvals up to 3"),
+    ({"counter": 0x01800011, "counter_value": 3, "epoch": 4}, ALL_WORDS, "is at 3, but approvals up to 3"),
     ({"counter_value": 0, "epoch": 0}, ALL_WORDS, "which no counter does"),
-    ({"counter": 0x01800011}, (), "was at index 0x1800010, and is at 0x1800011"),
+    ({"counter": 0x01800011}, (), "was at index 0x1800010, and is now at 0x1800011"),
     ({"uuid": UUIDS[B]}, ALL_WORDS, "has no recovery key in this store"),
     ({"uuid": "../../etc/passwd"}, (), "has uuid = "),
     ({"srk_name": SRK[A].upper()}, (), "has srk_name = "),
@@ -249,7 +249,7 @@ REFUSALS: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"counter": 1}, (), "has counter = 1"),
     ({"counter": True}, (), "has counter = True"),
     ({"counter_value": "3"}, (), "has counter_value = '3'"),
-    ({"counter_value": None}, (), "has not been begun"),
+    ({"counter_value": None}, (), "was not started"),
     ({"pcr_values": None}, (), "has pcr_values = None"),
     ({"pcr_values": {**values(1), "07": "00" * 32}}, (), "has pcr_values = "),
     ({"pcr_values": {**values(1), "4": "00"}}, (), r"has pcr_values\[4\] = '00'"),
@@ -306,7 +306,7 @@ def test_pcrs_that_the_operator_names_are_taken_and_no_others(tmp_path: Path) ->
     store = Witness(str(tmp_path))
     store.put_recovery_key(A, UUIDS[A], b"key")
     named = found(A, pcr_values=values(1, 0, 7))
-    assert "name them in tpm_sealing_pcrs" in refused(store, named)
+    assert "set tpm_sealing_pcrs" in refused(store, named)
     assert gate(store, pcrs=(7, 0)).sign(named)
     with pytest.raises(Refused, match=r"may be \[0, 7\]"):
         gate(store, pcrs=(7, 0)).check(found(A))
@@ -354,7 +354,7 @@ def test_the_latch_may_be_set_while_a_known_state_is_proven_and_in_no_other(stor
         ({"pcr_values": {**latched, "9": "00" * 32}}, "none of those that are approved"),
         ({"srk_name": SRK[B]}, "the srk_name of the volume"),
         ({"counter": 0x01800011}, "the counter of the volume"),
-        ({"counter_value": 4}, "has come to 4, and was last signed for 3"),
+        ({"counter_value": 4}, "is at 4, but was last signed for 3"),
         ({"kernel": None}, "has kernel = None"),
     ):
         with pytest.raises(EdgesecError, match=why):
@@ -374,12 +374,12 @@ def test_one_predicted_state_is_approved_in_the_run_that_sealed_first(store: Wit
     assert PREDICTED in store.boot_states(A)
     before = content(store)
     another = boot_state({4: b"q" * 32, 7: bytes(32), 15: bytes(32)}, "another")
-    with pytest.raises(Refused, match="has not sealed the host for the first time"):
+    with pytest.raises(Refused, match="did not seal the host for the first time"):
         gate(store).approve(another, predicted=True)
-    with pytest.raises(Refused, match="has not sealed the host for the first time"):
+    with pytest.raises(Refused, match="did not seal the host for the first time"):
         gate(store, B, run="a later run").approve(another, predicted=True)
     gate(store, B, "boot_change", run="a later run").sign(found(B, pcr_values=values(2)))
-    with pytest.raises(Refused, match="has not sealed the host for the first time"):
+    with pytest.raises(Refused, match="did not seal the host for the first time"):
         gate(store, B, run="a later run").approve(another, predicted=True)
     assert {path for path in before if A in path} == {path for path in content(store) if A in path}
     gate(store).approve(another)
@@ -502,16 +502,16 @@ def test_under_another_policy_key_the_records_are_carried_over_by_word(store: Wi
 def test_a_host_with_another_name_keeps_its_tpm_by_word_alone(store: Witness) -> None:
     (store.path / "hosts" / A).rename(store.path / "hosts" / "gateway-c")
     claim = found(A)
-    assert f"is the one of {A}" in refused(store, claim, "gateway-c")
+    assert f"belongs to {A}" in refused(store, claim, "gateway-c")
     assert gate(store, "gateway-c", "tpm_change").sign(claim)["approvals"]
     assert gate(store, "gateway-c").sign(claim)["approvals"]
-    assert f"is the one of {B}" in refused(store, found(A, srk_name=SRK[B]), "gateway-c", "tpm_change")
+    assert f"belongs to {B}" in refused(store, found(A, srk_name=SRK[B]), "gateway-c", "tpm_change")
 
 
 def test_a_tpm_is_free_for_another_host_once_the_last_volume_was_erased(store: Witness) -> None:
     store.put_recovery_key("gateway-c", UUIDS[A], b"key")
     store.release_volume(A, "00000000-0000-0000-0000-000000000000")
-    assert f"is the one of {A}" in refused(store, found(A), "gateway-c")
+    assert f"belongs to {A}" in refused(store, found(A), "gateway-c")
     store.release_volume(A, UUIDS[A])
     assert gate(store, "gateway-c").sign(found(A))["approvals"]
 
@@ -558,11 +558,11 @@ def test_what_a_had_signed_for_the_tpm_of_b_does_not_open_what_b_seals_later(
     for host in (A, B):
         store.put_recovery_key(host, UUIDS[host], b"key")
     gate(store, A).sign(found(A, srk_name=SRK[B], pcr_values=THIEF, counter=index, **LEAD))
-    assert f"is the one of {A}" in refused(store, found(B, counter_value=1, epoch=1), B)
+    assert f"belongs to {A}" in refused(store, found(B, counter_value=1, epoch=1), B)
     release(store)
     for value in (1, FIRST_SIGHT - 1):
         why = refused(store, found(B, counter_value=value, epoch=value), B, *accept)
-        assert f"approvals for up to {FIRST_SIGHT}" in why
+        assert f"approvals up to {FIRST_SIGHT}" in why
         assert "tpm2_clear" in why
         assert gate(store, B, *accept).begin(found(B)), "a counter begins above those that were removed"
     above = found(B, counter_value=FIRST_SIGHT + 1, epoch=FIRST_SIGHT + 1)

@@ -135,7 +135,7 @@ def test_certificates_that_cannot_be_used_are_named(path: str, enroll: Enroll, f
         (enroll("future", begin=1, end=2).certificate, "is not valid before"),
         (enroll("elliptic", ec.generate_private_key(ec.SECP256R1())).certificate, "cannot encrypt to.*an RSA key"),
         (enroll("weak", weak).certificate, "1024 bits"),
-        (first.key, "holds a private key in place of a certificate"),
+        (first.key, "contains a private key instead of a certificate"),
         (str(garbage), "cannot be read"),
         (str(tmp_path / "missing.pem"), "missing.pem: cannot be read: No such file"),
     ):

@@ -72,7 +72,7 @@ def test_only_the_owner_can_look_into_the_store(store: FleetStore) -> None:
 def test_keys_are_made_once(store: FleetStore) -> None:
     again = FleetStore(str(store.path))
     assert store.policy_key().public_pem() == again.policy_key().public_pem()
-    assert store.escrow_certificates() == again.escrow_certificates()
+    assert store.envelopes.certificates() == again.envelopes.certificates()
 
 
 def test_the_operators_policy_key_is_known_without_being_opened_once_it_was_used(tmp_path: Path) -> None:
