@@ -19,7 +19,16 @@ from .collection import ROOT, place
 SITE = ROOT / "build" / "docs"
 SOURCES = SITE / "rst"
 DOCSITE = ROOT / "docs" / "docsite"
-GUIDES = ("*.md", "docs/*.md", "docs/images/*.png", "roles/*/README.md", "tests/README.md", "COPYING")
+GUIDES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "COPYING",
+    "docs/*.md",
+    "docs/images/*.png",
+    "roles/*/README.md",
+    "tests/README.md",
+)
 
 
 def build() -> None:
