@@ -19,6 +19,8 @@ myst_heading_anchors = 3
 suppress_warnings = ["toc.no_title"]
 
 html_theme = "sphinx_ansible_theme"
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
