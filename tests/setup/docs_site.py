@@ -28,6 +28,7 @@ GUIDES = (
     "docs/images/*.png",
     "roles/*/README.md",
     "tests/README.md",
+    "tests/lab/README.md",
 )
 
 
