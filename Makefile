@@ -7,7 +7,7 @@
 # tests one by one. A file stays in one process, and files start in the order in which they are named here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test campaign bench lint format test-unit test-functional test-container test-device setup clean
+.PHONY: help demo test campaign bench docs lint format test-unit test-functional test-container test-device setup clean
 
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
@@ -31,6 +31,9 @@ campaign: setup  ## All device tests, with those that take too long for every ch
 
 bench: setup  ## Measure on a virtual device and on this host: build/bench.json and docs/performance.md
 	$(VENV)/python -m tests.bench
+
+docs: setup  ## The docs site, without warnings: build/docs/html/index.html
+	$(VENV)/nox -s docs
 
 lint: setup  ## Formatting, code quality, types, documentation, licences, ansible-lint, ansible-test sanity
 	CI=true $(VENV)/nox $(NOX_ARGS)

@@ -34,3 +34,10 @@ def typing_(session: nox.Session) -> None:
 def sanity(session: nox.Session) -> None:
     """Run all sanity tests of ansible-test."""
     session.run("python", "-m", "tests.setup.sanity", *session.posargs)
+
+
+@nox.session(name="docs", default=False)
+def docs(session: nox.Session) -> None:
+    """Build the docs site in build/docs/html, without a warning."""
+    session.install("-r", "docs/docsite/requirements.txt")
+    session.run("python", "-m", "tests.setup.docs_site")

@@ -79,6 +79,7 @@ FAILURES: list[tuple[str, Change, str]] = [
     ("storage.volume.label", lambda f: volume(f)["luks"].update(label="cryptdata"), "'cryptdata'"),
     ("storage.volume.flags", lambda f: volume(f)["luks"].update(flags=["allow-discards"]), "allow-discards instead of"),
     ("storage.volume.sector_size", lambda f: volume(f)["luks"].update(sector_size=512), "512 bytes instead of 4096"),
+    ("storage.volume.key_size", lambda f: keyslot(f).update(key_size=32), "keyslot 1 with 256 bits instead of 512"),
     ("storage.volume.kdf", lambda f: keyslot(f).update(iterations=999), "keyslot 1 with 999 iterations"),
     ("storage.volume.kdf", lambda f: keyslot(f).update(kdf="scrypt"), "scrypt"),
     (

@@ -23,6 +23,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.contro
     opens_at_boot,
     passed,
     threshold,
+    unknown,
 )
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.storage import AREA, ROLE
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view import View
@@ -85,6 +86,22 @@ def _sector_size(volume: View, luks: View, _declared: View) -> Finding:
         "It works, but slower. If the file system supports such sectors, back up the data, unmount it, and run "
         f"cryptsetup reencrypt --sector-size {wanted}, which encrypts all data again",
     )
+
+
+def _key_size(_volume: View, luks: View, _declared: View) -> Finding:
+    # XTS splits its key into two of equal size.
+    wanted = 512 if "xts" in luks.text("cipher") else 256
+    sizes = {slot.text("id"): 8 * slot.number("key_size") for slot in luks.children("keyslots")}
+    if not sizes:
+        return unknown("it has no keyslot to tell the size of its key")
+    short = [f"keyslot {number} with {bits} bits" for number, bits in sizes.items() if bits < wanted]
+    if short:
+        return failed(
+            f"{', '.join(short)} instead of {wanted}",
+            "Changing it encrypts all data anew: back it up, unmount it, and run "
+            f"cryptsetup reencrypt --key-size {wanted}",
+        )
+    return passed(f"{min(sizes.values())} bits")
 
 
 def _kdf(facts: View, policy: View) -> Finding:
@@ -178,6 +195,17 @@ CONTROLS = (
         topic="configuration",
         source=AREA,
         check=_of_luks2(_sector_size),
+    ),
+    Control(
+        id="storage.volume.key_size",
+        title="Every declared volume has a key of 256 bits for its cipher",
+        recommendation="3.1.2.3.3",
+        expected="512 bits with XTS, which splits its key into two, and 256 bits otherwise",
+        remedy="A volume that exists must be re-encrypted by hand",
+        role=None,
+        topic="encrypted_storage",
+        source=AREA,
+        check=_of_luks2(_key_size),
     ),
     Control(
         id=_KDF,

@@ -275,6 +275,11 @@ def _tpm_answers(prompt: Prompt) -> str:
     return verdict(prompt.does("tpm2_getcap properties-fixed"))
 
 
+def _storage_root_key(prompt: Prompt) -> str:
+    public = prompt.says("tpm2_readpublic -c 0x81000001 2>/dev/null")
+    return verdict("|noda|" in public) if public else NOT_APPLICABLE
+
+
 def _interface(prompt: Prompt) -> str:
     """That a module is there does not show that it is used."""
     return UNKNOWN if prompt.says("ls /usr/share/p11-kit/modules/ | grep -i tpm2") else FAIL
@@ -317,6 +322,9 @@ LOOKS: dict[str, Callable[[Prompt], str]] = {
     "storage.volume.sector_size": where_encrypted(
         lambda _p, header: _segment(header)["sector_size"] == 4096, NOT_APPLICABLE
     ),
+    "storage.volume.key_size": where_encrypted(
+        lambda p, _h: "keysize: 512 [bits]" in re.sub(" +", " ", p.says("cryptsetup status data")), NOT_APPLICABLE
+    ),
     "storage.volume.kdf": where_encrypted(_kdf, NOT_APPLICABLE),
     "storage.volume.foreign_tokens": where_encrypted(
         lambda _p, header: all(each["type"].startswith("edgesec-") for each in header["tokens"].values()),
@@ -355,6 +363,7 @@ LOOKS: dict[str, Callable[[Prompt], str]] = {
     "tpm.device.responding": _tpm_answers,
     "tpm.pcrs.measured": _measured,
     "tpm.volume.sealed": where_sealed(lambda p, token: len(token["keyslots"]) == 1 and p.unlocked(), FAIL),
+    "tpm.srk.fit": _storage_root_key,
     "tpm.volume.pcrs": where_sealed(_pcrs, FAIL),
     "tpm.approval.current": where_sealed(lambda p, _token: p.unlocked(), FAIL),
     "tpm.next_boot.approved": _approved_next,

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.edgesec.hardening.plugins.module_utils._base.tools import SEARCH_PATH
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage.observe import collect
 from ansible_collections.edgesec.hardening.plugins.module_utils._storage.volume import Volume
+from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.judge import judge
 
 MIB = 1 << 20
 
@@ -81,6 +82,27 @@ def test_luks2_as_cryptsetup_writes_it(image: Path) -> None:
             "priority": 1,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("cipher", "bits", "verdict"),
+    [
+        ("aes-xts-plain64", 512, "pass"),
+        ("aes-xts-plain64", 256, "fail"),
+        ("aes-cbc-essiv:sha256", 256, "pass"),
+        ("aes-cbc-essiv:sha256", 128, "fail"),
+    ],
+)
+def test_the_size_of_a_volume_key_is_judged_by_its_cipher(image: Path, cipher: str, bits: int, verdict: str) -> None:
+    tool(
+        *("cryptsetup", "luksFormat", "-q", "--type", "luks2", "--cipher", cipher, "--key-size", str(bits)),
+        *("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", str(image), "-"),
+        stdin=b"key",
+    )
+    storage = {"volumes": [facts_of(image)]}
+    judgement = judge({"edgesec_storage": storage}, {"encrypted_storage_volumes": [{"name": "data"}]})
+    (found,) = [each for each in judgement["controls"] if each["id"] == "storage.volume.key_size"]
+    assert found["verdict"] == verdict, found
 
 
 def test_luks1_is_told_apart(image: Path) -> None:

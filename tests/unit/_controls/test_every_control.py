@@ -23,6 +23,7 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.contro
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._controls.view import View
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._judging.judge import _find, judge
 from ansible_collections.edgesec.hardening.plugins.plugin_utils._reports.table import table
+from tests.device.support.looks import LOOKS
 from tests.support import hardened_facts as conftest
 from tests.support.failures import FAILURES, search
 from tests.unit._judging.test_judge_identity import FAILURES as IDENTITY_FAILURES
@@ -233,6 +234,10 @@ def test_every_recommendation_of_the_lens_has_a_control() -> None:
 def test_a_control_without_an_example_is_named() -> None:
     with pytest.raises(pytest.fail.Exception, match=r"site\.new: add an example here"):
         failing("site.new")
+
+
+def test_every_control_is_looked_at_by_other_tools_too() -> None:
+    assert list(LOOKS) == list(CONTROL)
 
 
 @pytest.mark.parametrize("identifier", CONTROL)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = ("README.md", "docs/threat_model.md", "tests/README.md")
+DOCUMENTS = ("docs/evidence.md", "docs/threat_model.md", "tests/README.md")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
