@@ -30,6 +30,12 @@ def typing_(session: nox.Session) -> None:
     session.run("mypy", external=True)
 
 
+@nox.session(name="spelling", venv_backend="none")
+def spelling(session: nox.Session) -> None:
+    """Look for misspelled English words."""
+    session.run("codespell", external=True)
+
+
 @nox.session(name="ansible-test-sanity", venv_backend="none")
 def sanity(session: nox.Session) -> None:
     """Run all sanity tests of ansible-test."""
