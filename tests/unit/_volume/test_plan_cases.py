@@ -150,6 +150,14 @@ def test_without_a_consent_the_refusal_names_it(way: str) -> None:
     assert DEVICE in planned.text
 
 
+@pytest.mark.parametrize(
+    ("of", "keeping"), [(facts(seen("ext4")), ENCRYPT_IN_PLACE), (with_luks(luks(label="")), ADOPT)]
+)
+def test_the_way_that_keeps_the_data_comes_first(of: dict[str, Any], keeping: str) -> None:
+    told = refusal(of, volume())
+    assert told.index(f"on_existing_data: {keeping} ") < told.index(f"on_existing_data: {ERASE} ")
+
+
 def test_the_ways_on_are_those_that_there_are() -> None:
     assert [way for way in WAYS[1:] if f"on_existing_data: {way} " in refusal(facts(seen("ext4")), volume())] == [
         ERASE,
