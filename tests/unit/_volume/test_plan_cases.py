@@ -158,6 +158,13 @@ def test_the_way_that_keeps_the_data_comes_first(of: dict[str, Any], keeping: st
     assert told.index(f"on_existing_data: {keeping} ") < told.index(f"on_existing_data: {ERASE} ")
 
 
+def test_each_way_names_the_uuid_before_the_label() -> None:
+    header = seen("crypto_LUKS", usage="crypto", label="two")
+    for of in (facts(seen("ext4", label="two")), facts(header, luks=luks(label="two"))):
+        told = refusal(of, volume())
+        assert (told.count("consent: one"), told.count("consent: two")) == (2, 0)
+
+
 def test_the_ways_on_are_those_that_there_are() -> None:
     assert [way for way in WAYS[1:] if f"on_existing_data: {way} " in refusal(facts(seen("ext4")), volume())] == [
         ERASE,
