@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def seen(kind: str, uuid: str | None = "one", usage: str | None = "filesystem", 
 
 
 def facts(*signatures: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
+    found = {
         **dict.fromkeys(["partition_table", "partition_table_uuid", "luks", "reason", "parts_elsewhere"]),
         **{name: [] for name in ("named_by", "mounted_at", "holders", "in_use_as", "partitions_in_use")},
         "name": "data",
@@ -56,6 +57,13 @@ def facts(*signatures: dict[str, Any], **more: Any) -> dict[str, Any]:
         "signatures": list(signatures),
         **more,
     }
+    return as_sent(found)
+
+
+def as_sent(document: dict[str, Any]) -> dict[str, Any]:
+    """As modules get it: no word is the same object as one in the source, so that `is` is not `==`."""
+    sent: dict[str, Any] = json.loads(json.dumps(document))
+    return sent
 
 
 def luks(version: int = 2, label: str = "edgesec-data", **more: Any) -> dict[str, Any]:
@@ -69,7 +77,9 @@ def with_luks(header: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def volume(way: str = "refuse", consent: str = "", mount: str | None = "/data", device: str = DEVICE) -> Volume:
-    return Volume("data", device, mount, way, consent)
+    return Volume(
+        **as_sent({"name": "data", "device": device, "mount": mount, "on_existing_data": way, "consent": consent})
+    )
 
 
 def refusal(of: dict[str, Any], wanted: Volume) -> str:
@@ -163,6 +173,11 @@ def test_each_way_names_the_uuid_before_the_label() -> None:
     for of in (facts(seen("ext4", label="two")), facts(header, luks=luks(label="two"))):
         told = refusal(of, volume())
         assert (told.count("consent: one"), told.count("consent: two")) == (2, 0)
+
+
+@pytest.mark.parametrize("of", [facts(seen("ext4")), with_luks(luks(label=""))])
+def test_a_consent_alone_changes_nothing(of: dict[str, Any]) -> None:
+    refusal(of, volume("refuse", "one"))
 
 
 def test_the_ways_on_are_those_that_there_are() -> None:
@@ -277,6 +292,7 @@ def test_what_is_erased_has_a_digest_of_its_own() -> None:
         (facts(seen("crypto_LUKS", usage="crypto")), ["crypto_LUKS uuid one at byte 0"]),
         (facts(seen("ext4"), luks=luks()), ["ext4 uuid one at byte 0"]),
         (facts(seen("zfs"), luks=luks()), ["zfs uuid one at byte 0"]),
+        (facts(seen("btrfs"), luks=luks()), ["btrfs uuid one at byte 0"]),
         (facts(seen("gpt", None, "partition-table"), partition_table_uuid="table"), ["(gpt) table at byte 0"]),
         (facts(seen("dos", None, "partition-table")), ["(dos) at byte 0"]),
         (facts(partition_table=True, partition_table_uuid="table"), [" table"]),
