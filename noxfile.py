@@ -19,6 +19,8 @@ except ImportError:
 
 # antsibull-nox, and the sessions below that need no environment of their own, run tools from beside nox.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# The session ansible-lint runs it; the importer of Galaxy would run it again and only print what it finds.
+os.environ["GALAXY_IMPORTER_RUN_ANSIBLE_LINT"] = "false"
 nox.options.reuse_venv = "yes"
 antsibull_nox.load_antsibull_nox_toml()
 
@@ -28,6 +30,12 @@ def typing_(session: nox.Session) -> None:
     """Run mypy on the collection and on its tests."""
     session.run("python", "-m", "tests.setup.collection")
     session.run("mypy", external=True)
+
+
+@nox.session(name="spelling", venv_backend="none")
+def spelling(session: nox.Session) -> None:
+    """Look for misspelled English words."""
+    session.run("codespell", external=True)
 
 
 @nox.session(name="ansible-test-sanity", venv_backend="none")

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support import molecule
 
+pytestmark = pytest.mark.minutes(4)
+
 
 def test_harden_on_containers(capfd: pytest.CaptureFixture[str]) -> None:
     molecule.run("default", capfd)

@@ -17,23 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.device.support.hardened import HOST, Hardened, restore_hardened
 from tests.lab import Device, cache, rootfs
 from tests.lab.booted import CLEAN, boot
 from tests.support.playbook import Played, play_on
 
 Play = Callable[..., Played]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest file of this folder first, so that no worker is alone with it at the end."""
-    here = Path(__file__).parent
-    ours = sorted((item for item in items if item.path.parent == here), key=_minutes, reverse=True)
-    items[:] = [item for item in items if item.path.parent != here] + ours
-
-
-def _minutes(item: pytest.Item) -> float:
-    marker = item.get_closest_marker("minutes")
-    return float(marker.args[0]) if marker else 0
+SUITE = os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0])
 
 
 @contextlib.contextmanager
@@ -43,7 +33,7 @@ def claimed(*words: str, layout: str = "uki") -> Iterator[Device]:
     name = "-".join(["pytest", *words, *([worker] if worker else [])])
     # else two runs of pytest at once would take each other's device
     with cache.lock(name):
-        device = boot(name, os.environ.get("EDGESEC_LAB_SUITE", rootfs.SUITES[0]), layout=layout)
+        device = boot(name, SUITE, layout=layout, host=HOST)
         try:
             yield device
         finally:
@@ -61,6 +51,12 @@ def device(booted: Device) -> Device:
     """The device as it comes: nothing hardened, its data, swap and spare partitions blank."""
     booted.restore(CLEAN)
     return booted
+
+
+@pytest.fixture(scope="module")
+def hardened(booted: Device, controller: Path) -> Hardened:
+    """The device right after its first `harden`; a file that begins there overrides `device` with its device."""
+    return restore_hardened(booted, SUITE, controller)
 
 
 @pytest.fixture(scope="module")

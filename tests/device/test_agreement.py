@@ -34,7 +34,7 @@ def judged(run: Play, device: Device, controller: Path) -> dict[str, str]:
     """The verdicts of an audit, by control."""
     audited = run("audit", "-e", json.dumps(VARIABLES))
     assert audited.changed == 0, audited.output
-    report = json.loads((controller / "reports" / f"{device.name}.json").read_text())
+    report = json.loads((controller / "reports" / f"{device.host}.json").read_text())
     return {control["id"]: control["verdict"] for control in report["controls"]}
 
 

@@ -127,7 +127,7 @@ def test_a_device_that_cannot_be_reached(device: Device, run: Play) -> None:
     before = on(device, STATE)
     played = run("harden", "-e", "ansible_port=1")
     assert played.rc != 0
-    assert played.recap[device.name]["unreachable"] == 1
+    assert played.recap[device.host]["unreachable"] == 1
     assert on(device, STATE) == before
 
 

@@ -113,7 +113,7 @@ def broker(device: Device, run: Play, controller: Path, tmp_path_factory: pytest
 
 def test_the_sdk_connects_with_the_key_in_the_tpm(device: Device, run: Play) -> None:
     assert connected(device) == "CONNECTED"
-    assert f"u'{device.name}'" in on(device, "journalctl -u broker --no-pager")
+    assert f"u'{device.host}'" in on(device, "journalctl -u broker --no-pager")
     again = run("harden", *options())
     assert again.rc == 0, again.output
     assert again.changed == 0, again.output
@@ -140,7 +140,7 @@ def test_a_renewal_is_proven_to_the_broker_and_the_old_key_is_gone(device: Devic
 def test_a_wrong_pin_is_told_by_the_audit(device: Device, run: Play, controller: Path) -> None:
     on(device, f"cp -p {PIN_FILE} /run/pin && printf 271829 >{PIN_FILE}")
     audited = run("audit", *options())
-    report = json.loads((controller / "reports" / f"{device.name}.json").read_text())
+    report = json.loads((controller / "reports" / f"{device.host}.json").read_text())
     seen = {control["id"]: control["actual"] for control in report["controls"]}
     assert "pin_wrong" in seen["identity.key.in_element"], audited.output
     on(device, f"cp -p /run/pin {PIN_FILE}")

@@ -202,7 +202,7 @@ def test_harden_finds_nothing_left_to_do_but_what_is_not_storage(device: Device,
     assert run("harden", *variables()).rc == 0
     again = run("harden", *variables())
     assert again.rc == 0, again.output
-    assert again.recap[device.name]["changed"] == 0
+    assert again.recap[device.host]["changed"] == 0
     nothing_is_lost(device, digests)
     assert on(device, "systemctl is-active recorder.service").strip() == "active"
     assert on(device, "findmnt -no source /data").strip() == "/dev/mapper/data"

@@ -75,7 +75,7 @@ def test_xfs_that_fills_its_partition_is_refused(device: Device, run: Play) -> N
 def test_btrfs_is_encrypted(device: Device, run: Play, before: str) -> None:
     played = run(ROLE, *variables(BTRFS))
     assert played.rc == 0, played.output
-    assert f"{device.name}: data: encrypt" in played.output
+    assert f"{device.host}: data: encrypt" in played.output
     assert "MiB/s" in played.output
     assert digests(device) == before
     assert on(device, "findmnt -no source /data").strip() == "/dev/mapper/data"

@@ -77,7 +77,7 @@ def test_the_volume_is_made_and_bound_to_the_token(device: Device, run: Play, co
     assert on(device, "ls /dev/mapper").split() == ["control", "data"], "what was measured is still open"
     on(device, "echo kept >/data/message && sync")
 
-    report = json.loads((controller / "reports" / f"{device.name}.json").read_text())
+    report = json.loads((controller / "reports" / f"{device.host}.json").read_text())
     assert report["host_level"]["level"] == "L0", "nothing is sealed, and no more than that is claimed"
     verdicts = {control["id"]: control["verdict"] for control in report["controls"]}
     assert verdicts["storage.key_file.enrolled"] == "pass"

@@ -2,35 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From hardening to the end of its life, with a real kernel, firmware, TPM and disk: the promises of the README."""
+"""The life of a hardened device with a real kernel, firmware, TPM and disk: the promises of the README."""
 
 from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.device.conftest import IMPORT_INSTALLED, Play, on, recovery_key
+from tests.device.support.hardened import Hardened
 from tests.lab import Device
 
-pytestmark = [pytest.mark.minutes(13), pytest.mark.usefixtures("secrets")]
+pytestmark = [pytest.mark.minutes(12), pytest.mark.usefixtures("secrets")]
 
 MESSAGE = "kept over everything that follows"
 OUTCOME = "/run/edgesec/unlock/data.json"
-ONE_ROLE = Path(__file__).with_name("support") / "one_role.yml"
-# Commands sent to a device on which the role has nothing to do: one for each thing that it can change.
-ROUND_TRIPS = {
-    "boot_console": 2,
-    "boot_mounts": 2,
-    "compliance": 1,
-    "credentials": 1,
-    "device_identity": 0,
-    "encrypted_storage": 3,
-    "tpm_sealing": 2,
-}
 # Prints the sealed secret and the keyslot's key, which the running system can still get before the latch is set.
 REVEAL = (
     IMPORT_INSTALLED
@@ -66,21 +55,25 @@ def outcome(device: Device) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def secrets(device: Device, controller: Path, run: Play) -> list[bytes]:
-    """Hardens the device; every test below is of the hardened device."""
-    predicted = run("harden", "--check", "--diff")
-    assert predicted.rc == 0, predicted.output
-    assert predicted.changed >= 5
-    assert on(device, "ls /dev/mapper").split() == ["control"], "check mode has done something"
+def device(hardened: Hardened) -> Device:
+    return hardened.device
 
-    hardened = run("harden", "-vvv")
-    assert hardened.rc == 0, hardened.output[-4000:]
-    assert hardened.changed >= predicted.changed
+
+@pytest.fixture(scope="module")
+def secrets(device: Device, controller: Path) -> list[bytes]:
+    """What no disk and no log may hold; read before the first reboot sets the latch."""
     on(device, f"echo {MESSAGE!r} >/data/message && sync")
-    secrets = secrets_of(device, controller)
-    log = hardened.log.read_bytes()
-    assert [secret for secret in secrets if secret in log] == [], "a secret is in the log of harden -vvv"
-    return secrets
+    return secrets_of(device, controller)
+
+
+def test_check_mode_predicts_the_first_run(hardened: Hardened) -> None:
+    assert 5 <= hardened.predicted.changed <= hardened.done.changed
+
+
+def test_no_secret_is_in_the_log_of_the_first_run(hardened: Hardened, secrets: list[bytes]) -> None:
+    log = hardened.done.log.read_bytes()
+    assert hardened.done.round_trips > 0, "this is the log of -vvv"
+    assert [secret for secret in secrets if secret in log] == []
 
 
 def test_a_second_run_changes_nothing_and_check_mode_predicts_that(run: Play) -> None:
@@ -89,13 +82,6 @@ def test_a_second_run_changes_nothing_and_check_mode_predicts_that(run: Play) ->
         assert again.rc == 0, again.output
         assert again.changed == 0, again.output
         assert again.round_trips == 1, "a converged device costs one call that observes it"
-
-
-@pytest.mark.parametrize(("role", "trips"), ROUND_TRIPS.items())
-def test_a_role_by_itself_changes_nothing_and_asks_no_more_than_it_has_to(run: Play, role: str, trips: int) -> None:
-    alone = run(str(ONE_ROLE), "-vvv", "-e", f"one_role={role}")
-    assert (alone.rc, alone.changed) == (0, 0), alone.output
-    assert alone.round_trips == trips
 
 
 def test_the_recovery_key_opens_keyslot_0(device: Device, controller: Path) -> None:
@@ -185,70 +171,3 @@ def test_the_new_seal_opens_after_a_power_cut(device: Device) -> None:
     device.start()
     assert on(device, "cat /data/message").strip() == MESSAGE
     assert outcome(device)["reason"] == "ok"
-
-
-# From here on the device is taken out of use.
-
-SEEN = "findmnt -n /data; cat /etc/fstab; find /etc/edgesec /usr/lib/edgesec; tpm2_getcap handles-persistent"
-
-
-def consent(host: str) -> tuple[str, str]:
-    services = {
-        "name": "data",
-        "device": "/dev/disk/by-partlabel/data",
-        "mount": "/data",
-        "services": ["writer.service"],
-    }
-    return "-e", json.dumps({"decommission_consent": host, "encrypted_storage_volumes": [services]})
-
-
-def test_decommission_without_the_name_of_this_host_is_refused_with_the_plan(device: Device, run: Play) -> None:
-    on(device, "systemd-run --unit=writer sh -c 'while :; do date >>/data/log; sleep 0.2; done'")
-    seen = on(device, SEEN)
-    for given in ((), consent("another-host")):
-        refused = run("decommission", *given)
-        assert refused.rc != 0
-        told = " ".join(refused.output.split())
-        assert "unmount /data; close /dev/mapper/data" in told
-        assert f"decommission_consent: {device.name}" in told
-    predicted = run("decommission", "--check", "--diff", *consent(device.name))
-    assert predicted.rc == 0, predicted.output
-    assert predicted.changed == 2
-    assert on(device, SEEN) == seen
-    assert on(device, "systemctl is-active writer").strip() == "active"
-
-
-def test_decommission_leaves_nothing_to_open_and_nothing_to_open_it_with(
-    device: Device, run: Play, controller: Path
-) -> None:
-    on(device, "! cmp -s -n 1000000 -i 16777216:0 /dev/disk/by-partlabel/data /dev/zero")
-    done = run("decommission", "-vvv", *consent(device.name))
-    assert done.rc == 0, done.output
-    assert recovery_key(controller).decode() not in done.output
-    assert on(device, "ls /dev/mapper").split() == ["control"]
-    assert "/data" not in on(device, "cat /etc/fstab")
-    assert device.ssh("ls -d /etc/edgesec /usr/lib/edgesec /run/edgesec /etc/systemd/system/edgesec*").stdout == ""
-    # the system's own service made the storage root key before there was anything of this collection
-    assert "0x81000001" in on(device, "tpm2_getcap handles-persistent").lower()
-    records = sorted((controller / "store/hosts").glob("*/decommission/*.json"))
-    assert [record.name.split("-")[0] for record in records] == ["data", "traces"]
-    told = json.loads(records[0].read_text())["erased"]
-    assert told["recovery_key"] == "opened it before, and opens nothing of it now"
-    assert told["data"] == "discarded"
-    for record in records:
-        verify = [
-            *("openssl", "dgst", "-sha256", "-verify", str(controller / "store/policy/public.pem")),
-            *("-signature", f"{record}.sig", str(record)),
-        ]
-        assert subprocess.run(verify, capture_output=True, check=False).stdout == b"Verified OK\n"
-
-
-def test_it_is_done_once_and_the_device_boots(device: Device, run: Play) -> None:
-    for options in (("--check",), ()):
-        again = run("decommission", *options, *consent(device.name))
-        assert again.rc == 0, again.output
-        assert again.changed == 0
-    device.stop()
-    assert not any(device.read_partition("data"))
-    device.start()
-    assert on(device, "systemctl --failed --no-legend").strip() == ""

@@ -19,7 +19,7 @@ import pytest
 from tests.device.conftest import Play, on
 from tests.lab import Device
 
-pytestmark = pytest.mark.minutes(2)
+pytestmark = pytest.mark.minutes(8)
 
 SECTORS = 20 * 2048
 UUID = "5c1f2d0e-8a3b-4c6d-9e7f-{:012d}"

@@ -32,7 +32,7 @@ OPTIONS = (
 
 
 def report(device: Device, controller: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((controller / "reports" / f"{device.name}.json").read_text())
+    document: dict[str, Any] = json.loads((controller / "reports" / f"{device.host}.json").read_text())
     return document
 
 
@@ -124,7 +124,7 @@ def test_from_systemd_to_edgesec_and_back(device: Device, run: Play) -> None:
 
 
 def test_decommission_takes_out_its_line_in_crypttab_and_no_other(device: Device, run: Play) -> None:
-    consent = ("-e", json.dumps({"decommission_consent": device.name}))
+    consent = ("-e", json.dumps({"decommission_consent": device.host}))
     predicted = run("decommission", "--check", *OPTIONS, *consent)
     assert predicted.rc == 0, predicted.output
     assert "tpm2-device" in on(device, "cat /etc/crypttab")

@@ -105,7 +105,7 @@ def test_what_ended_without_the_controller_is_brought_to_its_end_and_not_begun_a
     device: Device, run: Play, controller: Path, digests: str
 ) -> None:
     before = fingerprint(device)
-    headers = controller / "store/hosts" / device.name / "headers"
+    headers = controller / "store/hosts" / device.host / "headers"
     assert list(headers.glob("*.cms")) == [], "the one from before would make the data unreadable"
     assert len(list(headers.glob("retired/*.cms"))) == 1
     played = run("rotate", *ROTATE)

@@ -42,7 +42,7 @@ def test_the_controller_opens_the_volume(device: Device, run: Play, controller: 
     again = run("harden", "-e", "encrypted_storage_unlock=controller")
     assert again.rc == 0, again.output
     assert on(device, "cat /data/message").strip() == "kept"
-    report = json.loads((controller / "reports" / f"{device.name}.json").read_text())
+    report = json.loads((controller / "reports" / f"{device.host}.json").read_text())
     assert report["host_level"]["level"] == "L0", "nothing is sealed, and no more than that is claimed"
     verdicts = {control["id"]: control["verdict"] for control in report["controls"]}
     assert verdicts["storage.writable.encrypted"] == "pass"

@@ -15,13 +15,21 @@ from .device import Device
 CLEAN = "clean"
 
 
-def boot(name: str, suite: str = "trixie", *, layout: str = "uki") -> Device:
+def boot(name: str, suite: str = "trixie", *, layout: str = "uki", host: str | None = None) -> Device:
     """Make the device `name` anew and return it running, as its image is right after its first boot.
 
     With GRUB it is the second: GRUB and its menu are installed in the first.
 
     Its snapshot CLEAN leads back there.
     """
+    device = Device(name, host)
+    device.copy(origin(suite, layout))
+    device.restore(CLEAN)
+    return device
+
+
+def origin(suite: str = "trixie", layout: str = "uki") -> Path:
+    """The directory of the device that `boot` copies; its name changes with all that it was made from."""
     # a snapshot of a running machine is for the QEMU and the processor that it was taken on
     made_by = cache.sources("qemu.py", "state.py", "tpm.py")
     key = cache.key(image.build(suite, layout).name, accelerator.fingerprint(), made_by)
@@ -39,7 +47,4 @@ def boot(name: str, suite: str = "trixie", *, layout: str = "uki") -> Device:
         finally:
             first.destroy()
 
-    device = Device(name)
-    device.copy(cache.build_once("booted", key, make))
-    device.restore(CLEAN)
-    return device
+    return cache.build_once("booted", key, make)

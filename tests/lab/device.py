@@ -28,10 +28,14 @@ _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 class Device:
-    """One virtual edge device, by name; its files live in the cache."""
+    """One virtual edge device, by name; its files live in the cache.
 
-    def __init__(self, name: str = "edge") -> None:
+    :param host: its name in inventories; the default is `name`.
+    """
+
+    def __init__(self, name: str = "edge", host: str | None = None) -> None:
         self.name = _checked(name, "device")
+        self.host = host or name
         self.directory = cache.root() / "devices" / name
         self._power = Power(self.directory)
         self._snapshots = Snapshots(self.directory, self._power)
@@ -352,7 +356,7 @@ class Device:
     def _launch(self, state: State, port: int | None = None, *, paused: bool = False) -> None:
         self._power.on(state, port, paused=paused)
         state.write(self.directory)
-        (self.directory / "inventory.yml").write_text(inventory.render(self.name, self.directory, state.port))
+        (self.directory / "inventory.yml").write_text(inventory.render(self.host, self.directory, state.port))
 
     def _wait(self, began: float, other_than: str | None = None) -> float:
         """Wait until SSH answers (in a boot `other_than` the given one) and systemd has started everything."""

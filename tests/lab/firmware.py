@@ -30,7 +30,7 @@ def require_python() -> None:
             raise LabError(
                 f"Python package {package}",
                 f"not installed for {sys.executable}",
-                "Use the project's virtual environment (tests/requirements.txt)",
+                "Use the project's virtual environment (tests/demo/requirements.txt)",
             )
 
 

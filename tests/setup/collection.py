@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +22,17 @@ def place() -> Path:
     if not link.is_symlink():
         link.symlink_to(os.path.relpath(ROOT, link.parent))
     return COLLECTIONS
+
+
+def copy_to(directory: Path) -> None:
+    """Make `directory` a copy of what git tracks, or would track."""
+    shutil.rmtree(directory, ignore_errors=True)
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (source := ROOT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, directory / name)
 
 
 if __name__ == "__main__":

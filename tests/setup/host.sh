@@ -3,8 +3,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Makes this host ready for `make test` and `make demo`: Debian packages, then a virtual environment in .venv.
-# Does only what is missing, so that a second run takes no time. PYTHON names another Python to use.
+# Installs what a target needs: Debian packages, then Python packages in .venv.
+#
+#   host.sh demo      what `make demo` needs
+#   host.sh test      that, and what linters and tests need (the default)
+#   host.sh mutants   that, and what `make mutants` needs
+#
+# Installs only what is missing: a second run takes no time. PYTHON names another Python to use.
 
 set -eu
 cd "$(dirname "$0")/../.."
@@ -12,7 +17,21 @@ cd "$(dirname "$0")/../.."
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-list() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' tests/setup/packages.txt; sed -e 's/#.*//' -e '/^[[:space:]]*$/d' -e 's/$/ the virtual device/' tests/lab/packages.txt; }
+# Each folder lists its Debian packages in packages.txt and its Python packages in requirements.txt.
+case "${1:-test}" in
+    demo) folders="tests/demo" ;;
+    test) folders="tests/demo tests/setup" ;;
+    mutants) folders="tests/demo tests/setup tests/mutants" ;;
+    *) die "usage: host.sh [demo|test|mutants]" ;;
+esac
+
+# Prints each package with its reason.
+list() {
+    for file in $(package_files); do sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$file"; done
+    sed -e 's/#.*//' -e '/^[[:space:]]*$/d' -e 's/$/ the virtual device/' tests/lab/packages.txt
+}
+
+package_files() { for folder in $folders; do find "$folder" -maxdepth 1 -name packages.txt; done; }
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
@@ -20,8 +39,8 @@ packages() {
     # shellcheck source=/dev/null
     case " $(. /etc/os-release 2>/dev/null && echo "${ID:-} ${ID_LIKE:-}") " in
         *" debian "* | *" ubuntu "*) ;;
-        *) die "this host is neither Debian nor Ubuntu; install yourself what tests/setup/packages.txt and" \
-               "tests/lab/packages.txt name, then run this again with EDGESEC_SKIP_PACKAGES=1" ;;
+        *) die "this host is neither Debian nor Ubuntu; install yourself what these files name:" \
+               "$(package_files | tr "\n" " ")tests/lab/packages.txt; then run this again with EDGESEC_SKIP_PACKAGES=1" ;;
     esac
     missing=$(list | sort -u -k1,1 | while read -r name reason; do installed "$name" || echo "$name $reason"; done)
     [ -n "$missing" ] || return 0
@@ -52,16 +71,28 @@ find_python() {
         "install one, or name it: make PYTHON=/path/to/python3.12 ..."
 }
 
+# Adds the requirements of each folder to those of the folders before it; where some have changed, begins again.
 environment() {
     python=$(find_python)
-    stamp=$(printf '%s %s ' "$PWD" "$("$python" -VV)" | cat - tests/requirements.txt | sha256sum)
-    [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] || return 0
-    say "Installing tests/requirements.txt in .venv with $("$python" -V)"
-    rm -rf .venv
-    "$python" -m venv .venv
-    .venv/bin/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt >>build/setup.log 2>&1 ||
-        { tail -n 20 build/setup.log >&2; die "pip failed; all that it said is in build/setup.log"; }
-    echo "$stamp" >.venv/stamp
+    files=
+    for folder in $folders; do
+        files="$files $folder/requirements.txt"
+        kept=.venv/stamp-${folder##*/}
+        # shellcheck disable=SC2086
+        stamp=$({ echo "$PWD"; "$python" -VV; cat $files; } | sha256sum)
+        [ "$(cat "$kept" 2>/dev/null)" != "$stamp" ] || continue
+        if [ -e "$kept" ]; then
+            rm -rf .venv
+            environment
+            return
+        fi
+        say "Installing $folder/requirements.txt in .venv with $("$python" -V)"
+        [ "$folder" != tests/demo ] || { rm -rf .venv; "$python" -m venv .venv; }
+        # shellcheck disable=SC2046,SC2086
+        .venv/bin/python -m pip install -q --disable-pip-version-check $(printf -- '-r %s ' $files) >>build/setup.log 2>&1 ||
+            { tail -n 20 build/setup.log >&2; die "pip failed; all that it said is in build/setup.log"; }
+        echo "$stamp" >"$kept"
+    done
 }
 
 # The interpreter that the environment is made with must not be its own, which goes when it is made anew.

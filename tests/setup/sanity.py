@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ansible_test._internal.python_requirements import get_venv_packages
 
-from .collection import ROOT
+from .collection import ROOT, copy_to
 
 PLACE = ROOT / ".nox" / "sanity"
 
@@ -29,13 +29,7 @@ PLACE = ROOT / ".nox" / "sanity"
 def copy_collection() -> Path:
     """Copy what git tracks, or would track, to PLACE; return the copy."""
     copy = PLACE / "ansible_collections" / "edgesec" / "hardening"
-    shutil.rmtree(copy, ignore_errors=True)
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (source := ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copy / name)
+    copy_to(copy)
     # Else git takes the copy for an ignored folder of this repository, and nothing is tested.
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
     return copy

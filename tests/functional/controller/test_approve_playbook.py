@@ -19,6 +19,8 @@ from tests.functional.conftest import RECOVERY_KEY, UUID, SoftwareTpm, boot
 from tests.functional.controller.test_key_playbooks import HOST, Fleet, words
 from tests.support.namespace import Namespace
 
+pytestmark = pytest.mark.minutes(2)
+
 ROLE = """\
 - hosts: all
   gather_facts: false

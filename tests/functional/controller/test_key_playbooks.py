@@ -24,6 +24,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._store.fleet_sto
 from tests.functional.conftest import RECOVERY_KEY, UUID
 from tests.setup.collection import COLLECTIONS
 
+pytestmark = pytest.mark.minutes(3)
+
 HOST = "gw-001"
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 

@@ -26,6 +26,8 @@ from tests.functional.volumes.test_luks_erase import Erasing
 from tests.support.namespace import Namespace
 from tests.support.soft_token import PIN, SoftToken
 
+pytestmark = pytest.mark.minutes(2)
+
 ROLE = """\
 - hosts: all
   gather_facts: false

@@ -17,6 +17,8 @@ import pytest
 
 from tests.setup.collection import COLLECTIONS
 
+pytestmark = pytest.mark.minutes(2)
+
 # Of each module of the roles that can run here what it is asked, for a place of its own.
 ASKED: dict[str, dict[str, Any]] = {
     "copy": {"dest": "{place}/file", "content": "one\ntwo\n", "mode": "0640"},

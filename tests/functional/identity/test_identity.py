@@ -32,6 +32,8 @@ from tests.functional.controller.test_key_playbooks import HOST, words
 from tests.support.identity_board import ALTERED, CA, PIN, SO_PIN, Board, Server, board_with_softhsm
 from tests.support.module_runner import run_module
 
+pytestmark = pytest.mark.minutes(3)
+
 TPM_LIBRARY = "/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so"
 LIST_NAMES = "org.freedesktop.DBus.ListNames"
 

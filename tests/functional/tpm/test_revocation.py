@@ -36,6 +36,8 @@ from ansible_collections.edgesec.hardening.plugins.plugin_utils._signing.boot_st
 from tests.functional.conftest import RECOVERY_KEY, Budget, SoftwareTpm, boot, format_volume
 from tests.support.controller import Controller
 
+pytestmark = pytest.mark.minutes(2)
+
 OTHER_KEY = b"another way in"
 
 

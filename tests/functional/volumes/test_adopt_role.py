@@ -22,6 +22,8 @@ from tests.functional.conftest import UUID
 from tests.functional.controller.test_key_playbooks import ANSIBLE_PLAYBOOK, HOST, Fleet, words
 from tests.functional.volumes.test_adopt import THEIRS, digest, luks_format, slots_of
 
+pytestmark = pytest.mark.minutes(2)
+
 ROLE = """\
 - hosts: all
   gather_facts: false

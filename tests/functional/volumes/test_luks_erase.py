@@ -28,6 +28,8 @@ from tests.functional.volumes.test_adopt import digest
 from tests.functional.volumes.test_in_place import SHIFT
 from tests.support.module_runner import run_module
 
+pytestmark = pytest.mark.minutes(2)
+
 SECRET_DATA = b"ciphertext of the volume " * 40
 DATA_BEGINS = 16 * 1024 * 1024
 PLAY = """\

@@ -30,6 +30,8 @@ from ansible_collections.edgesec.hardening.plugins.module_utils._on_device.manif
     superseded,
 )
 
+pytestmark = pytest.mark.minutes(2)
+
 PROGRAMS = tuple(sorted({module for module, _purpose in LAUNCHERS.values()}))
 # Each names the release that it is of, and that of a neighbour.
 PROGRAM = 'from .. import _common\ndef main(_arguments):\n    print("{release}", _common.RELEASE)\n'

@@ -24,7 +24,7 @@ def test_the_selection_sets_one_bit_a_pcr() -> None:
     assert pcr_selection([0, 7, 8, 23]).hex() == "00000001000b03810180"
 
 
-@pytest.mark.parametrize("pcr", [-1, 24])
+@pytest.mark.parametrize("pcr", [-1, 24, 25, 32])
 def test_there_is_no_such_pcr(pcr: int) -> None:
     with pytest.raises(ValueError, match="no PCR"):
         pcr_selection([pcr])

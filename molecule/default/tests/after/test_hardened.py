@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from tests.support.playbook import play
 from tests.setup.collection import ROOT
+from tests.support.playbook import play
 
 INVENTORIES = [Path(__file__).parents[2] / "inventory" / "hosts.yml", ROOT / "build" / "container" / "inventory.json"]
 STORE = ROOT / "build" / "container" / "edgesec-store"

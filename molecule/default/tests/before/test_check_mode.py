@@ -10,8 +10,8 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-from tests.support.playbook import Played, play
 from tests.setup.collection import ROOT
+from tests.support.playbook import Played, play
 
 INVENTORIES = [Path(__file__).parents[2] / "inventory" / "hosts.yml", ROOT / "build" / "container" / "inventory.json"]
 LOOK = "sha256sum /etc/fstab /var/lib/edge.img; stat -c '%n %U %G %a' /etc/edge/* /etc/edge/tls/*; ls -a /etc /usr/lib"
