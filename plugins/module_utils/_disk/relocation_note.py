@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The note at the start of a device while a LUKS2 header is being placed there."""
+"""The marker at the start of a device while a LUKS2 header is being written there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RELOCATION_MAGIC = b"EDGESEC: the start of this device was moved, see edgesec.ha
 
 
 def is_interrupted(device: str) -> bool:
-    """Whether the device starts with the note of an interrupted header relocation.
+    """Whether the device starts with the marker of an interrupted header relocation.
 
     :raises OSError: the device cannot be read.
     """
