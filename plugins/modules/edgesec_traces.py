@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: edgesec_traces
-short_description: Remove everything that this collection keeps on a device
+short_description: Remove the files and keys that this collection keeps on a device
 version_added: 1.0.0
 description:
   - Removes the unlocker with its units, the enrolments of volumes, and the TPM's storage root key if this collection
@@ -49,7 +49,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Remove everything of the collection from this device
+- name: Remove the collection's files and keys from this device
   edgesec.hardening.edgesec_traces:
     store: /srv/edgesec-store
     consent: gw-001

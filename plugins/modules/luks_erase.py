@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: luks_erase
-short_description: Destroy a LUKS2 volume and everything that opens it
+short_description: Destroy a LUKS2 volume with its keyslots and its header
 version_added: 1.0.0
 description:
   - Unmounts and closes the volume, removes it from fstab and crypttab, destroys its keyslots, discards its data and

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stock_module
-short_description: Run a module of ansible-core, and keep only safe parts of its answer
+short_description: Run a module of ansible-core, and return only the parts of its answer that a play needs
 version_added: 1.0.0
 description:
   - Runs one of ansible-core's own modules on the host. The roles of this collection call these modules only this way.

@@ -17,8 +17,8 @@ description:
     environment or in the result.
   - A run that is interrupted, also by a power cut, leaves the plaintext beside its old place. The next run starts from
     it.
-  - Protects a disk that is read without the board. Root on the running device can read the credential, and without
-    O(pcrs) so can another system that runs on the same board.
+  - Protects the secret on a disk that is read without the board. Root on the running device can read the credential,
+    and without O(pcrs) so can another system that runs on the same board.
   - A TPM that is cleared or replaced takes the secret with it. Keep the original of the secret, or replace the secret.
   - Overwrites and removes the plaintext, and trims the file system. On flash, and on file systems that copy on write or
     journal data, older copies of its blocks may remain for a while. The module warns if the file was not on encrypted
