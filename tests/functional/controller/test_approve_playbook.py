@@ -105,7 +105,7 @@ def test_a_boot_is_let_through_once_and_no_more_after_it_was_pruned(device: Devi
     boot(tpm, kernel="firmware 2")
     refused = device.play("approve", tpm_sealing_approve="prune")
     assert refused.returncode == 2
-    assert "approved for once only" in words(refused)
+    assert "is approved only once" in words(refused)
     device.approve("observe")
     device.approve("prune")
     assert [once for _state, once in device.approved] == [False]

@@ -353,7 +353,7 @@ def test_a_host_that_sets_variables_is_refused_while_facts_are_variables(monkeyp
     assert refused.value.names == [r"\x1b", "edgesec_store"]
     require_own_variables(task_variables({"ansible_edgesec_store": "/x"}))
     # Where facts cannot be told from variables, nobody is trusted.
-    with pytest.raises(Refused, match="cannot be seen"):
+    with pytest.raises(Refused, match="cannot be determined"):
         require_own_variables({**poisoned, "hostvars": {}})
     monkeypatch.setattr(constants, "INJECT_FACTS_AS_VARS", False)
     require_own_variables(poisoned)
