@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: boot_console
 short_description: Lock the boot console against a person at the device
@@ -104,6 +102,8 @@ steps:
 """
 
 import re
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: boot_facts
 short_description: Observe how a device boots
@@ -355,6 +353,8 @@ ansible_facts:
             panic_on_oops: {type: int, description: "C(kernel.panic_on_oops)."}
             source: {type: list, elements: str, description: "Where it was read."}
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: boot_window
 short_description: Let package managers write to read-only boot file systems
@@ -72,6 +70,8 @@ files:
   elements: str
   sample: ["/etc/dpkg/dpkg.cfg.d/edgesec-boot-window"]
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: compliance_facts
 short_description: Observe everything on a device that the controls judge
@@ -88,6 +86,8 @@ ansible_facts:
       returned: when the area is in O(gather_subset)
       type: dict
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

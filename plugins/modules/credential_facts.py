@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: credential_facts
 short_description: Observe the files that hold credentials, and find those that nobody declared
@@ -233,6 +231,8 @@ ansible_facts:
             source: {type: list, elements: str, description: "Where the search started."}
         source: {type: str, description: "Where it was read."}
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: encrypted_swap
 short_description: Encrypt swap with a random key at each boot
@@ -61,6 +59,8 @@ steps:
   elements: str
   sample: ["switch the plain swap off", "take it out of fstab", "overwrite what was swapped out"]
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: memory_mount
 short_description: Keep a directory for temporary files in memory
@@ -60,6 +58,8 @@ waits:
   type: str
   sample: ""
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

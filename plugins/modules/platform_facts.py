@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: platform_facts
 short_description: Observe the platform of a device
@@ -159,6 +157,8 @@ ansible_facts:
             source: {type: list, elements: str, description: "Where it was read."}
         source: {type: list, elements: str, description: "Where it was read."}
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

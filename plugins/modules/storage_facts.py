@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: storage_facts
 short_description: Observe the volumes of a device
@@ -291,6 +289,8 @@ ansible_facts:
             source: {type: list, elements: str, description: "Where it was read."}
         source: {type: list, elements: str, description: "Where it was read."}
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: tpm_facts
 short_description: Observe the TPM of a device and what is sealed to it
@@ -187,6 +185,8 @@ ansible_facts:
                 result: {type: str, description: "C(Result)."}
         source: {type: str, description: "Where it was read."}
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

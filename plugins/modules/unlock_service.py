@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 module: unlock_service
 short_description: Install the unlocker that opens volumes at boot
@@ -55,6 +53,8 @@ files:
   elements: str
   sample: ["/usr/lib/edgesec/unlock", "/etc/systemd/system/edgesec-unlock@.service"]
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

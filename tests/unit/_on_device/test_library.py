@@ -44,9 +44,10 @@ def release(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def carry(name: str, *more: str) -> None:
         modules = (*PROGRAMS, "_common", *more)
-        texts = {f"{module.replace('.', '/')}.py": PROGRAM.format(release=name) for module in modules}
-        texts.update({f"{module.partition('.')[0]}/__init__.py": "" for module in PROGRAMS})
-        texts.update({"__init__.py": "", "_common.py": f"RELEASE = {name!r}\n"})
+        paths = [module.replace(".", "/") for module in modules]
+        texts = {f"{path}.py": PROGRAM.format(release=name) for path in paths}
+        texts |= {f"{Path(path).parent}/__init__.py": "" for path in paths if "/" in path}
+        texts |= {"__init__.py": "", "_common.py": f"RELEASE = {name!r}\n"}
         monkeypatch.setattr(_library, "sources", lambda: texts)
         # The end of a process loses nothing that was written, and these are thousands.
         monkeypatch.setattr(os, "fsync", lambda _descriptor: None)

@@ -54,13 +54,13 @@ def test_the_quick_start_comes_first(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_the_table_lists_every_variable_once(role: str) -> None:
-    assert [name for name, _, _ in ROW.findall(section(role, "Variables"))] == list(options(role))
+    assert [name for name, _shown, _meaning in ROW.findall(section(role, "Variables"))] == list(options(role))
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_the_table_shows_the_defaults(role: str) -> None:
     defaults = document(role, "defaults/main.yml")
-    for name, shown, _ in ROW.findall(section(role, "Variables")):
+    for name, shown, _meaning in ROW.findall(section(role, "Variables")):
         default = defaults.get(name, options(role)[name].get("default"))
         if isinstance(default, str) and "{{" in default:
             assert shown == "computed", name
