@@ -102,7 +102,6 @@ steps:
 """
 
 import re
-
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
