@@ -151,7 +151,10 @@ def test_the_policy_says_what_fails_the_play(tmp_path: Path, variables: dict[str
     assert done.returncode == 2
     recap = done.stdout.split("PLAY RECAP")[1]
     assert [line.split()[0] for line in recap.splitlines() if "failed=1" in line] == ["gw-001"]
-    assert "credentials.files.permissions" in done.stderr + done.stdout.split("Fail what could not be judged")[1]
+    assert (
+        "credentials.files.permissions"
+        in done.stderr + done.stdout.split("Fail hosts that were not judged or do not comply")[1]
+    )
     assert [path.name for path in (tmp_path / "edgesec-reports" / "fleet").iterdir()] == ["report.json"]
 
     # Mended, the next report says so, and the play passes.

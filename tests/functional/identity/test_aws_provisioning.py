@@ -173,7 +173,7 @@ def test_a_certificate_of_another_key_is_refused_before_it_is_made_active(soft: 
 def test_a_claim_that_is_not_taken_and_an_endpoint_that_is_not_there(soft: Board, aws: Aws) -> None:
     request = load_request(soft.ask(), HOST)
     other = settings(aws, ca=AMAZON[0])
-    with pytest.raises(EdgesecError, match="fleet provisioning at localhost: does not take"):
+    with pytest.raises(EdgesecError, match="fleet provisioning at localhost: rejects"):
         issued_by_aws(other, request, HOST)
     with pytest.raises(EdgesecError, match="cannot be reached"):
         issued_by_aws(settings(aws, port=1), request, HOST)

@@ -128,7 +128,7 @@ def test_other_slots_and_the_keys_of_the_library_are_left_alone(paths: Files) ->
     [
         ({"address": 0xC0}, "Use a number from 0x8 to 0x77"),
         ({"objects": [{"type": "private", "label": "a\nslot = 1", "slot": 0}]}, "objects.label"),
-        ({"scp03_keys": "/etc/x"}, "has no scp03_keys"),
+        ({"scp03_keys": "/etc/x"}, "does not accept scp03_keys"),
         ({"kind": "atecc"}, "value of kind must be one of"),
     ],
 )

@@ -83,8 +83,8 @@ def test_a_bank_that_is_off_is_named_with_what_turns_it_on(
     said = [str(problem), f"{finding.actual}. {finding.by_hand}", *refusals(tpm, volume, tmp_path)]
     for each in said:
         assert "tpm2_pcrallocate sha256:all" in each
-        assert "firmware's setup" in each
-        assert "and reboot" in each
+        assert "firmware setup" in each
+        assert "then reboot" in each
         assert "Reboot the device" not in each
     for each in (*said, facts["edgesec_tpm"]["reason"]):
         assert re.search(words, each), each

@@ -197,7 +197,7 @@ def test_flags_and_retired_keyslots_take_the_escrowed_key(adopting: Adopting, pa
 def test_the_audit_says_whose_volume_it_is_and_what_is_left_in_it(
     adopting: Adopting, passphrase: dict[str, Any]
 ) -> None:
-    assert "FAIL storage.volume.label 3.1.2.3 data: label '', so that it is" in seen_by_audit(adopting)
+    assert "FAIL storage.volume.label 3.1.2.3 data: label '' is not ours" in seen_by_audit(adopting)
     adopting.changed(**passphrase)
     after = seen_by_audit(adopting)
     assert "pass storage.volume.label 3.1.2.3 data: edgesec-data" in after

@@ -230,7 +230,7 @@ def test_a_file_that_is_no_key_is_neither_used_nor_overwritten(
     file.parent.mkdir()
     file.write_bytes(content)
     before = digest(volume.device)
-    with pytest.raises(Refused, match="no key file"):
+    with pytest.raises(Refused, match="not a key file"):
         harden(volume, token, root)
     assert digest(volume.device) == before
     assert file.read_bytes() == content

@@ -167,7 +167,7 @@ def test_the_escrow_of_a_volume_that_was_erased_before_goes_later(erasing: Erasi
     assert erasing.erase()
     assert erasing.erase("--check", destroy_escrow=True)
     assert erasing.key() == RECOVERY_KEY
-    assert "delete what is escrowed" in words(erasing.run(destroy_escrow=True))
+    assert "delete its escrow" in words(erasing.run(destroy_escrow=True))
     assert erasing.key() == RECOVERY_KEY
     assert erasing.erase(destroy_escrow=True)
     assert not erasing.store.has_recovery_key(HOST, UUID)
