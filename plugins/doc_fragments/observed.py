@@ -149,8 +149,8 @@ options:
         default: false
       thorough:
         description:
-          - Whether to open sources of programs and documents, too. They are most of the text on a device, and seldom
-            contain secrets.
+          - Whether to open sources of programs, documents and lists of checksums, too. They are most of the text on a
+            device, and seldom contain secrets.
         type: bool
         default: false
       max_seconds:

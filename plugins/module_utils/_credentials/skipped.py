@@ -18,7 +18,7 @@ mp3 mp4 o odt ogg opus otf pdf png ppt pptx pyc pyo qcow2 rpm so svgz tar tgz ti
 woff woff2 xls xlsx xz zip zst
 """
 _SOURCES = """
-1 2 3 4 5 6 7 8 am bat c cc cmake cpp css cxx dtd el go h hh hpp htm html i java js l less lua m4 man map md mjs
+1 2 3 4 5 6 7 8 am bat c cc cmake cpp css cxx dtd el go h hh hpp htm html i java js l less lua m4 man map md md5sums mjs
 pas php pl pm po pot pxd py pyi pyx r rb rs rst scss svg tcl tex ts tsx vim xhtml xsd xsl xslt
 """
 # File systems whose contents the kernel generates, or that only give access to devices.
